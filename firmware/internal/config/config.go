@@ -1,0 +1,134 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is a whole, validated configuration. It is a value: nothing in it is
+// changed after Parse has returned it.
+type Config struct {
+	System    System
+	Ports     []Port      // mirror ports, in the order they were first named
+	Collector []Collector // at most MaxCollectors
+	Spool     Spool
+	Metrics   Metrics
+	Media     Media
+	Calls     Calls
+}
+
+// Limits of the lists above.
+const (
+	MaxPorts      = 8
+	MaxCollectors = 1
+)
+
+// System names the device.
+type System struct {
+	Node    string // HEP chunk 0x13; empty means the host's name
+	AgentID uint32 // HEP chunk 0x0c
+	Board   string // a name from package board
+}
+
+// Port is one mirror port.
+type Port struct {
+	Name       string // as the configuration calls it
+	Interface  string // network device
+	RingSize   int64  // octets per ring
+	BlockSize  int64  // octets per ring block
+	Rings      int    // rings the port's frames are spread over (PACKET_FANOUT) when above 1
+	Filter     string // what to capture, empty means everything
+	Promisc    bool
+	LinkSetup  bool // bring the interface up as a mirror port: no address, no ARP, no merging offloads
+	Retire     time.Duration
+	SnapLength int64 // octets kept of a frame, 0 means all
+}
+
+// Transport is how a collector is reached.
+type Transport string
+
+// The transports.
+const (
+	TCP Transport = "tcp"
+	UDP Transport = "udp"
+)
+
+// Order says whether live records may overtake the backlog.
+type Order string
+
+// The orders.
+const (
+	OrderLive   Order = "live"
+	OrderStrict Order = "strict"
+)
+
+// Collector is a HEP server records are sent to.
+type Collector struct {
+	Name      string
+	Address   string // host:port
+	Transport Transport
+	AuthKey   Secret // HEP chunk 0x0e
+	Profile   string // what the server understands
+	Order     Order
+	DrainRate int           // records per second of backlog, 0 means as fast as it goes
+	Stall     time.Duration // a write that makes no progress for so long means down
+}
+
+// Spool is where records wait while the collector cannot take them.
+type Spool struct {
+	Path    string // directory
+	MaxSize int64  // octets of the spool file
+	Memory  int64  // octets of the log's memory tier
+}
+
+// Metrics is the Prometheus endpoint.
+type Metrics struct {
+	Listen netip.AddrPort // invalid means off
+}
+
+// Media is about RTP and RTCP.
+type Media struct {
+	ReportInterval time.Duration // between interval reports of a stream, 0 means final reports only
+	Unknown        bool          // export streams that belong to no known call
+	Streams        int           // streams per ring that are counted at once
+}
+
+// Calls bounds what is remembered of signalling.
+type Calls struct {
+	Max  int
+	Idle time.Duration // an established call without signalling and media is forgotten after this
+}
+
+// Secret is a string that does not show itself in logs.
+type Secret string
+
+// String returns a placeholder, never the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "redacted"
+}
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Default returns the configuration of an empty file.
+func Default() Config {
+	return Config{
+		System: System{AgentID: 2001, Board: "generic"},
+		Spool:  Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20},
+		Media:  Media{ReportInterval: time.Minute, Streams: 32768},
+		Calls:  Calls{Max: 50000, Idle: 2 * time.Hour},
+	}
+}
+
+func defaultPort(name string) Port {
+	return Port{Name: name, RingSize: 64 << 20, BlockSize: 1 << 20, Rings: 1, Promisc: true, LinkSetup: true,
+		Retire: 10 * time.Millisecond}
+}
+
+func defaultCollector(name string) Collector {
+	return Collector{Name: name, Transport: TCP, Profile: "opensips", Order: OrderLive, Stall: 10 * time.Second}
+}

@@ -1,0 +1,136 @@
+package config_test
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"heptap/firmware/internal/config"
+)
+
+func parse(t testing.TB, text string) config.Config {
+	t.Helper()
+	c, err := config.Parse(strings.NewReader(text), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestParse(t *testing.T) {
+	c := parse(t, `
+# a probe in Berlin
+set system node probe-berlin
+set system agent-id 7
+set capture span0 interface eth1   # the mirror
+set capture span0 ring-size 128MiB
+set capture span0 filter "udp or host 192.0.2.7"
+set capture span1 interface eth2
+set collector central address 192.0.2.10:9060
+set collector central transport udp
+set collector central auth-key "my \"Hep\" \\ key"
+set collector central order strict
+set spool path /data/spool
+set spool max-size 1GiB
+set media report-interval off
+set metrics listen 127.0.0.1:9107
+`)
+	if c.System.Node != "probe-berlin" || c.System.AgentID != 7 || len(c.Ports) != 2 || c.Ports[0].RingSize != 128<<20 ||
+		c.Ports[0].Filter != "udp or host 192.0.2.7" || c.Ports[1].RingSize != 64<<20 || c.Media.ReportInterval != 0 {
+		t.Errorf("%+v", c)
+	}
+	k := c.Collector[0]
+	if k.Transport != config.UDP || string(k.AuthKey) != `my "Hep" \ key` || k.Order != config.OrderStrict || k.Stall != 10*time.Second {
+		t.Errorf("%#v", k)
+	}
+	if s := fmt.Sprint(k.AuthKey); s != "redacted" {
+		t.Errorf("the secret prints itself: %s", s)
+	}
+	if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) {
+		t.Errorf("printed and read again:\n%s\ngot  %+v\nwant %+v", config.Format(c), again, c)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	if c := parse(t, ""); !reflect.DeepEqual(c, config.Default()) || config.Format(c) != "" {
+		t.Errorf("%+v prints %q", c, config.Format(c))
+	}
+}
+
+func TestErrorsNameTheLineAndTheCure(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"set capture span0 interface eth1\nset capture span0 ringsize 1MiB", `test:2: set capture span0 ringsize 1MiB: unknown option "ringsize", want one of: interface, ring-size`},
+		{"capture span0", `test:1: "capture": a line begins with "set" or "#"`},
+		{"set system", "set system: incomplete, want one of: node, agent-id, board"},
+		{"set system agent-id", "set system agent-id: takes one value, N"},
+		{"set system agent-id zero", "set system agent-id: want a number from 1 to 4294967295"},
+		{"set system node a b", "takes one value, NAME; put text with blanks in double quotes"},
+		{`set system node "a`, "the closing quote is missing"},
+		{"set spool max-size 1TB", "want a size from 4MiB to 64GiB"},
+		{"set spool max-size 99999999999999999999", "want a size from"},
+		{"set capture span0 ring-size 64MiB", "capture span0: no interface; add: set capture span0 interface DEVICE"},
+		{"set capture a interface eth1\nset capture b interface eth1", "capture b: interface eth1 is captured by a already"},
+		{"set collector central transport tcp", "add: set collector central address HOST:PORT"},
+		{"set collector central address 192.0.2.10", "want HOST:PORT such as"},
+		{"set collector a address x:1\nset collector b address x:1", `collector "b": this version takes 1; there is "a" already`},
+		{"set collector a transport tls", "want tcp or udp"},
+		{"set collector a profile homer7", "want opensips"},
+		{"set metrics listen 0.0.0.0:9107", "want a loopback address"},
+		{"set capture <x> interface eth0", "a name is 1 to 32 letters"},
+	} {
+		c, err := config.Parse(strings.NewReader(tt.text), "test")
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q:\n got %v\nwant %s", tt.text, err, tt.want)
+		}
+		if err != nil && !reflect.DeepEqual(c, config.Config{}) {
+			t.Errorf("%q: not zero with an error", tt.text)
+		}
+	}
+}
+
+// Every option's example must be accepted, change the configuration or equal
+// the default, and survive being printed.
+func TestEveryExample(t *testing.T) {
+	for _, o := range config.Schema() {
+		path := strings.NewReplacer("<port>", "span0", "<name>", "central").Replace(strings.Join(o.Path, " "))
+		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\nset " + path + " \"" + o.Example + "\"\n"
+		c := parse(t, text)
+		if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) {
+			t.Errorf("%s: printed as\n%s", path, config.Format(c))
+		}
+	}
+}
+
+func TestReferenceShowsEveryOption(t *testing.T) {
+	var b bytes.Buffer
+	if err := config.WriteReference(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range config.Schema() {
+		if o.Help == "" || o.Example == "" || !strings.Contains(b.String(), "set "+o.Usage()+"\n    "+o.Help) {
+			t.Errorf("%v: not in the reference as it should be", o.Path)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("set capture span0 interface eth1\nset capture span0 filter \"udp \\\" or # x\"\n")
+	f.Add("set collector c address [::1]:9060\nset collector c auth-key \\\n")
+	f.Add("set spool max-size 1048576KiB\r\nset media report-interval 1m0.5s")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := config.Parse(strings.NewReader(text), "fuzz")
+		if err != nil {
+			return
+		}
+		again, err := config.Parse(strings.NewReader(config.Format(c)), "printed")
+		if err != nil {
+			t.Fatalf("%q prints as %q: %v", text, config.Format(c), err)
+		}
+		if !reflect.DeepEqual(c, again) {
+			t.Fatalf("%q prints as %q, which reads differently", text, config.Format(c))
+		}
+	})
+}

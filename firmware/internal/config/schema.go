@@ -1,0 +1,329 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Option is one line of the schema.
+type Option struct {
+	Path    []string // words after "set"; a word in angle brackets stands for a name the user chooses
+	Arg     string   // what the value is, for help
+	Default string   // the default as text, or what it means in words
+	Help    string
+	Example string
+
+	set func(c *Config, names []string, value string) error
+	// each calls fn for every place of c that has the option, with the names
+	// in the path and the value as text. def is the value of a default place.
+	each func(c *Config, fn func(names []string, value, def string))
+}
+
+// Usage returns the option as the user types it, without "set".
+func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg }
+
+// Schema returns every option, in the order the reference page shows them.
+func Schema() []Option {
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), mediaOptions())
+}
+
+func systemOptions() []Option {
+	return []Option{
+		single("system node", "NAME", "the host's name", "name of this probe in every record (HEP chunk 0x13)", "probe-berlin",
+			func(c *Config) *string { return &c.System.Node }, nodeName),
+		single("system agent-id", "N", "", "number of this probe in every record (HEP chunk 0x0c), 1 to 4294967295", "2001",
+			func(c *Config) *uint32 { return &c.System.AgentID }, number[uint32](1, 1<<32-1)),
+		single("system board", "NAME", "", "board the LEDs and the button are on; `heptap version -boards` lists them", "sim",
+			func(c *Config) *string { return &c.System.Board }, word),
+		single("metrics listen", "ADDRESS:PORT", "off", "serve Prometheus metrics there; a loopback address", "127.0.0.1:9107",
+			func(c *Config) *netip.AddrPort { return &c.Metrics.Listen }, loopback),
+	}
+}
+
+func portOptions() []Option {
+	return []Option{
+		port("interface", "DEVICE", "", "network device of the mirror port; the only option without a default", "eth1",
+			func(p *Port) *string { return &p.Interface }, device),
+		port("ring-size", "SIZE", "", "memory of the capture ring, 1MiB to 4GiB", "64MiB",
+			func(p *Port) *int64 { return &p.RingSize }, size(1<<20, 4<<30)),
+		port("block-size", "SIZE", "", "block of the ring, 64KiB to 16MiB; halved by itself when memory is fragmented", "1MiB",
+			func(p *Port) *int64 { return &p.BlockSize }, size(64<<10, 16<<20)),
+		port("rings", "N", "", "spread the port over N rings by flow (PACKET_FANOUT), 1 to 8", "2",
+			func(p *Port) *int { return &p.Rings }, number[int](1, 8)),
+		port("filter", "EXPRESSION", "everything", "capture only what the expression matches, in pcap-filter's words", "udp or host 192.0.2.7",
+			func(p *Port) *string { return &p.Filter }, text),
+		port("promiscuous", "on|off", "", "take frames that are not addressed to the probe", "on",
+			func(p *Port) *bool { return &p.Promisc }, onOff),
+		port("link-setup", "on|off", "", "bring the device up as a mirror port: no address, no ARP, no offload that merges frames", "on",
+			func(p *Port) *bool { return &p.LinkSetup }, onOff),
+		port("retire", "DURATION", "", "hand over a ring block at the latest after this, 1ms to 1s", "10ms",
+			func(p *Port) *time.Duration { return &p.Retire }, duration(time.Millisecond, time.Second)),
+		port("snap-length", "SIZE", "whole frames", "keep only so much of a frame, 256B to 64KiB", "2KiB",
+			func(p *Port) *int64 { return &p.SnapLength }, size(256, 64<<10)),
+	}
+}
+
+func collectorOptions() []Option {
+	return []Option{
+		collector("address", "HOST:PORT", "", "HEP server; without a collector the records stay in the spool", "192.0.2.10:9060",
+			func(c *Collector) *string { return &c.Address }, hostPort),
+		collector("transport", "tcp|udp", "", "only tcp can promise that nothing is missing", "tcp",
+			func(c *Collector) *Transport { return &c.Transport }, oneOf(TCP, UDP)),
+		collector("auth-key", "TEXT", "none", "shared secret in every record (HEP chunk 0x0e), sent in the clear", "myHep",
+			func(c *Collector) *Secret { return &c.AuthKey }, secret),
+		collector("profile", "opensips", "", "what the server understands: record types and ids as OpenSIPS sends them", "opensips",
+			func(c *Collector) *string { return &c.Profile }, oneOf("opensips")),
+		collector("order", "live|strict", "", "live: new records go first while a backlog drains; strict: one sequence, the oldest first", "strict",
+			func(c *Collector) *Order { return &c.Order }, oneOf(OrderLive, OrderStrict)),
+		collector("drain-rate", "N", "as fast as it goes", "records of backlog per second at most, 1 to 10000000", "500",
+			func(c *Collector) *int { return &c.DrainRate }, number[int](1, 10_000_000)),
+		collector("stall", "DURATION", "", "a write that makes no progress for so long means the collector is down, 1s to 5m", "10s",
+			func(c *Collector) *time.Duration { return &c.Stall }, duration(time.Second, 5*time.Minute)),
+	}
+}
+
+func spoolOptions() []Option {
+	return []Option{
+		single("spool path", "DIRECTORY", "", "where records wait while the collector cannot take them", "/data/spool",
+			func(c *Config) *string { return &c.Spool.Path }, text),
+		single("spool max-size", "SIZE", "", "largest size of the spool file, 4MiB to 64GiB", "1GiB",
+			func(c *Config) *int64 { return &c.Spool.MaxSize }, size(4<<20, 64<<30)),
+		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB", "32MiB",
+			func(c *Config) *int64 { return &c.Spool.Memory }, size(4<<20, 1<<30)),
+	}
+}
+
+func mediaOptions() []Option {
+	return []Option{
+		single("media report-interval", "DURATION", "", "between the quality reports of a stream, 5s to 1h; off for final reports only", "60s",
+			func(c *Config) *time.Duration { return &c.Media.ReportInterval }, offOr(duration(5*time.Second, time.Hour))),
+		single("media unknown", "on|off", "", "export streams that belong to no call the probe has seen", "off",
+			func(c *Config) *bool { return &c.Media.Unknown }, onOff),
+		single("media streams", "N", "", "RTP streams a ring counts at once, 64 to 1048576", "32768",
+			func(c *Config) *int { return &c.Media.Streams }, number[int](64, 1<<20)),
+		single("calls max", "N", "", "calls followed at once, 16 to 1000000", "50000",
+			func(c *Config) *int { return &c.Calls.Max }, number[int](16, 1_000_000)),
+		single("calls idle", "DURATION", "", "an established call without signalling and media is forgotten after this, 1m to 24h", "2h",
+			func(c *Config) *time.Duration { return &c.Calls.Idle }, duration(time.Minute, 24*time.Hour)),
+	}
+}
+
+// single is an option of the whole configuration.
+func single[T comparable](path, arg, def, help, example string, at func(*Config) *T, k kind[T]) Option {
+	d := Default()
+	zero := k.format(*at(&d))
+	if def == "" {
+		def = zero
+	}
+	return Option{Path: strings.Fields(path), Arg: arg, Default: def, Help: help, Example: example,
+		set: func(c *Config, _ []string, value string) error { return k.into(at(c), value) },
+		each: func(c *Config, fn func([]string, string, string)) {
+			fn(nil, k.format(*at(c)), zero)
+		}}
+}
+
+// port is an option of one mirror port.
+func port[T comparable](word, arg, def, help, example string, at func(*Port) *T, k kind[T]) Option {
+	d := defaultPort("")
+	zero := k.format(*at(&d))
+	if def == "" {
+		def = zero
+	}
+	return Option{Path: []string{"capture", "<port>", word}, Arg: arg, Default: def, Help: help, Example: example,
+		set: func(c *Config, names []string, value string) error {
+			p, err := place(&c.Ports, names[0], MaxPorts, "mirror port", func(p *Port) string { return p.Name }, defaultPort)
+			if err != nil {
+				return err
+			}
+			return k.into(at(p), value)
+		},
+		each: func(c *Config, fn func([]string, string, string)) {
+			for i := range c.Ports {
+				fn([]string{c.Ports[i].Name}, k.format(*at(&c.Ports[i])), zero)
+			}
+		}}
+}
+
+// collector is an option of one collector.
+func collector[T comparable](word, arg, def, help, example string, at func(*Collector) *T, k kind[T]) Option {
+	d := defaultCollector("")
+	zero := k.format(*at(&d))
+	if def == "" {
+		def = zero
+	}
+	return Option{Path: []string{"collector", "<name>", word}, Arg: arg, Default: def, Help: help, Example: example,
+		set: func(c *Config, names []string, value string) error {
+			p, err := place(&c.Collector, names[0], MaxCollectors, "collector", func(c *Collector) string { return c.Name }, defaultCollector)
+			if err != nil {
+				return err
+			}
+			return k.into(at(p), value)
+		},
+		each: func(c *Config, fn func([]string, string, string)) {
+			for i := range c.Collector {
+				fn([]string{c.Collector[i].Name}, k.format(*at(&c.Collector[i])), zero)
+			}
+		}}
+}
+
+// place finds the list's element of that name, or makes it.
+func place[T any](list *[]T, name string, limit int, what string, nameOf func(*T) string, make func(string) T) (*T, error) {
+	for i := range *list {
+		if nameOf(&(*list)[i]) == name {
+			return &(*list)[i], nil
+		}
+	}
+	if len(*list) == limit {
+		return nil, fmt.Errorf("%s %q: this version takes %d; there is %q already", what, name, limit, nameOf(&(*list)[0]))
+	}
+	if !validName(name) {
+		return nil, fmt.Errorf("%s %q: a name is 1 to 32 letters, digits, '-', '_' or '.'", what, name)
+	}
+	*list = append(*list, make(name))
+	return &(*list)[len(*list)-1], nil
+}
+
+// kind reads and prints values of one type.
+type kind[T any] struct {
+	parse  func(string) (T, error)
+	format func(T) string
+}
+
+func (k kind[T]) into(p *T, value string) error {
+	v, err := k.parse(value)
+	if err == nil {
+		*p = v
+	}
+	return err
+}
+
+func validName(s string) bool {
+	if s == "" || len(s) > 32 {
+		return false
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)) {
+			return false
+		}
+	}
+	return true
+}
+
+func str[T ~string](check func(string) error) kind[T] {
+	return kind[T]{
+		parse:  func(s string) (T, error) { return T(s), check(s) },
+		format: func(v T) string { return string(v) },
+	}
+}
+
+var (
+	word   = str[string](func(s string) error { return need(validName(s), "one word of letters, digits, '-', '_' or '.'") })
+	text   = str[string](func(s string) error { return need(s != "" && len(s) <= 4096, "1 to 4096 octets of text") })
+	secret = str[Secret](func(s string) error { return need(s != "" && len(s) <= 255, "1 to 255 octets of text") })
+	device = str[string](func(s string) error {
+		return need(s != "" && len(s) <= 15 && !strings.ContainsAny(s, "/ :"), "a device name such as eth1, at most 15 octets")
+	})
+	hostPort = str[string](checkHostPort)
+	nodeName = str[string](func(s string) error {
+		// Homer pastes the name into JSON without escaping it.
+		ok := s != "" && len(s) <= 64
+		for _, r := range s {
+			ok = ok && r > ' ' && r < 0x7f && r != '"' && r != '\\'
+		}
+		return need(ok, "1 to 64 printable ASCII characters without blanks, quotes and backslashes")
+	})
+	onOff = kind[bool]{
+		parse: func(s string) (bool, error) { return s == "on", need(s == "on" || s == "off", "on or off") },
+		format: func(v bool) string {
+			if v {
+				return "on"
+			}
+			return "off"
+		},
+	}
+	loopback = kind[netip.AddrPort]{
+		parse: func(s string) (netip.AddrPort, error) {
+			if s == "off" {
+				return netip.AddrPort{}, nil
+			}
+			a, err := netip.ParseAddrPort(s)
+			return a, need(err == nil && a.Addr().IsLoopback(), "a loopback address and port such as 127.0.0.1:9107, or off")
+		},
+		format: func(a netip.AddrPort) string {
+			if !a.IsValid() {
+				return "off"
+			}
+			return a.String()
+		},
+	}
+)
+
+func need(ok bool, want string) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf("want %s", want)
+}
+
+func checkHostPort(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	return need(err == nil && perr == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /"), "HOST:PORT such as 192.0.2.10:9060 or [2001:db8::10]:9060")
+}
+
+func oneOf[T ~string](values ...T) kind[T] {
+	return str[T](func(s string) error {
+		all := make([]string, len(values))
+		for i, v := range values {
+			all[i] = string(v)
+		}
+		return need(slices.Contains(all, s), strings.Join(all, " or "))
+	})
+}
+
+func number[T int | uint32](low, high int64) kind[T] {
+	return kind[T]{
+		parse: func(s string) (T, error) {
+			n, err := strconv.ParseInt(s, 10, 64)
+			return T(n), need(err == nil && n >= low && n <= high, fmt.Sprintf("a number from %d to %d", low, high))
+		},
+		format: func(v T) string {
+			if v == 0 {
+				return "" // unset: no option takes 0
+			}
+			return strconv.FormatInt(int64(v), 10)
+		},
+	}
+}
+
+func duration(low, high time.Duration) kind[time.Duration] {
+	return kind[time.Duration]{
+		parse: func(s string) (time.Duration, error) {
+			d, err := time.ParseDuration(s)
+			return d, need(err == nil && d >= low && d <= high, fmt.Sprintf("a duration from %v to %v, such as %v", low, high, low))
+		},
+		format: func(d time.Duration) string { return d.String() },
+	}
+}
+
+func offOr(k kind[time.Duration]) kind[time.Duration] {
+	return kind[time.Duration]{
+		parse: func(s string) (time.Duration, error) {
+			if s == "off" {
+				return 0, nil
+			}
+			return k.parse(s)
+		},
+		format: func(d time.Duration) string {
+			if d == 0 {
+				return "off"
+			}
+			return k.format(d)
+		},
+	}
+}
