@@ -1,0 +1,257 @@
+package sip
+
+import (
+	"bytes"
+	"errors"
+)
+
+// Errors of View.Parse.
+var (
+	ErrStartLine = errors.New("sip: no start line")
+	ErrHeaders   = errors.New("sip: no header known to SIP")
+)
+
+// View is one SIP message taken apart. All slices are views of the parsed
+// message: valid while that is, read-only, nil or empty when the message has
+// no such thing. Header values are raw, without the white space around them;
+// one that was folded still holds its line breaks.
+type View struct {
+	IsRequest  bool
+	BodyCut    bool   // Content-Length promises more octets than there are
+	HeadersCut bool   // the message ends before the empty line that ends the headers
+	Method     []byte // of a request
+	RequestURI []byte
+	Status     int    // of a response, 0-999 as written
+	Reason     []byte // reason phrase
+
+	CallID     []byte
+	CSeq       int64 // -1 when absent or not a 32-bit number
+	CSeqMethod []byte
+
+	From, To         []byte
+	FromTag, ToTag   []byte
+	FromUser, ToUser []byte // user part of the URI, escapes as they are; a tel URI's number
+	Via              []byte // topmost Via value
+	ViaBranch        []byte // its branch parameter
+	Contact          []byte // first Contact header, all of its values
+
+	ContentType   []byte
+	ContentLength int   // octets, -1 when absent or senseless
+	Expires       int64 // seconds, -1 when absent or not a 32-bit number
+	UserAgent     []byte
+	Server        []byte
+	ReasonHeader  []byte // RFC 3326
+	SessionID     []byte // RFC 7989
+
+	Headers []byte // the whole header section, without start line and empty line
+	Body    []byte
+	Length  int // octets of the message: what follows in the buffer is not part of it
+}
+
+// Parse fills v from the message that b begins with, whose end is at most the
+// end of b. It fails with ErrStartLine when there is no SIP start line and
+// with ErrHeaders when the header section is complete but holds not one header
+// that View knows; v is then empty.
+// It never retains more than views of b and does not allocate.
+func (v *View) Parse(b []byte) error {
+	*v = View{CSeq: -1, ContentLength: -1, Expires: -1}
+	var s startLine
+	if !s.parse(b) {
+		return ErrStartLine
+	}
+	v.IsRequest = s.method != nil
+	v.Method, v.RequestURI, v.Status, v.Reason = s.method, s.uri, s.status, s.reason
+	known := false
+	pos := s.next
+	for {
+		line, next := headerLine(b, pos)
+		if len(line) == 0 {
+			v.Headers = b[s.next:pos]
+			v.HeadersCut = next == pos
+			v.body(b, next)
+			break
+		}
+		if v.header(line) {
+			known = true
+		}
+		pos = next
+	}
+	if !known && !v.HeadersCut {
+		*v = View{CSeq: -1, ContentLength: -1, Expires: -1}
+		return ErrHeaders
+	}
+	return nil
+}
+
+// headerLine returns the header line of b at pos, its folded lines included
+// but not its line end, and the offset after it. The line is empty at the
+// empty line, and also, with next == pos, where b ends without one. A line cut
+// off by the end of b counts as absent: half a Call-ID is another Call-ID.
+func headerLine(b []byte, pos int) (line []byte, next int) {
+	next = pos
+	for {
+		n := bytes.IndexByte(b[next:], '\n')
+		if n < 0 {
+			if next > pos {
+				break // the last fold is cut off, what precedes it is not
+			}
+			return nil, pos
+		}
+		first := next == pos
+		next += n + 1
+		if first && (n == 0 || n == 1 && b[pos] == '\r') {
+			return nil, next
+		}
+		if next == len(b) || b[next] != ' ' && b[next] != '\t' {
+			break
+		}
+	}
+	end := next - 1
+	if b[end-1] == '\r' {
+		end--
+	}
+	return b[pos:end], next
+}
+
+// body sets Body and Length: the octets from offset on, as far as
+// Content-Length says so (RFC 3261 18.3).
+func (v *View) body(b []byte, offset int) {
+	rest := b[offset:]
+	switch {
+	case v.HeadersCut:
+		rest = rest[len(rest):]
+		offset = len(b)
+	case v.ContentLength > len(rest):
+		v.BodyCut = true
+	case v.ContentLength >= 0:
+		rest = rest[:v.ContentLength]
+	}
+	v.Body = rest
+	v.Length = offset + len(rest)
+}
+
+// kept has a bit for each letter that begins the name of a header of View.
+const kept = 1<<('c'-'a') | 1<<('e'-'a') | 1<<('f'-'a') | 1<<('i'-'a') | 1<<('l'-'a') | 1<<('m'-'a') |
+	1<<('r'-'a') | 1<<('s'-'a') | 1<<('t'-'a') | 1<<('u'-'a') | 1<<('v'-'a')
+
+// header takes in one header line and reports whether View has a field for it.
+func (v *View) header(line []byte) bool {
+	c := line[0] | 0x20
+	if c < 'a' || c > 'z' || uint32(kept)>>(c-'a')&1 == 0 {
+		return false
+	}
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
+		return false
+	}
+	name := line[:colon]
+	if isSpace(line[max(colon-1, 0)]) {
+		name = trimRight(name)
+	}
+	value := trim(line[colon+1:])
+	switch len(name) {
+	case 1:
+		return v.compact(c, value)
+	case 2:
+		return is(name, "to") && v.to(value)
+	case 3:
+		return is(name, "via") && v.via(value)
+	case 4:
+		return is(name, "from") && v.from(value) || is(name, "cseq") && v.cseq(value)
+	case 6:
+		return is(name, "reason") && first(&v.ReasonHeader, value) || is(name, "server") && first(&v.Server, value)
+	case 7:
+		return is(name, "call-id") && first(&v.CallID, value) || is(name, "contact") && first(&v.Contact, value) ||
+			is(name, "expires") && number(&v.Expires, value)
+	case 10:
+		return is(name, "user-agent") && first(&v.UserAgent, value) || is(name, "session-id") && first(&v.SessionID, value)
+	case 12:
+		return is(name, "content-type") && first(&v.ContentType, value)
+	case 14:
+		return is(name, "content-length") && v.contentLength(value)
+	}
+	return false
+}
+
+// compact takes in a header whose name is the compact form c (RFC 3261 20).
+func (v *View) compact(c byte, value []byte) bool {
+	switch c {
+	case 'c':
+		return first(&v.ContentType, value)
+	case 'f':
+		return v.from(value)
+	case 'i':
+		return first(&v.CallID, value)
+	case 'l':
+		return v.contentLength(value)
+	case 'm':
+		return first(&v.Contact, value)
+	case 't':
+		return v.to(value)
+	case 'v':
+		return v.via(value)
+	}
+	return false
+}
+
+func (v *View) from(value []byte) bool {
+	if v.From == nil {
+		v.From = value
+		v.FromUser, v.FromTag = address(value)
+	}
+	return true
+}
+
+func (v *View) to(value []byte) bool {
+	if v.To == nil {
+		v.To = value
+		v.ToUser, v.ToTag = address(value)
+	}
+	return true
+}
+
+func (v *View) via(value []byte) bool {
+	if v.Via == nil {
+		v.ViaBranch, v.Via = param(value, "branch", true)
+	}
+	return true
+}
+
+func (v *View) cseq(value []byte) bool {
+	if v.CSeqMethod == nil {
+		n := 0
+		for n < len(value) && !isSpace(value[n]) {
+			n++
+		}
+		number(&v.CSeq, value[:n])
+		v.CSeqMethod = trimLeft(value[n:])
+	}
+	return true
+}
+
+// maxContentLength is the most a Content-Length may promise and be believed.
+const maxContentLength = 1 << 30
+
+func (v *View) contentLength(value []byte) bool {
+	n := int64(-1)
+	if number(&n, value); v.ContentLength < 0 && n <= maxContentLength {
+		v.ContentLength = int(n)
+	}
+	return true
+}
+
+// Header returns the value of the first header called name, which is in lower
+// case, or nil. It searches the whole section and does not know compact forms:
+// it is for the few headers that a user configures.
+func (v *View) Header(name string) []byte {
+	for pos := 0; ; {
+		line, next := headerLine(v.Headers, pos)
+		if len(line) == 0 {
+			return nil
+		}
+		if colon := bytes.IndexByte(line, ':'); colon >= 0 && is(trimRight(line[:colon]), name) {
+			return trim(line[colon+1:])
+		}
+		pos = next
+	}
+}
