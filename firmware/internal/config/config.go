@@ -39,8 +39,7 @@ type Port struct {
 	BlockSize  int64  // octets per ring block
 	Rings      int    // rings the port's frames are spread over (PACKET_FANOUT) when above 1
 	Filter     string // what to capture, empty means everything
-	Promisc    bool
-	LinkSetup  bool // bring the interface up as a mirror port: no address, no ARP, no merging offloads
+	LinkSetup  bool   // bring the interface up as a mirror port: no address, no ARP, no merging offloads
 	Retire     time.Duration
 	SnapLength int64 // octets kept of a frame, 0 means all
 }
@@ -125,7 +124,7 @@ func Default() Config {
 }
 
 func defaultPort(name string) Port {
-	return Port{Name: name, RingSize: 64 << 20, BlockSize: 1 << 20, Rings: 1, Promisc: true, LinkSetup: true,
+	return Port{Name: name, RingSize: 64 << 20, BlockSize: 1 << 20, Rings: 1, LinkSetup: true,
 		Retire: 10 * time.Millisecond}
 }
 

@@ -57,8 +57,6 @@ func portOptions() []Option {
 			func(p *Port) *int { return &p.Rings }, number[int](1, 8)),
 		port("filter", "EXPRESSION", "everything", "capture only what the expression matches, in pcap-filter's words", "udp or host 192.0.2.7",
 			func(p *Port) *string { return &p.Filter }, text),
-		port("promiscuous", "on|off", "", "take frames that are not addressed to the probe", "on",
-			func(p *Port) *bool { return &p.Promisc }, onOff),
 		port("link-setup", "on|off", "", "bring the device up as a mirror port: no address, no ARP, no offload that merges frames", "on",
 			func(p *Port) *bool { return &p.LinkSetup }, onOff),
 		port("retire", "DURATION", "", "hand over a ring block at the latest after this, 1ms to 1s", "10ms",

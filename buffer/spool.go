@@ -1,0 +1,244 @@
+package buffer
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+var (
+	bucketLog        = []byte("log")
+	bucketCursor     = []byte("cursor")
+	bucketQuarantine = []byte("quarantine")
+	bucketState      = []byte("state")
+	keyState         = []byte("state")
+)
+
+// Entry is one record of the spool.
+type Entry struct {
+	Seq   uint64 // ascending over the life of the spool
+	Class uint8  // lower is shed first
+	Data  []byte // opaque, MaxEntry octets at most
+}
+
+// Spool is a FIFO of records in one file. Its methods may be called from any
+// goroutine; but for Stats they take turns, and those that write wait for the
+// medium.
+type Spool struct {
+	path string
+	o    Options
+	log  *slog.Logger
+	ro   bool
+
+	mu        sync.Mutex // guards what follows up to statMu
+	db        *bbolt.DB  // nil after damage that could not be repaired yet
+	file      *os.File   // db's descriptor
+	closed    bool
+	st        state  // as committed
+	first     uint64 // lowest seq held, valid when hasFirst
+	hasFirst  bool
+	cursors   map[string][]byte
+	bad       map[uint64]struct{} // corrupt records already in quarantine
+	size      sizes
+	soft      int64 // limit after a full disk, until softUntil
+	softUntil time.Time
+	build     builder
+	spans     []span // of the latest Read, used again
+	seqBuf    [8]byte
+
+	statMu sync.Mutex
+	stats  Stats
+}
+
+// sizes is what the file takes, in octets.
+type sizes struct {
+	file int64 // the file
+	high int64 // up to the high-water mark
+	free int64 // of that, pages not in use
+}
+
+// view runs fn in a read transaction and measures the file.
+func (s *Spool) view(fn func(*bbolt.Tx) error) error {
+	return guard(func() error {
+		if err := s.mapped(); err != nil {
+			return err
+		}
+		tx, err := s.db.Begin(false)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		stats := s.db.Stats()
+		s.size.high = tx.Size()
+		s.size.free = int64(stats.FreePageN+stats.PendingPageN) * pageBytes
+		return fn(tx)
+	})
+}
+
+// mapped makes sure that the meta pages are there: a fault in Begin leaves
+// bbolt's locks locked.
+func (s *Spool) mapped() error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if s.size.file = info.Size(); s.size.file < 2*pageBytes {
+		return fmt.Errorf("%w: file cut to %d octets", ErrDamaged, s.size.file)
+	}
+	return nil
+}
+
+// update runs fn in a write transaction, with the file's size bounded by
+// maxBytes. The state that fn leaves is committed with it.
+func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *state) error) error {
+	st, first, has := s.st, uint64(0), false
+	err := guard(func() error {
+		if err := s.mapped(); err != nil {
+			return err
+		}
+		s.db.MaxSize = int(maxBytes)
+		s.db.AllocSize = int(allocSize(s.size.file, maxBytes))
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if tx.DB() != nil { // neither committed nor rolled back
+				_ = tx.Rollback()
+			}
+		}()
+		if err := fn(tx, &st); err != nil {
+			return err
+		}
+		if first, has, err = firstHeld(tx.Bucket(bucketLog), st.trim); err != nil {
+			return err
+		}
+		st.commits++
+		if err := tx.Bucket(bucketState).Put(keyState, st.appendTo(nil)); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+	if err != nil {
+		return err
+	}
+	s.st, s.first, s.hasFirst = st, first, has
+	return s.view(func(*bbolt.Tx) error { return nil })
+}
+
+// allocSize is by how much a file grows at once: enough to make growing, which
+// costs a sync, rare; little enough not to waste a small file's cap.
+func allocSize(size, limit int64) int64 {
+	n := min(max(size/16, min(4<<20, limit/64)), 16<<20)
+	n = min(n, max((limit-size)/4, pageBytes))
+	return n - n%pageBytes
+}
+
+// First returns the lowest sequence number held above the trim mark, false
+// when nothing is held.
+func (s *Spool) First() (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first, s.hasFirst
+}
+
+// Last returns the highest sequence number ever appended, held or not, false
+// when there was none. The next Append goes above it.
+func (s *Spool) Last() (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.st.high, s.st.any
+}
+
+// Cursor returns a copy of a named cursor's value, false when there is none.
+func (s *Spool) Cursor(name string) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ready(false); err != nil {
+		return nil, false, err
+	}
+	v, ok := s.cursors[name]
+	return append([]byte(nil), v...), ok, nil
+}
+
+// Stats returns a snapshot. It waits for nothing.
+func (s *Spool) Stats() Stats {
+	s.statMu.Lock()
+	defer s.statMu.Unlock()
+	return s.stats
+}
+
+// publish makes the state visible to Stats.
+func (s *Spool) publish() {
+	st := &s.st
+	x := Stats{
+		Appended: st.appended, Held: st.held, Trimmed: st.trimmed, Shed: st.shed, Evicted: st.evicted, Lost: st.lost,
+		FileBytes: s.size.file, HighWaterBytes: s.size.high, UsedBytes: s.size.high - s.size.free, LimitBytes: s.limit(),
+		Corrupt: st.corrupt, Salvaged: st.salvagedRecords, Damaged: st.damaged, Commits: st.commits,
+		Quarantined: st.quarantined, QuarantineBytes: st.quarantineSize, QuarantineGone: st.quarantineGone,
+	}
+	if s.hasFirst {
+		x.First = s.first
+	}
+	if st.any {
+		x.Last = st.high
+	}
+	s.statMu.Lock()
+	s.stats = x
+	s.statMu.Unlock()
+}
+
+// ready says whether the spool can be used, and mends it when damage could not
+// be repaired at once.
+func (s *Spool) ready(write bool) error {
+	switch {
+	case s.closed:
+		return fmt.Errorf("spool %s: %w", s.path, os.ErrClosed)
+	case write && s.ro:
+		return fmt.Errorf("spool %s: %w", s.path, ErrReadOnly)
+	case s.db == nil:
+		if err := s.replace(ErrDamaged); err != nil {
+			return fmt.Errorf("spool %s: %w: %w", s.path, ErrDamaged, err)
+		}
+	}
+	return nil
+}
+
+// Sync makes everything durable that Append has returned for. It is so
+// already; Sync is for callers that want to hear it from the medium.
+func (s *Spool) Sync() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ready(false); err != nil {
+		return err
+	}
+	return s.db.Sync()
+}
+
+// Close releases the file. It is idempotent.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if !s.detach() {
+		return fmt.Errorf("spool %s: the mapping could not be released", s.path)
+	}
+	return nil
+}
+
+// detach lets go of the database.
+func (s *Spool) detach() bool {
+	if s.db == nil {
+		return true
+	}
+	db, f := s.db, s.file
+	s.db, s.file = nil, nil
+	return abandon(db, f)
+}

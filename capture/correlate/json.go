@@ -1,0 +1,66 @@
+package correlate
+
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+// object appends the members of one JSON object to a buffer. It allocates
+// nothing while the buffer has room.
+type object struct{ b []byte }
+
+func (o *object) key(k string) {
+	if last := o.b[len(o.b)-1]; last != '{' {
+		o.b = append(o.b, ',')
+	}
+	o.b = append(o.b, '"')
+	o.b = append(o.b, k...)
+	o.b = append(o.b, '"', ':')
+}
+
+func (o *object) int(k string, v int64) {
+	o.key(k)
+	o.b = strconv.AppendInt(o.b, v, 10)
+}
+
+// float appends v with at most three decimals.
+func (o *object) float(k string, v float64) {
+	o.key(k)
+	o.b = strconv.AppendFloat(o.b, v, 'f', 3, 64)
+	for o.b[len(o.b)-1] == '0' {
+		o.b = o.b[:len(o.b)-1]
+	}
+	if o.b[len(o.b)-1] == '.' {
+		o.b = o.b[:len(o.b)-1]
+	}
+}
+
+func (o *object) text(k, v string) {
+	o.key(k)
+	o.b = append(o.b, '"')
+	o.b = append(o.b, v...)
+	o.b = append(o.b, '"')
+}
+
+// bytes appends octets from the wire: escaped, and what is not UTF-8 replaced
+// (RFC 8259 8.1).
+func (o *object) bytes(k string, v []byte) {
+	o.key(k)
+	o.b = append(o.b, '"')
+	for len(v) > 0 {
+		r, n := utf8.DecodeRune(v)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			o.b = append(o.b, `\ufffd`...)
+		case r == '"' || r == '\\':
+			o.b = append(o.b, '\\', byte(r))
+		case r < 0x20 || r == 0x7f:
+			const hex = "0123456789abcdef"
+			o.b = append(o.b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		default:
+			o.b = append(o.b, v[:n]...)
+		}
+		v = v[n:]
+	}
+	o.b = append(o.b, '"')
+}

@@ -1,0 +1,191 @@
+package correlate
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"heptap/capture/media"
+	"heptap/capture/record"
+)
+
+// kind of a report, as Homer's TYPE says it.
+type kind uint8
+
+const (
+	periodic kind = iota
+	final
+)
+
+// score is the quality of one stretch of a stream.
+type score struct {
+	r, mos, lossPercent float64
+}
+
+// quality rates the stream since a snapshot. A codec that carries no speech is
+// not rated: its score is zero.
+func (t *stream) quality(since *media.Snapshot) score {
+	percent, burst := t.last.LossSince(since)
+	q := score{lossPercent: percent}
+	if speech(t.codec.name, t.codec.clock) {
+		q.r, q.mos = media.Quality(t.codec.name, percent, burst, 0, time.Duration(t.last.MeanJitter))
+	}
+	return q
+}
+
+// speech tells audio from video by the clock, which is 90 kHz for the latter
+// (RFC 3551 5), and from telephone-events and comfort noise.
+func speech(name string, clock uint32) bool {
+	return clock != 90000 && name != "telephone-event" && name != "CN"
+}
+
+// note keeps an interval's score for the smallest and the mean.
+func (t *stream) note(q score) {
+	if q.mos == 0 {
+		return
+	}
+	if t.intervals == 0 || q.mos < t.minMOS {
+		t.minMOS, t.minR = q.mos, q.r
+	}
+	t.intervals++
+	t.sumMOS += q.mos
+	t.sumR += q.r
+}
+
+// report emits one report on what the stream has done since a snapshot, for
+// the call k, or under an id of the stream's own when k is nil.
+func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Snapshot, q score) {
+	var primary []byte
+	c.links = c.links[:0]
+	if k != nil {
+		primary = k.id
+		for _, o := range t.calls {
+			if o != k {
+				c.links = append(c.links, record.Link{Type: record.SIP, How: record.Flow, ID: o.id})
+			}
+		}
+	} else {
+		c.id = appendFlowID(append(c.id[:0], "rtp:"...), t.last.Flow)
+		c.id = append(append(c.id, ':'), ssrcHex(t.last.SSRC)...)
+		primary = c.id
+	}
+	class := record.Periodic
+	if kd == final {
+		class = record.Final
+		c.Stats.ReportsFinal.Add(1)
+	} else {
+		c.Stats.ReportsPeriodic.Add(1)
+	}
+	c.payload = t.appendReport(c.payload[:0], primary, kd, since, q)
+	s := &t.last
+	c.rec = record.Record{
+		Type: record.RTPReport, Class: class, Wall: s.LastWall, Mono: s.LastMono,
+		Flow: s.Flow, HasVLAN: s.HasVLAN, VLAN: s.VLAN, TOS: s.TOS,
+		MOS: uint16(math.Round(q.mos * 100)), R: uint16(math.Round(q.r)),
+		Primary: primary, Links: c.links, Payload: c.payload,
+	}
+	c.cfg.Emit(&c.rec)
+}
+
+func ssrcHex(ssrc uint32) []byte {
+	const hex = "0123456789abcdef"
+	var b [8]byte
+	for i := range b {
+		b[i] = hex[ssrc>>(28-4*i)&15]
+	}
+	return b[:]
+}
+
+// appendReport appends the report in the form Homer charts (HEP type 34; the
+// keys are those of hepgen's full report). Times are milliseconds. Loss is the
+// packets that never came, whatever came twice.
+func (t *stream) appendReport(b []byte, primary []byte, kd kind, since *media.Snapshot, q score) []byte {
+	s := &t.last
+	o := object{append(b, '{')}
+	o.bytes("CORRELATION_ID", primary)
+	o.bytes("RTP_SIP_CALL_ID", primary)
+	o.text("TYPE", [...]string{"PERIODIC", "FINAL"}[kd])
+	o.float("REPORT_TS", float64(s.LastWall)/1e9)
+	start := s.FirstWall
+	if since.Packets > 0 {
+		start = since.LastWall
+	}
+	o.float("REPORT_START", float64(start)/1e9)
+	o.float("REPORT_END", float64(s.LastWall)/1e9)
+	o.key("SSRC")
+	o.b = append(append(append(o.b, `"0x`...), ssrcHex(s.SSRC)...), '"')
+	t.appendCounts(&o, since, q)
+	t.appendTimes(&o, kd, q)
+	t.appendEnds(&o)
+	return append(o.b, '}')
+}
+
+func (t *stream) appendCounts(o *object, since *media.Snapshot, q score) {
+	s := &t.last
+	o.int("TL_BYTE", int64(s.Octets-since.Octets))
+	o.int("TOTAL_PK", int64(s.Packets-since.Packets))
+	o.int("EXPECTED_PK", int64(s.Expected-since.Expected))
+	o.int("PACKET_LOSS", int64(s.Missing-since.Missing))
+	o.float("PACKET_LOSS_PERCENT", q.lossPercent)
+	o.int("LOSS_EVENTS", int64(s.LossEvents-since.LossEvents))
+	o.int("DUPLICATES", int64(s.Duplicates-since.Duplicates))
+	o.int("OUT_ORDER", int64(s.Reordered-since.Reordered))
+	o.int("SEQ", int64(s.Strays-since.Strays)) // sequence errors: numbers that fit nowhere
+	o.int("SSRC_CHG", 0)                       // a new SSRC is a new stream here
+}
+
+func (t *stream) appendTimes(o *object, kd kind, q score) {
+	s := &t.last
+	delta, jitter := s.IntervalMaxDelta, s.IntervalMaxJitter
+	if kd == final {
+		delta, jitter = s.MaxDelta, s.MaxJitter
+	}
+	o.float("DELTA", ms(delta))
+	o.float("MAX_DELTA", ms(s.MaxDelta))
+	o.float("JITTER", ms(s.Jitter))
+	o.float("MEAN_JITTER", ms(s.MeanJitter))
+	o.float("MAX_JITTER", ms(jitter))
+	o.float("SKEW", ms(s.Skew))
+	o.float("MAX_SKEW", ms(s.MaxSkew))
+	if q.mos == 0 {
+		return
+	}
+	low, mean := q, q
+	if t.intervals > 0 {
+		n := float64(t.intervals)
+		low.mos, low.r = min(t.minMOS, q.mos), min(t.minR, q.r)
+		mean.mos, mean.r = t.sumMOS/n, t.sumR/n
+	}
+	o.float("MOS", q.mos)
+	o.float("MIN_MOS", low.mos)
+	o.float("MEAN_MOS", mean.mos)
+	o.float("RFACTOR", q.r)
+	o.float("MIN_RFACTOR", low.r)
+	o.float("MEAN_RFACTOR", mean.r)
+}
+
+func ms(ns int64) float64 { return float64(ns) / 1e6 }
+
+func (t *stream) appendEnds(o *object) {
+	f := t.last.Flow
+	o.key("SRC_IP")
+	o.b = append(f.Src.Addr().AppendTo(append(o.b, '"')), '"')
+	o.int("SRC_PORT", int64(f.Src.Port()))
+	o.key("DST_IP")
+	o.b = append(f.Dst.Addr().AppendTo(append(o.b, '"')), '"')
+	o.int("DST_PORT", int64(f.Dst.Port()))
+	o.int("CODEC_PT", int64(t.last.PayloadType))
+	name := t.codec.name
+	if name == "" {
+		name = "unknown"
+	}
+	o.bytes("CODEC_NAME", []byte(name))
+	o.int("CLOCK", int64(t.codec.clock))
+	o.int("DIR", int64(t.sender))
+	o.int("PARTY", int64(t.sender))
+	o.key("REPORT_NAME")
+	o.b = append(o.b, '"')
+	o.b = f.Src.Addr().AppendTo(o.b)
+	o.b = strconv.AppendUint(append(o.b, ':'), uint64(f.Src.Port()), 10)
+	o.b = append(o.b, '"')
+}

@@ -1,0 +1,53 @@
+package correlate
+
+import (
+	"heptap/capture"
+	"heptap/capture/record"
+	"heptap/capture/rtcp"
+)
+
+// rtcpMessage emits a compound packet as one record for each sender or
+// receiver report in it, under the Call-ID of the call whose media it is
+// about, or under an id of its own flow.
+func (c *Correlator) rtcpMessage(m *capture.Message) {
+	var primary []byte
+	c.links = c.links[:0]
+	for _, f := range c.match(unmap(m.Flow.Src), unmap(m.Flow.Dst), true, m.Mono) {
+		if primary == nil {
+			primary = f.call.id
+			f.call.seen = max(f.call.seen, m.Mono)
+			continue
+		}
+		if len(c.links) < maxLegs-1 {
+			c.links = append(c.links, record.Link{Type: record.SIP, How: record.Flow, ID: f.call.id})
+		}
+	}
+	if primary == nil {
+		c.Stats.RTCPUnlinked.Add(1)
+		c.id = appendFlowID(append(c.id[:0], "rtcp:"...), m.Flow)
+		primary = c.id
+	} else {
+		c.Stats.RTCPLinked.Add(1)
+	}
+	for w := rtcp.Walk(m.Payload); ; {
+		if _, ok := w.Next(); !ok {
+			break
+		}
+		c.Stats.RTCPPackets.Add(1)
+	}
+	for part, rest := rtcp.Split(m.Payload); len(part) > 0; part, rest = rtcp.Split(rest) {
+		c.payload = rtcp.AppendJSON(c.payload[:0], part)
+		c.rec = record.Record{Type: record.RTCP, Class: record.Periodic, Primary: primary, Links: c.links, Payload: c.payload}
+		c.emit(m)
+	}
+}
+
+// appendFlowID appends the two ends of a flow, the smaller first, so that both
+// directions have one id.
+func appendFlowID(b []byte, f capture.FiveTuple) []byte {
+	one, two := unmap(f.Src), unmap(f.Dst)
+	if two.Compare(one) < 0 {
+		one, two = two, one
+	}
+	return two.AppendTo(append(one.AppendTo(b), '-'))
+}

@@ -1,0 +1,67 @@
+// Package media holds the RTP streams that one ring worker sees: their
+// statistics, counted in place, without a lock and without an allocation per
+// packet. It knows no calls: correlation links a stream to its call by the
+// addresses in SDP, from the snapshots.
+//
+// A stream is what one SSRC sends from one address and port to another, as
+// one mirror port sees it: the two directions of a call are two streams, and
+// a flow whose SSRC changes has two. VLAN tags are not part of the key, since
+// some mirrors tag one direction only.
+//
+// # Memory and cost
+//
+// A stream is one entry of 320 octets without pointers. Entries live in slabs
+// of 1024 that are made when they are needed and kept; the index is made
+// whole at the start, for the cap, and never grows: open addressing with
+// linear probing, at most half full, at most maxProbe slots per lookup, under
+// a hash whose seed is random per table, so that nobody can aim at one slot.
+// What a packet reads and writes is the first two cache lines of its entry
+// and one of the index.
+//
+// # Recognition
+//
+//	           first packet           50 packets in sequence
+//	(nothing) -------------> candidate --------------------> confirmed
+//	                             | Candidate without a packet     | Idle without a packet
+//	                             | or recycled: the table is full |
+//	                             v                                v
+//	                          (nothing)                        (nothing)
+//
+// UDP has no label that says RTP. A candidate is any datagram with a valid RTP
+// header (RFC 3550 5.1) whose payload type octet cannot be RTCP's (RFC 5761
+// 4) and whose ports are both 1024 or more. Every stream is reported, since
+// SDP may vouch for a candidate too; but candidates are reported once, at the
+// first interval, and at their end. When the table is full a new stream takes
+// the place of an old candidate that has shown no sequence; a confirmed stream
+// never gives way.
+//
+// # Sequence numbers
+//
+// RFC 3550 A.1, with a window of 128 sequence numbers behind the highest, which
+// tells a duplicate from a reordered packet exactly:
+//
+//	forward by less than 3000     counted; what was jumped over is missing for now
+//	in the window, not yet seen   reordered, and no longer missing
+//	in the window, seen           duplicate
+//	anything else                 stray. If the next packet continues it, the sender
+//	                              has restarted its numbers: a new generation of the
+//	                              same stream, whose counters go on, so that no loss
+//	                              is invented
+//
+// A packet that comes later than the first one seen but before it in sequence
+// moves the beginning back: it is reordered, not surplus.
+//
+// # Time
+//
+// Jitter is RFC 3550 A.8 in nanoseconds, over arrival on the monotonic clock.
+// Left out are packets with the timestamp of the one before (a video frame, a
+// telephone-event's updates), comfort noise, the first packet after a change of
+// payload type (DTMF and CN do not inflate it), duplicates, and jumps of
+// timestamp against arrival of 2 s and more: those are the sender's, not the
+// network's, and are counted. The clock rate is RFC 3551's for static payload
+// types. For others it is estimated: timestamps and arrivals over at least
+// 1 s and 20 timestamps, if the ratio is within 3 % of 8000, 16000, 24000,
+// 32000, 44100, 48000 or 90000; until then the stream has no jitter. One
+// dynamic payload type at a time has a clock: another takes over after 50
+// packets in a row, so that telephone-events never do.
+package media

@@ -1,0 +1,218 @@
+package media
+
+import (
+	"math/bits"
+	"time"
+
+	"heptap/capture"
+)
+
+// Snapshot is what a stream has come to. All counters run from the stream's
+// first packet, so that a lost snapshot is harmless; only the fields named
+// Interval are since the snapshot before.
+type Snapshot struct {
+	ID        uint64 // unique in the process for each time a stream is in a table
+	Flow      capture.FiveTuple
+	SSRC      uint32
+	Port      uint8  // mirror port index
+	TOS       uint8  // of the first packet
+	HasVLAN   bool   // of the first packet
+	VLAN      uint16 // of the first packet
+	Confirmed bool   // 50 packets in sequence were seen
+	Ended     bool   // the last snapshot of this ID
+
+	FirstWall, LastWall int64 // Unix nanoseconds; LastWall by the clock as it is now
+	FirstMono, LastMono int64
+
+	Packets    uint64 // that fit the sequence, duplicates included
+	Octets     uint64 // of RTP payload in Packets, without header and padding
+	Expected   uint64 // by the sequence numbers, over all generations
+	Lost       int64  // RFC 3550 A.3: Expected - Packets; duplicates make it less
+	Missing    uint64 // sequence numbers that never came: Lost + Duplicates
+	Duplicates uint64
+	Reordered  uint64 // that came after one with a higher sequence number; not duplicates
+	Strays     uint64 // whose sequence number fits nowhere; not in Packets
+	LossEvents uint64 // runs of missing sequence numbers
+	Markers    uint64
+	Gen        uint32 // how often the sender began its sequence numbers anew
+
+	PayloadType     uint8  // the one most used
+	LastPayloadType uint8  // the last one
+	PayloadChanges  uint32 // how often it changed
+	ClockRate       uint32 // of PayloadType, Hz; 0 unknown, and then there is no jitter
+	TimestampJumps  uint32 // timestamps that ran 2 s or more from arrival
+
+	// Nanoseconds. Delta is the time between two packets in order of arrival;
+	// skew is how far timestamps have run ahead of arrival since the start.
+	Jitter, MeanJitter, MaxJitter, IntervalMaxJitter int64
+	MaxDelta, IntervalMaxDelta                       int64
+	Skew, MaxSkew                                    int64 // MaxSkew is the one furthest from 0
+}
+
+// maxVisits bounds the work of one call of Snapshot. What is left is due at
+// the next.
+const maxVisits = 1024
+
+// Snapshot calls fn for every stream whose interval has passed by now
+// (monotonic nanoseconds) and that had packets in it, and a last time, with
+// Ended set, for one that has gone idle. It publishes Stats. It is meant to be
+// called once per batch of packets: it returns at once when nothing is due,
+// and looks at 1024 streams at most, the longest due first.
+//
+// What fn is given is borrowed until fn returns. fn does not call t.
+func (t *Table) Snapshot(now int64, fn func(*Snapshot)) {
+	visits := maxVisits
+	for _, l := range [...]*list{&t.confirmed, &t.candidates} {
+		for ; l.head != 0 && visits > 0; visits-- {
+			n := l.head
+			s := t.at(n)
+			// A due time further away than the interval means that the clock
+			// was set back, as between two files.
+			if wait := s.due - now; wait > 0 && wait <= int64(t.config.Interval) {
+				break
+			}
+			l.remove(t, s)
+			t.visit(l, n, s, now, fn)
+		}
+	}
+	t.publish()
+}
+
+// visit reports or ends s, which was taken out of l.
+func (t *Table) visit(l *list, n uint32, s *stream, now int64, fn func(*Snapshot)) {
+	idle := t.config.Candidate
+	if s.inSeq == isConfirmed {
+		idle = t.config.Idle
+	}
+	if quiet := now - s.last; time.Duration(max(quiet, -quiet)) >= idle {
+		t.end(n, s, fn)
+		return
+	}
+	if s.seen() != s.reported && (s.inSeq == isConfirmed || !s.once) {
+		t.report(s, false, fn)
+	}
+	s.due = now + int64(t.config.Interval)
+	l.push(t, n, s)
+}
+
+// end reports s for the last time and frees its entry, which is in no list.
+func (t *Table) end(n uint32, s *stream, fn func(*Snapshot)) {
+	t.report(s, true, fn)
+	if s.inSeq == isConfirmed {
+		t.count.Confirmed--
+		t.count.Ended++
+	} else {
+		t.count.Candidates--
+		t.count.CandidatesExpired++
+	}
+	t.unindex(s, n)
+	t.release(n)
+}
+
+// Flush reports every stream with Ended set and empties t: at shutdown and at
+// the end of a file. It publishes Stats.
+func (t *Table) Flush(fn func(*Snapshot)) {
+	for _, l := range [...]*list{&t.confirmed, &t.candidates} {
+		for l.head != 0 {
+			n := l.head
+			s := t.at(n)
+			l.remove(t, s)
+			t.end(n, s, fn)
+		}
+	}
+	t.publish()
+}
+
+func (t *Table) report(s *stream, ended bool, fn func(*Snapshot)) {
+	t.snapshot = s.snapshot(t.wallOffset)
+	t.snapshot.Ended = ended
+	s.allMaxJitter, s.maxJitter = uint32(t.snapshot.MaxJitter), 0
+	s.allMaxDelta, s.maxDelta = t.snapshot.MaxDelta, 0
+	s.reported = s.seen()
+	s.once = true
+	s.rebase()
+	fn(&t.snapshot)
+}
+
+// seen is the low half of how many packets s has had.
+func (s *stream) seen() uint32 { return uint32(s.packets) + s.strays }
+
+// snapshot returns what s has come to. The wall clock's offset at the last
+// packet is not kept per stream; the table's last one stands for it.
+func (s *stream) snapshot(wallOffset int64) Snapshot {
+	x := Snapshot{
+		ID: s.id, Flow: s.fiveTuple(), SSRC: uint32(s.ports), Port: uint8(s.meta),
+		TOS: s.tos, HasVLAN: s.hasVLAN, VLAN: s.vlan, Confirmed: s.inSeq == isConfirmed,
+		FirstWall: s.firstWall, LastWall: s.last + wallOffset, FirstMono: s.firstMono, LastMono: s.last,
+		Packets: s.packets, Octets: s.octets, Expected: s.expected(),
+		Duplicates: s.duplicates, Reordered: uint64(s.reordered), Strays: uint64(s.strays),
+		LossEvents: s.lossEvents(), Markers: uint64(s.markers), Gen: s.gen,
+		PayloadType: s.mainPayload(), LastPayloadType: s.pt, PayloadChanges: s.changes,
+		TimestampJumps: s.jumps,
+		Jitter:         int64(s.jitter), IntervalMaxJitter: int64(s.maxJitter), MaxJitter: int64(max(s.maxJitter, s.allMaxJitter)),
+		IntervalMaxDelta: s.maxDelta, MaxDelta: max(s.maxDelta, s.allMaxDelta),
+		Skew: s.skew, MaxSkew: s.maxSkew,
+	}
+	x.Lost = int64(x.Expected - x.Packets)
+	x.Missing = uint64(x.Lost) + x.Duplicates
+	x.ClockRate = s.rateOf(x.PayloadType)
+	if s.samples > 0 {
+		x.MeanJitter = int64(s.jitterSum / uint64(s.samples))
+	}
+	return x
+}
+
+// lossEvents returns the runs of missing numbers so far, those in the window
+// included.
+func (s *stream) lossEvents() uint64 {
+	hi, lo := s.lossEnds()
+	return uint64(s.lossRuns) + uint64(bits.OnesCount64(hi)+bits.OnesCount64(lo))
+}
+
+// LossSince returns the loss between two snapshots of one stream, prev the
+// earlier (zero for since the start): the share of packets that never came, in
+// percent, and the burst ratio of ITU-T G.107 3.5: the mean length of a run of
+// lost packets over what it would be if loss were random. This, not the
+// cumulative loss, is what Quality wants, or one bad moment spoils the call
+// for good. Packets that come late in the next interval are taken off there;
+// the result is never below 0.
+func (x *Snapshot) LossSince(prev *Snapshot) (percent, burstRatio float64) {
+	expected := x.Expected - prev.Expected
+	missing := int64(x.Missing - prev.Missing)
+	if int64(expected) <= 0 || missing <= 0 {
+		return 0, 1
+	}
+	share := min(float64(missing)/float64(expected), 1)
+	burstRatio = 1
+	if runs := int64(x.LossEvents - prev.LossEvents); runs > 0 {
+		burstRatio = max(1, float64(missing)/float64(runs)*(1-share))
+	}
+	return 100 * share, burstRatio
+}
+
+// list is a queue of entries, linked by their numbers, ordered by due time.
+// It is doubly linked, so that any entry can leave.
+type list struct{ head, tail uint32 }
+
+func (l *list) push(t *Table, n uint32, s *stream) {
+	s.prev, s.next = l.tail, 0
+	if l.tail != 0 {
+		t.at(l.tail).next = n
+	} else {
+		l.head = n
+	}
+	l.tail = n
+}
+
+func (l *list) remove(t *Table, s *stream) {
+	if s.prev != 0 {
+		t.at(s.prev).next = s.next
+	} else {
+		l.head = s.next
+	}
+	if s.next != 0 {
+		t.at(s.next).prev = s.prev
+	} else {
+		l.tail = s.prev
+	}
+}

@@ -1,0 +1,110 @@
+package ring
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stepMin is the least change of the distance between the two clocks that is
+// believed to be a step of the wall clock. Reading both clocks one after the
+// other is good to about a microsecond.
+const stepMin = 50 * int64(time.Microsecond)
+
+// clock converts wall time into monotonic time, see the package comment. All
+// values are nanoseconds. One clock belongs to one source and its reader.
+type clock struct {
+	read   func() (wall, mono int64) // both clocks at one instant
+	offset int64                     // mono - wall
+	now    int64                     // when the current block was opened
+	last   int64                     // Mono of the last frame
+	set    bool                      // offset has been measured
+
+	// After a step, until a frame from after it has been seen.
+	stepped bool
+	old     int64 // offset before the step
+	stepAt  int64 // when it was noticed
+	floor   int64 // no frame still to come is older than this
+}
+
+// measure looks at both clocks: before each block, and when the ring is empty.
+func (c *clock) measure() {
+	wall, mono := c.read()
+	c.now = mono
+	offset := mono - wall
+	switch diff := offset - c.offset; {
+	case !c.set:
+		c.offset, c.set = offset, true
+	case diff > stepMin || diff < -stepMin:
+		c.old, c.offset = c.offset, offset
+		c.stepped, c.stepAt = true, mono
+	}
+	if c.stepped && c.floor >= c.stepAt {
+		c.stepped = false
+	}
+}
+
+// drained says that the ring is empty: a frame still to come is not older
+// than age.
+func (c *clock) drained(age time.Duration) {
+	c.measure()
+	c.floor = c.now - int64(age)
+}
+
+// at returns the monotonic time of a frame stamped wall.
+func (c *clock) at(wall int64) int64 {
+	m := wall + c.offset
+	if c.stepped {
+		m = c.acrossStep(wall)
+	}
+	m = max(min(m, c.now), c.last)
+	c.last = m
+	return m
+}
+
+func (c *clock) acrossStep(wall int64) int64 {
+	low := max(c.last, c.floor)
+	if m := wall + c.old; m >= low && m <= c.now {
+		return m
+	}
+	m := wall + c.offset
+	if m >= low && m <= c.now {
+		c.stepped = false // from after the step, as are all that follow
+	}
+	return max(m, low)
+}
+
+// readClocks reads CLOCK_MONOTONIC on both sides of CLOCK_REALTIME. If
+// something came in between, it tries again and takes the best of three.
+func readClocks() (wall, mono int64) {
+	const good = 5 * int64(time.Microsecond)
+	best := int64(-1)
+	for range 3 {
+		before := clockNanos(unix.CLOCK_MONOTONIC)
+		w := clockNanos(unix.CLOCK_REALTIME)
+		after := clockNanos(unix.CLOCK_MONOTONIC)
+		if gap := after - before; best < 0 || gap < best {
+			best, wall, mono = gap, w, before+gap/2
+		}
+		if best <= good {
+			break
+		}
+	}
+	return wall, mono
+}
+
+func clockNanos(id int32) int64 {
+	var ts unix.Timespec
+	// The only errors are an unknown clock and a bad address.
+	_ = unix.ClockGettime(id, &ts)
+	return ts.Nano()
+}
+
+// Now returns the clock of Frame.Mono: CLOCK_MONOTONIC, in nanoseconds.
+func Now() int64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return 0
+	}
+	return ts.Nano()
+}

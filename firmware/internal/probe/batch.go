@@ -1,0 +1,65 @@
+package probe
+
+import (
+	"heptap/capture"
+	"heptap/capture/media"
+)
+
+// Sizes of a batch, and how many of them a worker's queue has.
+const (
+	batchItems = 128
+	batchArena = 192 << 10 // holds at least two payloads of the largest size
+	batchSnaps = 64
+	queueDepth = 128
+)
+
+// item is one thing a worker hands over: a message, or the snapshot of a stream.
+type item struct {
+	mono int64
+	snap int32 // index into the batch's snaps, or -1 for a message
+	msg  capture.Message
+}
+
+// batch carries items in the order in which a worker made them. Messages'
+// payloads lie in the arena, which is never reallocated while it is in use.
+type batch struct {
+	items []item
+	snaps []media.Snapshot
+	arena []byte
+}
+
+func newBatch() *batch {
+	return &batch{
+		items: make([]item, 0, batchItems),
+		snaps: make([]media.Snapshot, 0, batchSnaps),
+		arena: make([]byte, 0, batchArena),
+	}
+}
+
+func (b *batch) reset() {
+	b.items, b.snaps, b.arena = b.items[:0], b.snaps[:0], b.arena[:0]
+}
+
+// addMessage copies the packet's payload into the batch, or reports that
+// there is no room.
+func (b *batch) addMessage(p *capture.Packet, proto capture.Protocol) bool {
+	if len(b.items) == cap(b.items) || cap(b.arena)-len(b.arena) < len(p.Payload) {
+		return false
+	}
+	start := len(b.arena)
+	b.arena = append(b.arena, p.Payload...)
+	b.items = append(b.items, item{mono: p.Mono, snap: -1, msg: capture.Message{
+		Protocol: proto, Port: p.Port, TOS: p.TOS, HasVLAN: p.HasVLAN, VLAN: p.VLAN,
+		Wall: p.Wall, Mono: p.Mono, Flow: p.FiveTuple(), Payload: b.arena[start:len(b.arena):len(b.arena)],
+	}})
+	return true
+}
+
+func (b *batch) addSnapshot(now int64, s *media.Snapshot) bool {
+	if len(b.items) == cap(b.items) || len(b.snaps) == cap(b.snaps) {
+		return false
+	}
+	b.snaps = append(b.snaps, *s)
+	b.items = append(b.items, item{mono: now, snap: int32(len(b.snaps) - 1)})
+	return true
+}

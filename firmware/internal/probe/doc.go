@@ -1,0 +1,20 @@
+// Package probe wires the pipeline together and supervises it.
+//
+//	source -> worker: decode, dissect, RTP counted in place
+//	             |  messages and snapshots, in batches
+//	             v
+//	          bounded queue, one per worker
+//	             |
+//	          merge by time -> correlate -> neutral record -> deliver
+//
+// A worker owns its source, its media table and its counters; nothing in its
+// loop takes a lock or allocates. Batches travel to the merge through a
+// channel of fixed length and come back empty through another. When the merge
+// falls so far behind that none is free, a live worker counts what it cannot
+// hand over (QueueDrops) and reads on, so that the ring does not fill behind
+// it; a replaying worker waits.
+//
+// The merge and the correlator share one goroutine: they have one view of
+// time. It takes the item with the smallest monotonic time once no other
+// worker can still produce an earlier one, or after Watermark.
+package probe

@@ -1,0 +1,154 @@
+package probe
+
+import (
+	"time"
+
+	"heptap/capture/correlate"
+)
+
+// Watermark is how long an item waits for an earlier one of another worker.
+// A switch may deliver the two directions of a link tens of milliseconds apart.
+const Watermark = 50 * time.Millisecond
+
+// merge hands the workers' items to the correlator in the order of their time.
+type merge struct {
+	workers    []*worker
+	heads      []head
+	now        func() int64 // nil when replaying
+	wake       <-chan struct{}
+	correlator *correlate.Correlator
+	latest     int64  // time of the item handed over last
+	late       uint64 // items that came later than the watermark allows
+}
+
+// head is the batch of one worker that is being taken apart.
+type head struct {
+	batch *batch
+	next  int
+	done  bool // the worker has ended and its queue is empty
+}
+
+// run returns when all workers have ended. It does not look at ctx: the
+// workers do, and what they have handed over is still correlated.
+func (m *merge) run(publish func()) {
+	m.heads = make([]head, len(m.workers))
+	tick := time.NewTicker(Watermark / 2)
+	defer tick.Stop()
+	for {
+		progressed := m.turn()
+		publish()
+		if m.done() {
+			return
+		}
+		if progressed {
+			continue
+		}
+		select {
+		case <-m.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// turn hands over everything whose turn has come.
+func (m *merge) turn() (progressed bool) {
+	for {
+		best := -1
+		limit := int64(1<<63 - 1) // no unseen item can be earlier than this
+		for i := range m.heads {
+			if !m.fill(i) {
+				if !m.heads[i].done {
+					limit = min(limit, m.bound(i))
+				}
+				continue
+			}
+			if best < 0 || m.mono(i) < m.mono(best) {
+				best = i
+			}
+		}
+		if best < 0 {
+			if limit != 1<<63-1 && limit > 0 {
+				m.correlator.Advance(limit)
+			}
+			return progressed
+		}
+		if m.mono(best) > limit {
+			m.correlator.Advance(limit)
+			return progressed
+		}
+		m.take(best, limit)
+		progressed = true
+	}
+}
+
+// bound is the time before which worker i will hand over nothing more. The
+// worker's progress must be read before its queue is found empty.
+func (m *merge) bound(i int) int64 {
+	w := m.workers[i]
+	p := w.progress.Load()
+	if len(w.full) > 0 {
+		return 0 // something arrived meanwhile: look again
+	}
+	if m.now != nil {
+		p = max(p, m.now()-int64(Watermark))
+	}
+	return p
+}
+
+// fill makes sure that head i has an item, if its worker has handed one over.
+func (m *merge) fill(i int) bool {
+	h, w := &m.heads[i], m.workers[i]
+	if h.batch != nil && h.next < len(h.batch.items) {
+		return true
+	}
+	if h.batch != nil {
+		h.batch.reset()
+		w.free <- h.batch
+		h.batch = nil
+	}
+	select {
+	case b, ok := <-w.full:
+		if !ok {
+			h.done = true
+			return false
+		}
+		h.batch, h.next = b, 0
+		return len(b.items) > 0
+	default:
+		return false
+	}
+}
+
+func (m *merge) mono(i int) int64 { return m.heads[i].batch.items[m.heads[i].next].mono }
+
+// take hands over items of head i for as long as they are the earliest.
+func (m *merge) take(i int, limit int64) {
+	for j := range m.heads {
+		if h := &m.heads[j]; j != i && h.batch != nil && h.next < len(h.batch.items) {
+			limit = min(limit, m.mono(j))
+		}
+	}
+	h := &m.heads[i]
+	for h.next < len(h.batch.items) && h.batch.items[h.next].mono <= limit {
+		it := &h.batch.items[h.next]
+		if it.mono < m.latest {
+			m.late++
+		}
+		m.latest = max(m.latest, it.mono)
+		if it.snap >= 0 {
+			m.correlator.Stream(&h.batch.snaps[it.snap], it.mono)
+		} else {
+			m.correlator.Message(&it.msg)
+		}
+		h.next++
+	}
+}
+
+func (m *merge) done() bool {
+	for i := range m.heads {
+		if !m.heads[i].done {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,108 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/correlate"
+	"heptap/capture/media"
+	"heptap/capture/record"
+)
+
+// Input is one source of frames: a ring of a mirror port, or a file.
+type Input struct {
+	Name   string
+	Source capture.Source
+	Lag    time.Duration // how long the source may hold a frame back before Read returns it
+}
+
+// Config is what a Probe is made of.
+type Config struct {
+	Inputs    []Input
+	Replay    bool         // packet time is the clock, and nothing is dropped for want of room
+	Now       func() int64 // the live sources' monotonic clock, ns; not used when Replay is set
+	Media     media.Config // of each input; Worker is filled in
+	Correlate correlate.Config
+
+	// Deliver takes one record in its canonical form, not yet sealed. It
+	// borrows rec. An error ends the probe.
+	Deliver func(rec []byte) error
+}
+
+// Probe is the pipeline. New makes it, Run runs it once.
+type Probe struct {
+	cfg        Config
+	workers    []*worker
+	correlator *correlate.Correlator
+	merge      merge
+	scratch    []byte
+	err        error // of Deliver, the first one
+	cancel     context.CancelFunc
+
+	records  [256]atomic.Uint64 // by record.Type
+	oversize atomic.Uint64
+	late     atomic.Uint64
+}
+
+// New wires a probe together. The probe owns the inputs' sources from then on.
+func New(cfg Config) *Probe {
+	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10)}
+	wake := make(chan struct{}, 1)
+	for i, in := range cfg.Inputs {
+		m := cfg.Media
+		m.Worker = uint16(i)
+		p.workers = append(p.workers, newWorker(in, media.New(m), cfg.Replay, cfg.Now, wake))
+	}
+	cc := cfg.Correlate
+	cc.Emit = p.emit
+	p.correlator = correlate.New(cc)
+	p.merge = merge{workers: p.workers, wake: wake, correlator: p.correlator}
+	if !cfg.Replay {
+		p.merge.now = cfg.Now
+	}
+	return p
+}
+
+// Run captures until ctx is done or all inputs have ended, then makes the
+// final reports of what was going on and returns. When an input fails, the
+// others are ended too; what came before is correlated all the same. Ending
+// because ctx is done is no error.
+func (p *Probe) Run(ctx context.Context) error {
+	ctx, p.cancel = context.WithCancel(ctx)
+	defer p.cancel()
+	var wg sync.WaitGroup
+	errs := make([]error, len(p.workers))
+	for i, w := range p.workers {
+		wg.Go(func() {
+			if errs[i] = w.run(ctx); errs[i] != nil {
+				p.cancel()
+			}
+		})
+	}
+	p.merge.run(func() { p.late.Store(p.merge.late) })
+	wg.Wait()
+	p.correlator.Flush()
+	return errors.Join(append(errs, p.err)...)
+}
+
+// emit is where the correlator's records leave it.
+func (p *Probe) emit(r *record.Record) {
+	if p.err != nil {
+		return
+	}
+	b, err := r.AppendBinary(p.scratch[:0])
+	if err != nil {
+		p.oversize.Add(1)
+		return
+	}
+	p.scratch = b[:0]
+	p.records[r.Type].Add(1)
+	if err := p.cfg.Deliver(b); err != nil {
+		p.err = err
+		p.cancel()
+	}
+}
