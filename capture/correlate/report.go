@@ -27,8 +27,8 @@ type score struct {
 func (t *stream) quality(since *media.Snapshot) score {
 	percent, burst := t.last.LossSince(since)
 	q := score{lossPercent: percent}
-	if speech(t.codec.name, t.codec.clock) {
-		q.r, q.mos = media.Quality(t.codec.name, percent, burst, 0, time.Duration(t.last.MeanJitter))
+	if k := t.codecNow(); speech(k.name, k.clock) {
+		q.r, q.mos = media.Quality(k.name, percent, burst, 0, time.Duration(t.last.MeanJitter))
 	}
 	return q
 }
@@ -175,12 +175,12 @@ func (t *stream) appendEnds(o *object) {
 	o.b = append(f.Dst.Addr().AppendTo(append(o.b, '"')), '"')
 	o.int("DST_PORT", int64(f.Dst.Port()))
 	o.int("CODEC_PT", int64(t.last.PayloadType))
-	name := t.codec.name
-	if name == "" {
-		name = "unknown"
+	k := t.codecNow()
+	if k.name == "" {
+		k.name = "unknown"
 	}
-	o.bytes("CODEC_NAME", []byte(name))
-	o.int("CLOCK", int64(t.codec.clock))
+	o.bytes("CODEC_NAME", []byte(k.name))
+	o.int("CLOCK", int64(k.clock))
 	o.int("DIR", int64(t.sender))
 	o.int("PARTY", int64(t.sender))
 	o.key("REPORT_NAME")

@@ -17,8 +17,8 @@ type stream struct {
 	calls  []*call // linked, at most maxLegs
 	at     int64   // mono of the last interval report, or of the link
 	sender uint8   // party that sends it: 0 the caller, 1 the callee
-	codec  codec
-	known  bool // was linked to a call at some time
+	codecs []codec // of the first call it was linked to
+	known  bool    // was linked to a call at some time
 
 	// Over the interval reports since base.
 	minMOS, sumMOS, minR, sumR float64
@@ -87,16 +87,23 @@ func (c *Correlator) adopt(t *stream, m match) {
 	if m.toward {
 		t.sender = 1 - m.binding.party
 	}
+	t.codecs = append(t.codecs[:0], m.binding.codecs...)
+}
+
+// codecNow says what the stream's payload type means: by the SDP of its call,
+// or else by RFC 3551. It may change while the stream goes on.
+func (t *stream) codecNow() codec {
 	pt := t.last.PayloadType
-	t.codec = codec{pt: pt, clock: t.last.ClockRate}
-	if p := rtp.Static(pt); p.Name != "" {
-		t.codec.name, t.codec.clock = p.Name, p.Clock
-	}
-	for _, k := range m.binding.codecs {
+	for _, k := range t.codecs {
 		if k.pt == pt {
-			t.codec = k
+			return k
 		}
 	}
+	p := rtp.Static(pt)
+	if p.Name == "" {
+		return codec{pt: pt, clock: t.last.ClockRate}
+	}
+	return codec{pt: pt, clock: p.Clock, name: p.Name}
 }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

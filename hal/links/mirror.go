@@ -56,7 +56,7 @@ func (l *Links) MirrorUp(name string, opts hal.MirrorOptions) error {
 func (l *Links) free(link netlink.Link, opts hal.MirrorOptions) error {
 	index := link.Attrs().Index
 	if link.Attrs().RawFlags&unix.IFF_LOOPBACK != 0 {
-		return fmt.Errorf("%w: it is the loopback; force overrides", hal.ErrInUse)
+		return fmt.Errorf("%w: it is the loopback", hal.ErrInUse)
 	}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		routes, err := retry(func() ([]netlink.Route, error) { return l.nl.RouteList(nil, family) })
@@ -65,7 +65,7 @@ func (l *Links) free(link netlink.Link, opts hal.MirrorOptions) error {
 		}
 		for _, r := range routes {
 			if isDefault(r) && leadsOver(r, index) {
-				return fmt.Errorf("%w: it has the default route; force overrides", hal.ErrInUse)
+				return fmt.Errorf("%w: it has the default route", hal.ErrInUse)
 			}
 		}
 	}
@@ -75,7 +75,7 @@ func (l *Links) free(link netlink.Link, opts hal.MirrorOptions) error {
 			continue // no way there at all, so not over this interface
 		}
 		if slices.ContainsFunc(routes, func(r netlink.Route) bool { return leadsOver(r, index) }) {
-			return fmt.Errorf("%w: collector %s is reached over it; force overrides", hal.ErrInUse, c)
+			return fmt.Errorf("%w: collector %s is reached over it", hal.ErrInUse, c)
 		}
 	}
 	return nil

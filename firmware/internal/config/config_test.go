@@ -2,7 +2,9 @@ package config_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -104,10 +106,21 @@ func TestEveryExample(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "write reference.txt anew")
+
 func TestReferenceShowsEveryOption(t *testing.T) {
 	var b bytes.Buffer
 	if err := config.WriteReference(&b); err != nil {
 		t.Fatal(err)
+	}
+	const page = "reference.txt"
+	if *update {
+		if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(page); err != nil || !bytes.Equal(have, b.Bytes()) {
+		t.Errorf("%s is not what the schema makes (%v); run: go test ./firmware/internal/config -update", page, err)
 	}
 	for _, o := range config.Schema() {
 		if o.Help == "" || o.Example == "" || !strings.Contains(b.String(), "set "+o.Usage()+"\n    "+o.Help) {

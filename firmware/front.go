@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/term"
+	"periph.io/x/conn/v3/gpio"
+
+	"heptap/board"
+	"heptap/firmware/internal/panel"
+	"heptap/hal"
+	"heptap/hal/periphgpio"
+	paneldraw "heptap/hal/term"
+)
+
+// front is the board's front panel: whatever LEDs and button it has.
+type front struct {
+	stderr io.Writer // where log lines may go without spoiling the drawing
+	leds   map[panel.Role]hal.LED
+	button hal.Button // nil: none
+	draw   *paneldraw.Panel
+	player *panel.Player
+	closer []io.Closer
+}
+
+// openPanel opens what the board's description names. A board whose GPIO
+// lines cannot be had runs without a panel: capturing is worth more.
+func openPanel(e *env, d board.Description, level slog.Leveler) (*front, error) {
+	f := &front{stderr: e.stderr, leds: map[panel.Role]hal.LED{}}
+	var err error
+	switch d.Panel {
+	case board.PanelTerm:
+		err = f.openTerm(e, d)
+	case board.PanelGPIO:
+		if err = f.openGPIO(d); err != nil {
+			slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})).Warn("no front panel", "board", d.Name, "err", err)
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("panel: %w", err), f.close())
+	}
+	f.player = panel.NewPlayer(panel.State{Booting: true}, slog.New(slog.NewTextHandler(f.stderr, &slog.HandlerOptions{Level: level})))
+	return f, nil
+}
+
+func (f *front) openTerm(e *env, d board.Description) error {
+	out, ok := e.stderr.(*os.File)
+	if !ok {
+		return errors.New("standard error is no file")
+	}
+	cfg := paneldraw.Config{Button: "button"}
+	for _, l := range d.LEDs {
+		cfg.Lights = append(cfg.Lights, paneldraw.Light{Name: l.Role, Colour: l.Colour})
+	}
+	var err error
+	if term.IsTerminal(int(e.stdin.Fd())) {
+		f.draw, err = paneldraw.Open(e.stdin, out, cfg)
+	} else {
+		cfg.Out, cfg.Live = out, term.IsTerminal(int(out.Fd()))
+		f.draw = paneldraw.New(cfg)
+	}
+	if err != nil {
+		return err
+	}
+	f.closer = append(f.closer, f.draw)
+	f.stderr = f.draw.Writer()
+	for _, l := range d.LEDs {
+		led, err := f.draw.LED(l.Role)
+		if err != nil {
+			return err
+		}
+		f.add(l.Role, led)
+	}
+	f.button, err = f.draw.Button()
+	return err
+}
+
+func (f *front) openGPIO(d board.Description) error {
+	host, err := periphgpio.Open()
+	if err != nil {
+		return err
+	}
+	for _, l := range d.LEDs {
+		led, err := host.LED(l.Role, gpioLine(l.Line), l.ActiveLow)
+		if err != nil {
+			return err
+		}
+		f.add(l.Role, led)
+		f.closer = append(f.closer, led)
+	}
+	if b := d.Button; b != nil {
+		button, err := host.Button("button", gpioLine(b.Line), periphgpio.ButtonConfig{ActiveLow: b.ActiveLow, Pull: gpioPull(b.Pull)})
+		if err != nil {
+			return err
+		}
+		f.button = button
+		f.closer = append(f.closer, button)
+	}
+	return nil
+}
+
+func gpioLine(l board.Line) periphgpio.Line {
+	return periphgpio.Line{Name: l.Name, Chip: l.Chip, Number: l.Number}
+}
+
+func gpioPull(name string) gpio.Pull {
+	switch name {
+	case "up":
+		return gpio.PullUp
+	case "down":
+		return gpio.PullDown
+	}
+	return gpio.Float
+}
+
+func (f *front) add(role string, led hal.LED) {
+	for r := panel.Role(0); r < panel.NumRoles; r++ {
+		if r.String() == role {
+			f.leds[r] = led
+		}
+	}
+}
+
+// run shows the state and listens to the button until ctx is done.
+func (f *front) run(ctx context.Context, r *runner, stop func()) {
+	done := make(chan struct{}, 3)
+	parts := []func() error{func() error { return f.player.Run(ctx, f.leds) }}
+	if f.draw != nil {
+		parts = append(parts, func() error { return f.draw.Run(ctx) })
+	}
+	if f.button != nil {
+		parts = append(parts, func() error { return f.gestures(ctx, r, stop) })
+	}
+	for _, part := range parts {
+		go func() {
+			if err := part(); err != nil && ctx.Err() == nil {
+				r.log.Warn("front panel", "err", err)
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range parts {
+		<-done
+	}
+}
+
+// gestures carries out what the button asks for.
+func (f *front) gestures(ctx context.Context, r *runner, stop func()) error {
+	g := panel.Gestures{Phase: func(p panel.Phase) { f.player.Update(func(s *panel.State) { s.Press = p }) }}
+	return g.Run(ctx, f.button, func(i panel.Intent) {
+		switch i {
+		case panel.Mark:
+			r.log.Info("button: marked this moment")
+		case panel.SafeShutdown:
+			r.log.Info("button: safe shutdown")
+			stop()
+		case panel.FactoryReset:
+			r.log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
+		}
+	})
+}
+
+func (f *front) close() error {
+	var errs []error
+	for _, c := range f.closer {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,30 @@
+// Package export makes HEP frames from neutral records, in the profile of the
+// collector they go to. It is the only place that knows both vocabularies.
+//
+// A profile is applied when a record is sent, so that records already in the
+// spool follow a change of configuration. The same record gives the same octets
+// as long as the profile does not change.
+//
+// # Profile opensips
+//
+// What an OpenSIPS that traces to HEP would send (proto_hep, homer5_on=0),
+// without its bugs:
+//
+//	0x0b type     the record's own: sip 1, rtcp 5, rtp report 34, ...
+//	0x11          the record's primary id; absent when it has none
+//	0x65          extra correlation ids, a JSON object of type name to id:
+//	              {"sip":"a84b4c76e66710@pc33","net":"17640947659377874237"}
+//	0x0f payload  SIP as it was on the wire, never wrapped in JSON; everything
+//	              else as UTF-8 without NUL
+//	addresses     those of the flow, for every record, ports in network order
+//	0x02          the flow's IP protocol number
+//	0x12 0x18 0x20 0x21   VLAN, TOS, MOS, R factor, when the record has them
+//	0x0c 0x13 0x0e        agent id, node name and authentication key, from Options
+//
+// OpenSIPS's reader takes one string per type name. So of several links of one
+// type only the best goes out: seen before flow before inferred, among the
+// inferred the highest score, among equals the first.
+//
+// HEP strings have no escape. A primary id goes out as it was on the wire; ids in
+// chunk 0x65 are JSON strings, in which octets that are not UTF-8 become U+FFFD.
+package export

@@ -1,0 +1,134 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"heptap/capture/record"
+	"heptap/hep"
+)
+
+// Secret is a text that is never printed.
+type Secret string
+
+const redacted = "redacted"
+
+// String hides the secret from fmt.
+func (s Secret) String() string { return redacted }
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return redacted }
+
+// Format hides the secret from every other verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the secret from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Options are what a collector's frames carry besides the record.
+type Options struct {
+	Node     string // capture agent's name, chunk 0x13; empty sends none
+	AgentID  uint32 // chunk 0x0c
+	AuthKey  Secret // chunk 0x0e; empty sends none
+	MaxFrame int    // larger frames are refused, octets; 0 is hep.MaxFrame
+}
+
+// maxNode is how long a node name may be. It goes into every frame.
+const maxNode = 255
+
+// Errors of New.
+var (
+	ErrProfile = errors.New("no such profile")
+	ErrNode    = errors.New("node name")
+)
+
+// Profiles returns the names that New takes.
+func Profiles() []string { return []string{"opensips"} }
+
+// Profile encodes records for one collector. It is not for concurrent use:
+// each lane has its own.
+type Profile struct {
+	node []byte
+	auth []byte
+	id   uint32
+	max  int
+	rec  record.Record
+	text []byte // cleaned payload
+	json []byte // extra correlation
+}
+
+// New returns the profile of that name. The error is ErrProfile, also for
+// homer7, which comes with a later issue, or ErrNode: heplify-server writes the
+// node name into JSON unescaped, so quotes, backslashes and what is not
+// printable ASCII would break its records.
+func New(name string, o Options) (*Profile, error) {
+	switch name {
+	case "opensips":
+	case "homer7":
+		return nil, fmt.Errorf("profile homer7: %w: it comes with a later issue, use opensips", ErrProfile)
+	default:
+		return nil, fmt.Errorf("profile %.32q: %w", name, ErrProfile)
+	}
+	if len(o.Node) > maxNode {
+		return nil, fmt.Errorf("%w: longer than %d octets", ErrNode, maxNode)
+	}
+	for i := range len(o.Node) {
+		if c := o.Node[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return nil, fmt.Errorf("%w %q: only printable ASCII without quotes and backslashes", ErrNode, o.Node)
+		}
+	}
+	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame}
+	if p.max <= 0 || p.max > hep.MaxFrame {
+		p.max = hep.MaxFrame
+	}
+	p.rec.Links = make([]record.Link, 0, record.MaxLinks)
+	return p, nil
+}
+
+// Encode appends the frame of the neutral record rec to dst. It keeps nothing of
+// rec and allocates nothing when dst has room. On an error dst is unchanged:
+// hep.ErrTooLarge when the frame would exceed MaxFrame, record.ErrCorrupt when
+// rec is no whole record.
+func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
+	r := &p.rec
+	if err := record.Parse(rec, r); err != nil {
+		return dst, err
+	}
+	h := hep.Packet{
+		Src:         r.Flow.Src,
+		Dst:         r.Flow.Dst,
+		Wall:        r.Wall,
+		AgentID:     p.id,
+		Proto:       r.Flow.Proto,
+		Type:        uint8(r.Type),
+		TOS:         r.TOS,
+		HasVLAN:     r.HasVLAN,
+		VLAN:        r.VLAN,
+		MOS:         r.MOS,
+		R:           r.R,
+		AuthKey:     p.auth,
+		Correlation: r.Primary,
+		Node:        p.node,
+		Payload:     r.Payload,
+	}
+	if r.Type != record.SIP {
+		h.Payload = p.clean(r.Payload)
+	}
+	if len(r.Links) > 0 {
+		p.json = appendExtra(p.json[:0], r.Links)
+		h.Extra = p.json
+	}
+	start := len(dst)
+	dst, err := h.AppendBinary(dst)
+	if err != nil {
+		return dst, err
+	}
+	if n := len(dst) - start; n > p.max {
+		return dst[:start], fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, n, p.max)
+	}
+	return dst, nil
+}

@@ -1,0 +1,275 @@
+package export_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"heptap/capture"
+	"heptap/capture/record"
+	"heptap/firmware/internal/export"
+	"heptap/hep"
+)
+
+func report() record.Record {
+	return record.Record{
+		Type: record.RTPReport, Class: record.Final, Wall: 1700000000123456789, TOS: 0xb8,
+		Flow: capture.FiveTuple{Proto: capture.ProtoUDP,
+			Src: netip.MustParseAddrPort("192.0.2.1:5060"), Dst: netip.MustParseAddrPort("192.0.2.2:5062")},
+		HasVLAN: true, VLAN: 100, MOS: 441, R: 93,
+		Primary: []byte("a84b4c76e66710@pc33.example.com"),
+		Links: []record.Link{
+			{Type: record.SIP, How: record.Inferred, Score: 70, ID: []byte("guess")},
+			{Type: record.SIP, How: record.Flow, ID: []byte(`b "leg"\` + "\x01\xff")},
+			{Type: record.SIP, How: record.Flow, ID: []byte("later")},
+			{Type: 89, How: record.Inferred, Score: 70, ID: []byte("17")},
+			{Type: 89, How: record.Inferred, Score: 71, ID: []byte("18")},
+		},
+		Payload: []byte(`{"MOS":4.41}`),
+	}
+}
+
+const invite = "INVITE sip:bob@example.com SIP/2.0\r\nCall-ID: x\r\n\r\n\x00\xff binary body"
+
+func sip() record.Record {
+	r := report()
+	r.Type, r.Class, r.HasVLAN, r.MOS, r.R, r.TOS = record.SIP, record.Call, false, 0, 0, 0
+	r.Flow.Src = netip.MustParseAddrPort("[2001:db8::1]:5060")
+	r.Flow.Dst = netip.MustParseAddrPort("[2001:db8::2]:5061")
+	r.Flow.Proto = capture.ProtoTCP
+	r.Links, r.Payload = nil, []byte(invite)
+	return r
+}
+
+func seal(t testing.TB, r record.Record) []byte {
+	t.Helper()
+	b, err := r.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Seal(b, 7, 1, [16]byte{1})
+	return b
+}
+
+func profile(t testing.TB, o export.Options) *export.Profile {
+	t.Helper()
+	p, err := export.New("opensips", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+var options = export.Options{Node: "probe-1", AgentID: 2001, AuthKey: "myHep"}
+
+func parse(t *testing.T, b []byte) hep.View {
+	t.Helper()
+	v, err := hep.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestReport(t *testing.T) {
+	b, err := profile(t, options).Encode([]byte("before"), seal(t, report()))
+	if err != nil || string(b[:6]) != "before" {
+		t.Fatal(err, b[:6])
+	}
+	v := parse(t, b[6:])
+	want := report()
+	vlan, ok := v.VLAN()
+	got := fmt.Sprint(v.Type(), v.Proto(), v.Src(), v.Dst(), v.Wall(), v.TOS(), vlan, ok, v.MOS(), v.R(), v.AgentID(), v.Family())
+	if exp := fmt.Sprint(34, 17, want.Flow.Src, want.Flow.Dst, int64(1700000000123456000), 0xb8, 100, true, 441, 93, 2001, 2); got != exp {
+		t.Errorf("got  %s\nwant %s", got, exp)
+	}
+	if string(v.Correlation()) != string(want.Primary) || string(v.Node()) != "probe-1" || string(v.AuthKey()) != "myHep" {
+		t.Errorf("0x11 %q, node %q, key %q", v.Correlation(), v.Node(), v.AuthKey())
+	}
+	if string(v.Payload()) != `{"MOS":4.41}` {
+		t.Errorf("payload %q", v.Payload())
+	}
+	if got, want := string(v.Extra()), `{"sip":"b \"leg\"\\\u0001`+"\ufffd"+`","net":"18"}`; got != want {
+		t.Errorf("extra %s\nwant  %s", got, want)
+	}
+	var m map[string]string
+	if err := json.Unmarshal(v.Extra(), &m); err != nil || m["sip"] != "b \"leg\"\\\x01\ufffd" {
+		t.Errorf("extra as JSON: %v %q", err, m)
+	}
+}
+
+func TestSIPIsRaw(t *testing.T) {
+	b, err := profile(t, export.Options{}).Encode(nil, seal(t, sip()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := parse(t, b)
+	if string(v.Payload()) != invite {
+		t.Errorf("payload %q", v.Payload())
+	}
+	if v.Type() != 1 || v.Proto() != 6 || v.Family() != 10 || v.Src() != sip().Flow.Src || v.Dst() != sip().Flow.Dst {
+		t.Errorf("type %d, proto %d, family %d, %v > %v", v.Type(), v.Proto(), v.Family(), v.Src(), v.Dst())
+	}
+	if _, ok := v.VLAN(); ok || v.Extra() != nil || v.Node() != nil || v.AuthKey() != nil || v.MOS() != 0 {
+		t.Error("chunks that were not asked for")
+	}
+}
+
+func TestPayloadIsCleaned(t *testing.T) {
+	r := report()
+	r.Payload = []byte("{\"a\":\"\x00\xff\xfe\u00e9\"}")
+	b, err := profile(t, options).Encode(nil, seal(t, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := parse(t, b); string(v.Payload()) != "{\"a\":\"\ufffd\ufffd\u00e9\"}" {
+		t.Errorf("payload %q", v.Payload())
+	}
+}
+
+func TestSameOctetsAgain(t *testing.T) {
+	p, q, rec := profile(t, options), profile(t, options), seal(t, report())
+	a, _ := p.Encode(nil, rec)
+	if _, err := p.Encode(nil, seal(t, sip())); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := p.Encode(nil, rec)
+	c, _ := q.Encode(nil, rec)
+	if len(a) == 0 || !bytes.Equal(a, b) || !bytes.Equal(a, c) {
+		t.Error("the same record gives other octets")
+	}
+}
+
+func TestRefused(t *testing.T) {
+	big := sip()
+	big.Payload = make([]byte, record.MaxPayload)
+	big.Primary = bytes.Repeat([]byte("x"), 1000)
+	small := options
+	small.MaxFrame = 200
+	for _, tt := range []struct {
+		name string
+		o    export.Options
+		rec  []byte
+		want error
+	}{
+		{"over the protocol's limit", options, seal(t, big), hep.ErrTooLarge},
+		{"over the collector's limit", small, seal(t, report()), hep.ErrTooLarge},
+		{"corrupt", options, append(seal(t, sip()), 0), record.ErrCorrupt},
+		{"empty", options, nil, record.ErrCorrupt},
+	} {
+		b, err := profile(t, tt.o).Encode([]byte("x"), tt.rec)
+		if !errors.Is(err, tt.want) || string(b) != "x" {
+			t.Errorf("%s: %v, %d octets", tt.name, err, len(b))
+		}
+	}
+}
+
+func TestNew(t *testing.T) {
+	for _, name := range export.Profiles() {
+		if _, err := export.New(name, options); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "homer7", "homer"} {
+		if _, err := export.New(name, options); !errors.Is(err, export.ErrProfile) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, node := range []string{`a"b`, `a\b`, "a\nb", "\xc3\xa9", strings.Repeat("x", 256)} {
+		if _, err := export.New("opensips", export.Options{Node: node}); !errors.Is(err, export.ErrNode) {
+			t.Errorf("%q: %v", node, err)
+		}
+	}
+}
+
+func TestSecretIsNotPrinted(t *testing.T) {
+	var b bytes.Buffer
+	s := export.Secret("hunter2")
+	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "key", s, "options", options)
+	j, err := json.Marshal(map[string]any{"key": s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Write(j)
+	fmt.Fprintf(&b, "%s %v %q %x %#v %d %+v %#v", s, s, s, s, s, s, options, options)
+	for _, secret := range []string{"hunter2", "68756e746572", "myHep"} {
+		if strings.Contains(b.String(), secret) {
+			t.Errorf("printed: %s", b.String())
+		}
+	}
+}
+
+func TestAllocs(t *testing.T) {
+	p, buf := profile(t, options), make([]byte, 0, 4096)
+	dirty := report()
+	dirty.Payload = []byte("\x00\xff")
+	for _, rec := range [][]byte{seal(t, report()), seal(t, sip()), seal(t, dirty)} {
+		n := testing.AllocsPerRun(100, func() {
+			if _, err := p.Encode(buf, rec); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+}
+
+// FuzzEncode checks that whatever a record holds becomes a frame that a strict
+// reader takes, with valid JSON where JSON belongs.
+func FuzzEncode(f *testing.F) {
+	f.Add(uint8(34), []byte("id"), []byte("link"), []byte("payload"))
+	f.Add(uint8(1), []byte(""), []byte("\xff\x00\""), []byte(invite))
+	f.Fuzz(func(t *testing.T, typ uint8, primary, link, payload []byte) {
+		r := report()
+		r.Type, r.Primary, r.Payload = record.Type(typ), primary, payload
+		r.Links = append(r.Links[:1], record.Link{Type: record.SIP, How: record.Seen, ID: link}, record.Link{Type: record.Type(typ), How: record.Seen, ID: link})
+		rec, err := r.AppendBinary(nil)
+		if err != nil {
+			t.Skip()
+		}
+		record.Seal(rec, 1, 1, [16]byte{})
+		b, err := profile(t, options).Encode(nil, rec)
+		if errors.Is(err, hep.ErrTooLarge) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := parse(t, b)
+		var m map[string]string
+		if err := json.Unmarshal(v.Extra(), &m); err != nil || len(m) == 0 {
+			t.Errorf("extra %q: %v", v.Extra(), err)
+		}
+		if p := v.Payload(); r.Type == record.SIP && !bytes.Equal(p, payload) ||
+			r.Type != record.SIP && (!utf8.Valid(p) || bytes.IndexByte(p, 0) >= 0) {
+			t.Errorf("payload %q became %q", payload, p)
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	call := sip()
+	call.Payload = bytes.Repeat([]byte("SIP/2.0 200 OK\r\n"), 54) // 864 octets, as a mean message
+	for _, tt := range []struct {
+		name string
+		rec  record.Record
+	}{{"sip", call}, {"report", report()}} {
+		b.Run(tt.name, func(b *testing.B) {
+			p, rec, buf := profile(b, options), seal(b, tt.rec), make([]byte, 0, 4096)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(rec)))
+			for b.Loop() {
+				if _, err := p.Encode(buf, rec); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

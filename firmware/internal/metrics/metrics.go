@@ -1,0 +1,220 @@
+package metrics
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"heptap/buffer"
+	"heptap/capture"
+	"heptap/capture/record"
+	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/uplink"
+)
+
+// Sources are the stages. A nil one is left out.
+type Sources struct {
+	Version string
+	Probe   func() probe.Stats
+	Uplink  func() uplink.Stats
+	Spool   func() buffer.Stats
+	Health  func() health.Snapshot
+	Budget  int64 // octets the probe may use at most
+}
+
+// Sample is one value of one metric.
+type Sample struct {
+	Name   string
+	Help   string
+	Labels []string // name, value, name, value, ...
+	Value  float64
+	Gauge  bool
+}
+
+// Read asks every stage and returns all samples, those of one metric together.
+func (s *Sources) Read() []Sample {
+	var l list
+	l.gauge("heptap_build_info", "The running version.", 1, "version", s.Version)
+	l.gauge("heptap_memory_budget_bytes", "Octets the probe may use at most, as printed at start.", float64(s.Budget))
+	if s.Probe != nil {
+		st := s.Probe()
+		for i := range st.Inputs {
+			l.input(&st.Inputs[i])
+		}
+		l.pipeline(&st)
+	}
+	if s.Uplink != nil {
+		st := s.Uplink()
+		l.uplink(&st)
+	}
+	if s.Spool != nil {
+		st := s.Spool()
+		l.spool(&st)
+	}
+	if s.Health != nil {
+		st := s.Health()
+		l.gauge("heptap_health_level", "The worst of all conditions: 0 ok, 1 degraded, 2 fault.", float64(st.Level))
+		for _, c := range st.Conditions {
+			l.gauge("heptap_condition_level", "Each condition that is not ok.", float64(c.Level), "condition", c.Name)
+		}
+	}
+	return l.grouped()
+}
+
+// WriteText prints the samples that are not zero, one a line.
+func (s *Sources) WriteText(w io.Writer) error {
+	for _, m := range s.Read() {
+		if m.Value == 0 {
+			continue
+		}
+		var labels []string
+		for i := 0; i < len(m.Labels); i += 2 {
+			labels = append(labels, m.Labels[i]+"="+m.Labels[i+1])
+		}
+		if _, err := fmt.Fprintf(w, "%-44s %-40s %.0f\n", strings.TrimPrefix(m.Name, "heptap_"), strings.Join(labels, " "), m.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type list []Sample
+
+func (l *list) counter(name, help string, v uint64, labels ...string) {
+	*l = append(*l, Sample{Name: name, Help: help, Labels: labels, Value: float64(v)})
+}
+
+func (l *list) gauge(name, help string, v float64, labels ...string) {
+	*l = append(*l, Sample{Name: name, Help: help, Labels: labels, Value: v, Gauge: true})
+}
+
+// grouped puts the samples of one metric together, where its first one stands.
+func (l list) grouped() []Sample {
+	first := make(map[string]int, len(l))
+	for i := range l {
+		if _, ok := first[l[i].Name]; !ok {
+			first[l[i].Name] = i
+		}
+	}
+	slices.SortStableFunc(l, func(a, b Sample) int { return cmp.Compare(first[a.Name], first[b.Name]) })
+	return l
+}
+
+func (l *list) input(in *probe.InputStats) {
+	p := []string{"port", in.Name}
+	l.counter("heptap_frames_received_total", "Frames the kernel had for the ring, drops included.", in.Source.Received, p...)
+	l.counter("heptap_frames_kernel_drops_total", "Frames the kernel dropped because the ring was full.", in.Source.KernelDrops, p...)
+	l.counter("heptap_ring_freezes_total", "Times the ring was found full.", in.Source.Freezes, p...)
+	l.counter("heptap_interface_reopens_total", "Times the interface went away and came back.", in.Source.Reopens, p...)
+	l.counter("heptap_frames_decoded_total", "Frames decoded to a datagram.", in.Decoded, p...)
+	l.counter("heptap_octets_decoded_total", "Octets on the wire of the decoded frames.", in.Octets, p...)
+	l.counter("heptap_frames_truncated_total", "Decoded frames that the capture cut short.", in.Truncated, p...)
+	for r, n := range in.Dropped {
+		if r > 0 {
+			l.counter("heptap_frames_dropped_total", "Frames decode did not take, by reason.", n, "port", in.Name, "reason", capture.DropReason(r).String())
+		}
+	}
+	for k, n := range in.Protocols {
+		l.counter("heptap_datagrams_total", "Decoded frames by what they carry.", n, "port", in.Name, "protocol", capture.Protocol(k).String())
+	}
+	l.counter("heptap_queue_drops_total", "Messages and stream counts the correlator had no room for.", in.QueueDrops, p...)
+	m := &in.Media
+	l.gauge("heptap_rtp_streams", "RTP streams counted now.", float64(m.Confirmed), "port", in.Name, "state", "confirmed")
+	l.gauge("heptap_rtp_streams", "RTP streams counted now.", float64(m.Candidates), "port", in.Name, "state", "candidate")
+	l.counter("heptap_rtp_packets_total", "RTP packets counted.", m.Packets, p...)
+	l.counter("heptap_rtp_candidates_expired_total", "Candidates that never became a stream.", m.CandidatesExpired, p...)
+	l.counter("heptap_rtp_candidates_recycled_total", "Candidates that gave way because the table was full.", m.CandidatesRecycled, p...)
+	l.counter("heptap_rtp_table_full_total", "RTP packets not counted because the table was full.", m.Full, p...)
+}
+
+func (l *list) pipeline(st *probe.Stats) {
+	c := st.Correlate
+	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport} {
+		l.counter("heptap_records_made_total", "Records made, by type.", st.Records[t], "type", t.String())
+	}
+	l.counter("heptap_records_oversize_total", "Records too large for any collector.", st.Oversize)
+	l.counter("heptap_merge_late_total", "Messages that came later than the watermark.", st.Late)
+	l.counter("heptap_sip_messages_total", "SIP messages.", c.SIP.Load())
+	l.counter("heptap_sip_malformed_total", "Datagrams that begin like SIP and are not.", c.SIPMalformed.Load())
+	l.counter("heptap_sip_cut_total", "SIP messages that are shorter than their Content-Length.", c.SIPCut.Load())
+	l.counter("heptap_sip_without_call_id_total", "SIP messages without a Call-ID.", c.SIPNoCallID.Load())
+	l.counter("heptap_sdp_bodies_total", "Offers and answers read.", c.SDPBodies.Load())
+	l.counter("heptap_sdp_malformed_total", "Offers and answers that could not be read.", c.SDPMalformed.Load())
+	l.counter("heptap_sdp_addresses_refused_total", "Media addresses beyond what one call may have.", c.BindingsRefused.Load())
+	l.gauge("heptap_calls", "Calls followed now.", float64(c.Calls.Load()))
+	l.counter("heptap_calls_seen_total", "Calls begun.", c.CallsSeen.Load())
+	l.counter("heptap_calls_established_total", "Calls answered.", c.CallsEstablished.Load())
+	l.counter("heptap_calls_ended_total", "Calls ended by BYE or refusal.", c.CallsEnded.Load())
+	l.counter("heptap_calls_expired_total", "Calls forgotten because nothing more was seen of them.", c.CallsExpired.Load())
+	l.counter("heptap_calls_recycled_total", "Unanswered calls forgotten to make room.", c.CallsRecycled.Load())
+	l.counter("heptap_calls_refused_total", "Calls not followed because there was no room.", c.CallsRefused.Load())
+	l.gauge("heptap_media_addresses", "Media addresses known from SDP.", float64(c.Endpoints.Load()))
+	l.gauge("heptap_streams_followed", "RTP streams the correlator knows.", float64(c.Streams.Load()))
+	l.counter("heptap_streams_linked_total", "RTP streams linked to a call.", c.StreamsLinked.Load())
+	l.counter("heptap_streams_unknown_total", "Confirmed RTP streams that ended without a call.", c.StreamsUnknown.Load())
+	l.counter("heptap_streams_refused_total", "Stream counts beyond the streams followed at once.", c.StreamsRefused.Load())
+	l.counter("heptap_rtp_reports_total", "Reports on RTP streams.", c.ReportsPeriodic.Load(), "kind", "periodic")
+	l.counter("heptap_rtp_reports_total", "Reports on RTP streams.", c.ReportsFinal.Load(), "kind", "final")
+	l.counter("heptap_rtcp_packets_total", "RTCP packets, those inside compounds.", c.RTCPPackets.Load())
+	l.counter("heptap_rtcp_compounds_total", "RTCP compounds by whether their call is known.", c.RTCPLinked.Load(), "call", "known")
+	l.counter("heptap_rtcp_compounds_total", "RTCP compounds by whether their call is known.", c.RTCPUnlinked.Load(), "call", "unknown")
+}
+
+func (l *list) uplink(st *uplink.Stats) {
+	l.gauge("heptap_log_memory_bytes", "Octets of the log's memory tier in use.", float64(st.Memory))
+	l.counter("heptap_log_refused_total", "What the log was given and was no record.", st.Refused)
+	l.counter("heptap_spool_damages_total", "Times the spool was found damaged.", st.Damages)
+	l.counter("heptap_spool_errors_total", "Commits and reads of the spool that failed.", st.DiskErrors)
+	for i := range st.Collectors {
+		l.collector(&st.Collectors[i])
+	}
+}
+
+func (l *list) collector(c *uplink.CollectorStats) {
+	who := []string{"collector", c.Collector}
+	for s := uplink.Down; s <= uplink.Draining; s++ {
+		v := 0.0
+		if c.State == s {
+			v = 1
+		}
+		l.gauge("heptap_uplink_state", "1 for the state the uplink is in.", v, "collector", c.Collector, "state", s.String())
+	}
+	const help = "Every record of the log, by where it is now: the sum over all places equals records made and carried in."
+	l.counter("heptap_uplink_made_total", "Records put into the log.", c.Made, who...)
+	l.counter("heptap_uplink_carried_in_total", "Records found in the spool at start.", c.CarriedIn, who...)
+	for _, p := range []struct {
+		place string
+		n     uint64
+	}{
+		{"filtered", c.Filtered}, {"confirmed", c.Confirmed}, {"sent unconfirmed", c.SentUnconfirmed}, {"released", c.Released},
+		{"in memory", c.InMemory}, {"spooled", c.Spooled}, {"set aside", c.Quarantined}, {"damaged", c.Damaged},
+	} {
+		l.gauge("heptap_uplink_records", help, float64(p.n), "collector", c.Collector, "place", p.place)
+	}
+	for class := range record.NumClasses {
+		l.counter("heptap_uplink_shed_total", "Records refused for want of space, by class.", c.Shed[class], "collector", c.Collector, "class", class.String())
+		l.counter("heptap_uplink_evicted_total", "The oldest records given up for want of space, by class.", c.Evicted[class], "collector", c.Collector, "class", class.String())
+	}
+	l.counter("heptap_uplink_resent_total", "Records sent once more: duplicates at the collector at most.", c.Resent, who...)
+	l.counter("heptap_uplink_barriers_total", "Half-closes made to have records confirmed.", c.Barriers, who...)
+	l.counter("heptap_uplink_unanswered_total", "Half-closes not answered in time.", c.NoAnswer, who...)
+	l.counter("heptap_uplink_broken_total", "Connections that ended before their barrier.", c.Broken, who...)
+	l.counter("heptap_uplink_dials_total", "Connections attempted.", c.Dials, who...)
+	l.gauge("heptap_uplink_unconfirmed_bytes", "Octets sent and not confirmed.", float64(c.Unconfirmed), who...)
+}
+
+func (l *list) spool(st *buffer.Stats) {
+	l.gauge("heptap_spool_file_bytes", "Size of the spool file.", float64(st.FileBytes))
+	l.gauge("heptap_spool_used_bytes", "Octets of the spool file in use.", float64(st.UsedBytes))
+	l.gauge("heptap_spool_limit_bytes", "Octets of the spool file that may be used.", float64(st.LimitBytes))
+	l.gauge("heptap_spool_high_water_bytes", "Octets of the spool file ever used.", float64(st.HighWaterBytes))
+	l.counter("heptap_spool_commits_total", "Durable commits.", st.Commits)
+	l.counter("heptap_spool_corrupt_total", "Records skipped because their checksum was wrong.", st.Corrupt)
+	l.counter("heptap_spool_files_set_aside_total", "Damaged spool files set aside.", st.Damaged)
+	for class := range record.NumClasses {
+		l.gauge("heptap_spool_held_records", "Records in the spool, by class.", float64(st.Held[class].Records), "class", class.String())
+	}
+}

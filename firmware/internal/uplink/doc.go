@@ -1,0 +1,83 @@
+// Package uplink is the log between correlation and the collectors: one log
+// in two tiers, one cursor per collector, and the barriers that tell what a
+// collector has really read. It treats a record as octets: what is sent is
+// made by an Encoder, what is kept on disk by a Spool, what is known about a
+// connection by a Conn. It knows neither HEP nor bbolt.
+//
+// # The log
+//
+//	            Append                        spill (the keeper)
+//	correlator --------> memory, pages -----------------------------> spool
+//	                     [disk, next)                                [.., disk)
+//
+// Every record gets the next sequence number and is sealed in its page. The
+// number `disk` divides the tiers: a record below it is on disk (or was not
+// worth keeping, or is lost and counted), one above it is in memory. A record
+// is never in both. Numbers begin at epoch<<40, where the epoch is one more
+// than the last run's: one small commit at Open, none after it while the
+// uplink is healthy.
+//
+// The keeper moves the boundary. What some collector's TCP has not acknowledged
+// for SpillAfter goes to disk, and everything older with it, except what
+// every collector has confirmed; so does everything unconfirmed on a connection
+// that broke; so does all of memory when it is three quarters full. When the disk
+// cannot follow, Append sheds by class, and when memory is full the oldest
+// records go (the newest while a commit is under way, which holds the oldest).
+//
+// # Cursors
+//
+// A cursor is the set of sequence numbers its collector has not confirmed: a
+// sorted list of spans, of which the last is open to the right. It says what
+// may still have to be sent, not what exists: a span may contain numbers whose
+// records were shed. Cursors are stored in the commits that append or trim.
+//
+// A flight is what one connection has been given and the collector has not
+// confirmed. It claims its numbers, so that no other connection sends them, and
+// gives them up when it ends: confirmed numbers leave the cursor; numbers of a
+// broken flight stay, and are thereby backlog.
+//
+//	live lane      from the newest: begins at the tier boundary whenever it has
+//	               fallen behind it
+//	backlog lane   what is open, unclaimed and older than the live lane's
+//	               position; its own connection, while the live one stands
+//	strict lane    `order strict`: both in one, one connection at a time
+//
+// Within a connection sequence numbers only rise.
+//
+// # Barriers
+//
+// HEP has no acknowledgement. At a barrier the lane opens its next connection,
+// half-closes the old one, and carries on while the old one waits for the
+// collector's FIN. A FIN after which the kernel holds nothing unacknowledged
+// means that the collector read to the end: the flight is confirmed. Anything
+// else means that it is sent again, octet for octet the same. A peer that closes
+// before our half-close confirms nothing, because it may not have read what was
+// still under way.
+//
+// After a flight has failed its lane sends less per connection, and waits for
+// each connection's confirmation: half as much each time, down to one record. That
+// bounds the duplicates a sick collector costs and finds the record it dies of.
+// A record is set aside when its connection was closed three times with
+// nothing else on it, and in between a later record was confirmed on its own: a
+// collector that closes on everything is broken, and no record's fault. (With
+// `order strict` that one later record may overtake the suspect.)
+//
+// A collector that has never answered a half-close, and let three time out
+// although its kernel had everything, falls back to a resend tail: one
+// connection, no barriers, and what is acknowledged and older than the last Tail
+// octets of that connection counts as released. One that has ever answered never
+// falls back, so that a frozen one loses nothing.
+//
+// A datagram collector has no barriers: what was written and not refused
+// within RefusalWindow counts as sent, unconfirmed.
+//
+// # The accounting law
+//
+// For every collector, at any instant, and asserted by the tests:
+//
+//	made + carried in = filtered + confirmed + sent + released + in memory
+//	                  + spooled + shed + evicted + quarantined + damaged
+//
+// In memory is counted from the cursor and the tier boundary, spooled is a running
+// count, the others are counted as they happen.
+package uplink

@@ -1,0 +1,192 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"heptap/capture/record"
+)
+
+// mark is one batch of a flight: the numbers [from, to), of which records
+// exist.
+type mark struct {
+	from, to uint64
+	octets   uint64 // Conn.Written after the batch
+	size     int    // octets of the records, as the log has them
+	records  int    // sent + filtered + aside, once done
+	sent     int
+	filtered int
+	aside    int
+	at       time.Time // when it was written
+	tried    bool      // handed to Write
+	done     bool      // written
+}
+
+// loss is a record that is gone from the log while it is on its way.
+type loss struct {
+	seq   uint64
+	class record.Class
+}
+
+// flight is what one connection has been given and the collector has not
+// confirmed. The log's lock guards it; conn and began never change.
+type flight struct {
+	conn    Conn
+	lane    *lane
+	began   time.Time
+	claim   spans
+	marks   []mark
+	gone    []loss
+	pos     uint64    // the next number it may be given
+	taken   int       // records it was given
+	sent    int       // records written
+	head    uint64    // the first of them
+	size    int       // octets of the records in marks
+	since   time.Time // when the oldest mark was made
+	half    bool      // half-closed: a barrier is waiting
+	retryAt time.Time // no barrier before, the last attempt to dial failed
+}
+
+// forget takes m, settled, off f's claim.
+func (f *flight) forget(m *mark) {
+	f.claim = f.claim.cut(m.from, m.to)
+	f.size -= m.size
+	kept := f.gone[:0]
+	for _, g := range f.gone {
+		if g.seq < m.from || g.seq >= m.to {
+			kept = append(kept, g)
+		}
+	}
+	f.gone = kept
+}
+
+// Errors that name how a connection ended.
+var (
+	errEarly    = errors.New("closed by the collector before anything was confirmed: wrong port, or TLS expected?")
+	errClosed   = errors.New("closed by the collector")
+	errNoFIN    = errors.New("the collector does not answer a half-close")
+	errUnread   = errors.New("closed by the collector with octets unread")
+	errUnproven = errors.New("connected again, nothing confirmed yet")
+	errAborted  = errors.New("stopped")
+)
+
+// peerError names how the peer ended a connection of c.
+func (c *collector) peerError(err error) error {
+	c.l.mu.Lock()
+	early := !c.answers && !c.cfg.Datagram
+	c.l.mu.Unlock()
+	base := errClosed
+	if early {
+		base = errEarly
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return base
+	}
+	if c.cfg.Datagram {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", base, err)
+}
+
+// acked returns how many octets the peer's kernel has.
+func (f *flight) acked() uint64 {
+	n, _ := f.conn.Acked() // the error says that there is nothing newer
+	return n
+}
+
+// await waits for what ends a half-closed connection. nil is a confirmation. all
+// says whether the peer's kernel had everything.
+func (c *collector) await(ctx context.Context, f *flight) (all bool, err error) {
+	timer := time.NewTimer(c.l.o.FINTimeout)
+	defer timer.Stop()
+	for seen := f.acked(); ; {
+		select {
+		case <-ctx.Done():
+			return false, errAborted
+		case err := <-f.conn.Peer():
+			if !errors.Is(err, io.EOF) {
+				return false, c.peerError(err)
+			}
+			if !f.conn.Confirmed() {
+				return false, errUnread
+			}
+			return true, nil
+		case <-timer.C:
+			now, end := f.acked(), f.conn.Written()
+			if now <= seen || now >= end {
+				return now >= end, errNoFIN
+			}
+			seen = now // slow, but alive
+			timer.Reset(c.l.o.FINTimeout)
+		}
+	}
+}
+
+// awaitDatagram waits until f's last datagram can no longer be refused.
+func (c *collector) awaitDatagram(ctx context.Context, f *flight) error {
+	timer := time.NewTimer(c.l.o.RefusalWindow)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return errAborted
+	case err := <-f.conn.Peer():
+		return c.peerError(err)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// conclude half-closes f, waits for the collector's answer and settles f
+// accordingly. The connection is closed when it returns.
+func (c *collector) conclude(ctx context.Context, f *flight) error {
+	c.l.mu.Lock()
+	f.half = true
+	if !c.cfg.Datagram {
+		c.n.Barriers++
+	}
+	c.l.mu.Unlock()
+	var all bool
+	var err error
+	if c.cfg.Datagram {
+		err = c.awaitDatagram(ctx, f)
+	} else if err = f.conn.CloseWrite(); err == nil {
+		all, err = c.await(ctx, f)
+	}
+	c.l.mu.Lock()
+	switch {
+	case err == nil && !c.cfg.Datagram:
+		c.answers, c.silent = true, 0
+	case errors.Is(err, errNoFIN):
+		c.n.NoAnswer++
+		if all && !c.answers && !c.stalled {
+			c.silent++
+			c.tail = c.silent >= 3
+		}
+	case err != nil && !errors.Is(err, errAborted):
+		c.n.Broken++
+	}
+	if err == nil {
+		c.confirmedAt, c.stalled = time.Now(), false
+	}
+	c.settle(f, err == nil)
+	up := err == nil && c.live.up
+	c.l.mu.Unlock()
+	f.end(err == nil)
+	if up {
+		c.setState(Up, nil)
+	}
+	return err
+}
+
+// end closes the connection. What a failed one still has in the kernel is
+// discarded, for it will be sent again. Neither can fail in a way that matters.
+func (f *flight) end(ok bool) {
+	if ok {
+		_ = f.conn.Close()
+	} else {
+		_ = f.conn.Abort()
+	}
+}

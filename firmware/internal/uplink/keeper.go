@@ -1,0 +1,328 @@
+package uplink
+
+import (
+	"encoding/binary"
+	"errors"
+	"sort"
+	"time"
+
+	"heptap/buffer"
+	"heptap/capture/record"
+)
+
+// keeper is the goroutine that owns all writing to the spool, but for
+// quarantine, and the boundary between the tiers.
+type keeper struct {
+	l       *Log
+	stamps  []stamp // when which number was next, oldest first
+	entries []buffer.Entry
+	pins    []*page
+	retryAt time.Time // no commit before: the last one failed
+	trimmed time.Time
+}
+
+// stamp says that at that time next was the next number.
+type stamp struct {
+	at   time.Time
+	next uint64
+}
+
+// ticks is how many looks the keeper takes in SpillAfter.
+const ticks = 8
+
+// keep runs the keeper until idle is closed.
+func (l *Log) keep(idle <-chan struct{}) {
+	k := &keeper{l: l, trimmed: time.Now()}
+	tick := time.NewTicker(max(l.o.SpillAfter/ticks, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-idle:
+			return
+		case <-tick.C:
+		case <-l.kick:
+		}
+		now := time.Now()
+		l.mu.Lock()
+		l.settleAged(now)
+		l.mu.Unlock()
+		old := k.older(now)
+		for k.spill(now, old) {
+		}
+		k.trim(now)
+	}
+}
+
+// older returns the number of the first record that is younger than SpillAfter
+// less the time it takes to notice and to commit.
+func (k *keeper) older(now time.Time) uint64 {
+	k.l.mu.Lock()
+	k.stamps = append(k.stamps, stamp{now, k.l.next})
+	k.l.mu.Unlock()
+	age := k.l.o.SpillAfter * (ticks - 2) / ticks
+	n := 0
+	for n+1 < len(k.stamps) && now.Sub(k.stamps[n+1].at) >= age {
+		n++
+	}
+	k.stamps = append(k.stamps[:0], k.stamps[n:]...)
+	if now.Sub(k.stamps[0].at) < age {
+		return 0
+	}
+	// Kicks come at any rate; two stamps within a tick are one.
+	if i := len(k.stamps) - 1; i > 1 && k.stamps[i].at.Sub(k.stamps[i-2].at) < k.l.o.SpillAfter/ticks {
+		k.stamps[i-1] = k.stamps[i]
+		k.stamps = k.stamps[:i]
+	}
+	return k.stamps[0].next
+}
+
+// target returns the number up to which memory should go to disk. old is the
+// first number that is too young to have to.
+func (l *Log) target(old uint64) uint64 {
+	old = min(old, l.next)
+	l.kickAt = max(l.mem.limit/2, l.mem.used+l.mem.limit/16)
+	switch {
+	case l.mem.used > l.mem.limit/4*3:
+		return l.next
+	case l.mem.used > l.mem.limit/2 && l.exposedBytes() > l.mem.limit/4:
+		old = l.next // whatever its age
+	}
+	to := uint64(0)
+	for _, c := range l.collectors {
+		_, end := c.exposed(l.disk, old)
+		to = max(to, end)
+		if c.toDisk > l.disk {
+			// Of what a broken connection left, only what is still unconfirmed.
+			if i := c.open.find(l.disk); i < len(c.open) && c.open[i].from < c.toDisk {
+				to = max(to, min(c.toDisk, l.next))
+			}
+		}
+	}
+	return to
+}
+
+// exposedBytes returns how much of memory comes after the first record that
+// some collector's kernel has not acknowledged.
+func (l *Log) exposedBytes() int {
+	from := l.next
+	for _, c := range l.collectors {
+		if first, end := c.exposed(l.disk, l.next); end > 0 {
+			from = min(from, first)
+		}
+	}
+	n := 0
+	for _, p := range l.mem.pages {
+		if p.end() > from {
+			n += len(p.buf)
+		}
+	}
+	return n
+}
+
+// spill moves what must not stay in memory to disk, one commit's worth, and
+// reports whether there is more.
+func (k *keeper) spill(now time.Time, old uint64) bool {
+	l := k.l
+	l.mu.Lock()
+	to := l.target(old)
+	if to <= l.disk || l.spool == nil || now.Before(k.retryAt) {
+		l.mu.Unlock()
+		return false
+	}
+	end := k.collect(to)
+	if len(k.entries) == 0 {
+		l.advance(end) // all of it confirmed meanwhile
+		k.unpin()
+		l.mu.Unlock()
+		return end < to
+	}
+	l.spilling = true
+	batch := buffer.Batch{Append: k.entries, Cursors: l.cursors(k.entries)}
+	l.mu.Unlock()
+
+	result, err := l.commit(batch)
+
+	n := len(k.entries)
+	if err != nil {
+		// Some of it may have been stored.
+		last := l.spool.Stats().Last
+		n = sort.Search(n, func(i int) bool { return k.entries[i].Seq > last })
+		if n > 0 {
+			end = k.entries[n-1].Seq + 1
+		}
+		k.retryAt = now.Add(retryDisk)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spilling = false
+	l.stored(k.entries[:n], &result)
+	if n > 0 {
+		l.advance(end)
+	}
+	k.unpin()
+	return err == nil && end < to
+}
+
+// retryDisk is the pause after a commit that failed.
+const retryDisk = time.Second
+
+// collect gathers the records below to that somebody still needs, as many as one
+// commit takes, and returns where it stopped.
+func (k *keeper) collect(to uint64) uint64 {
+	l := k.l
+	k.entries = k.entries[:0]
+	size, seq := 0, l.disk
+	for _, p := range l.mem.pages {
+		if p.end() <= seq {
+			continue
+		}
+		if p.first >= to {
+			break
+		}
+		l.mem.pin(p)
+		k.pins = append(k.pins, p)
+		for seq = max(seq, p.first); seq < min(p.end(), to); seq++ {
+			if size >= spillBytes || len(k.entries) >= spillCount {
+				return seq
+			}
+			if !l.wanted(seq) {
+				continue
+			}
+			rec := p.record(seq)
+			k.entries = append(k.entries, buffer.Entry{Seq: seq, Class: uint8(record.ClassOf(rec)), Data: rec})
+			size += len(rec)
+		}
+	}
+	return to
+}
+
+func (k *keeper) unpin() {
+	for _, p := range k.pins {
+		k.l.mem.unpin(p)
+	}
+	clear(k.pins)
+	k.pins = k.pins[:0]
+	clear(k.entries)
+	k.entries = k.entries[:0]
+}
+
+func (l *Log) wanted(seq uint64) bool {
+	for _, c := range l.collectors {
+		if c.open.has(seq) {
+			return true
+		}
+	}
+	return false
+}
+
+// cursors encodes all cursors as they are once entries have been appended.
+func (l *Log) cursors(entries []buffer.Entry) map[string][]byte {
+	st := l.spool.Stats()
+	first, last := st.First, st.Last
+	if len(entries) > 0 {
+		last = entries[len(entries)-1].Seq
+		if held(&st) == 0 {
+			first = entries[0].Seq
+		}
+	}
+	// The epoch goes along: a spool that has replaced itself has lost it.
+	m := map[string][]byte{logCursor: binary.BigEndian.AppendUint64(nil, l.first>>epochBits)}
+	for _, c := range l.collectors {
+		if c.cfg.Name == "" {
+			continue
+		}
+		spooled := c.n.Spooled
+		for i := range entries {
+			if c.open.has(entries[i].Seq) {
+				spooled++
+			}
+		}
+		m[c.cfg.Name] = c.encodeCursor(first, last, spooled)
+	}
+	return m
+}
+
+// stored books a commit of entries. What the cursors have confirmed while it was
+// under way is on disk for nothing, and goes with the next trim.
+func (l *Log) stored(entries []buffer.Entry, r *buffer.AppendResult) {
+	for _, c := range l.collectors {
+		for i := range entries {
+			if c.open.has(entries[i].Seq) {
+				c.n.Spooled++
+			}
+		}
+		for _, lost := range r.Shed {
+			for _, seq := range lost.Seqs {
+				c.lose(seq, record.Class(lost.Class), &c.n.Shed, true)
+			}
+		}
+		for _, lost := range r.Evicted {
+			for _, seq := range lost.Seqs {
+				c.lose(seq, record.Class(lost.Class), &c.n.Evicted, true)
+			}
+		}
+	}
+	if len(r.Shed)+len(r.Evicted) > 0 {
+		l.losses++
+		l.dirty = true // the cursors in this commit count records that it evicted
+	}
+}
+
+// held returns how many records the spool has.
+func held(st *buffer.Stats) (n uint64) {
+	for i := range st.Held {
+		n += st.Held[i].Records
+	}
+	return n
+}
+
+// commit makes one commit and takes note of how it went.
+func (l *Log) commit(b buffer.Batch) (buffer.AppendResult, error) {
+	r, err := l.spool.Commit(b)
+	if errors.Is(err, buffer.ErrDamaged) {
+		l.damaged(err)
+	}
+	l.diskResult(err)
+	return r, err
+}
+
+// damaged takes note that the spool was replaced. Records it lost are found
+// missing, and booked, when the lanes come to them.
+func (l *Log) damaged(err error) {
+	l.mu.Lock()
+	l.damages++
+	l.losses++
+	l.dirty = true
+	l.mu.Unlock()
+	l.log.Error("spool damaged", "err", err)
+}
+
+// diskFailed takes note of a read or a quarantine that failed.
+func (l *Log) diskFailed(err error) {
+	if errors.Is(err, buffer.ErrDamaged) {
+		l.damaged(err)
+		return
+	}
+	l.mu.Lock()
+	l.diskErrors++
+	l.mu.Unlock()
+	l.log.Warn("spool", "err", err)
+}
+
+// diskResult takes note of how a commit went.
+func (l *Log) diskResult(err error) {
+	l.mu.Lock()
+	was := l.diskError
+	l.diskError = ""
+	if err != nil {
+		l.diskErrors++
+		l.diskError = err.Error()
+	}
+	now := l.diskError
+	l.mu.Unlock()
+	if now != "" && was == "" {
+		l.log.Error("spool does not store", "err", err)
+	} else if now == "" && was != "" {
+		l.log.Info("spool stores again")
+	}
+}

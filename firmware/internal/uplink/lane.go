@@ -1,0 +1,387 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"heptap/buffer"
+)
+
+type kind uint8
+
+const (
+	live kind = iota
+	backlog
+	strict
+)
+
+// lane sends to one collector over one connection at a time. Its own goroutine
+// owns it, but for the fields that the log's lock guards.
+type lane struct {
+	c    *collector
+	kind kind
+	enc  Encoder
+	wake chan struct{} // capacity 1
+
+	batch batch
+	read  chunk
+	limit int // records per connection after a failure; 0 is no limit
+	doubt doubt
+	back  backoff
+	rate  bucket
+	timer *time.Timer
+
+	// Guarded by the log's lock.
+	waiting bool      // wants to be woken
+	up      bool      // connected
+	barrier time.Time // when the last barrier was made
+}
+
+func newLane(c *collector, k kind) *lane {
+	ln := &lane{c: c, kind: k, enc: c.cfg.NewEncoder(), wake: make(chan struct{}, 1)}
+	ln.back = backoff{min: c.l.o.BackoffMin, max: c.l.o.BackoffMax}
+	if k == backlog {
+		ln.back.max = min(ln.back.max, 2*time.Second) // it only tries while the live lane is connected
+	}
+	ln.rate.perSecond = float64(c.cfg.DrainRate)
+	return ln
+}
+
+// backoff is the pause before the next attempt, doubled by each failure.
+type backoff struct{ min, max, next time.Duration }
+
+func (b *backoff) reset() { b.next = 0 }
+
+// pause returns between half and all of the next pause, so that probes that
+// lost their collector together do not return together.
+func (b *backoff) pause() time.Duration {
+	b.next = min(max(2*b.next, b.min), b.max)
+	return b.next/2 + rand.N(b.next/2+1)
+}
+
+// run keeps the lane connected while it has reason to, until ctx ends or the
+// log is closing and the lane has done what it can.
+func (ln *lane) run(ctx context.Context) {
+	ln.timer = time.NewTimer(time.Hour)
+	defer ln.timer.Stop()
+	if ln.kind != backlog {
+		ln.c.setState(Connecting, nil)
+	}
+	for ln.ready(ctx) {
+		began := time.Now()
+		err := ln.connect(ctx)
+		if err == nil {
+			ln.back.reset()
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if ln.kind == backlog {
+			ln.c.note(err)
+		} else {
+			ln.c.setState(Down, err)
+		}
+		ln.c.l.mu.Lock()
+		proven := ln.c.confirmedAt.After(began)
+		ln.c.l.mu.Unlock()
+		if proven || time.Since(began) > ln.back.max {
+			ln.back.reset()
+		}
+		if !ln.rest(ctx, ln.back.pause()) {
+			break
+		}
+	}
+	if ln.kind != backlog {
+		ln.c.setState(Down, errAborted)
+	}
+}
+
+// connect dials and serves one connection, and those that follow it at barriers.
+func (ln *lane) connect(ctx context.Context) error {
+	conn, err := ln.dial(ctx)
+	if err != nil {
+		return err
+	}
+	return ln.serve(ctx, conn)
+}
+
+func (ln *lane) dial(ctx context.Context) (Conn, error) {
+	ln.c.l.mu.Lock()
+	ln.c.n.Dials++
+	ln.c.l.mu.Unlock()
+	return ln.c.cfg.Dial(ctx)
+}
+
+// ready waits until there is a reason to connect. false means that the lane is
+// done.
+func (ln *lane) ready(ctx context.Context) bool {
+	for {
+		if ctx.Err() != nil {
+			return false
+		}
+		l := ln.c.l
+		l.mu.Lock()
+		work, closing := ln.hasWork(), l.closing
+		connected := ln.kind != backlog || ln.c.live.up
+		ln.waiting = true
+		l.mu.Unlock()
+		switch {
+		case closing:
+			return work && ln.kind != backlog && ln.back.next == 0
+		case ln.kind != backlog, work && connected:
+			return true
+		}
+		select {
+		case <-ctx.Done():
+		case <-ln.wake:
+		case <-ln.c.closed:
+		}
+	}
+}
+
+// hasWork reports whether there is a record that the lane could send.
+func (ln *lane) hasWork() bool {
+	c := ln.c
+	from, to := uint64(0), c.l.next
+	switch ln.kind {
+	case live:
+		from = max(c.livePos, c.l.disk)
+	case backlog:
+		to = max(c.livePos, c.l.disk)
+	}
+	_, ok := c.unclaimed(from, to)
+	return ok
+}
+
+// rest waits for d, or less when the log is closing. It reports whether to go on.
+func (ln *lane) rest(ctx context.Context, d time.Duration) bool {
+	ln.timer.Reset(d)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-ln.c.closed:
+	case <-ln.timer.C:
+	}
+	return true
+}
+
+// serve sends over conn until there is no more to send (nil) or it breaks.
+func (ln *lane) serve(ctx context.Context, conn Conn) error {
+	f := ln.begin(conn)
+	defer ln.setUp(false)
+	for {
+		// The way out of a Write that blocks.
+		stop := context.AfterFunc(ctx, func() { f.end(false) })
+		next, err := ln.fly(ctx, f)
+		stop()
+		if err != nil || next == nil {
+			return err
+		}
+		f = next
+	}
+}
+
+// begin makes the flight of a new connection.
+func (ln *lane) begin(conn Conn) *flight {
+	l := ln.c.l
+	f := &flight{conn: conn, lane: ln, began: time.Now()}
+	l.mu.Lock()
+	ln.c.flights = append(ln.c.flights, f)
+	ln.barrier = f.began
+	l.mu.Unlock()
+	ln.setUp(true)
+	return f
+}
+
+// setUp takes note that the lane is connected, or no longer. After a failure a
+// connection alone proves nothing.
+func (ln *lane) setUp(up bool) {
+	switch {
+	case ln.kind == backlog || !up:
+	case ln.limit == 0:
+		ln.c.setState(Up, nil)
+	default:
+		ln.c.setState(Connecting, errUnproven)
+	}
+	ln.c.l.mu.Lock()
+	ln.up = up && (ln.limit == 0 || !ln.c.cfg.Datagram) // a datagram socket always connects
+	ln.c.wakeAll()
+	ln.c.l.mu.Unlock()
+}
+
+// fly sends on f until a barrier hands over to the next flight, the lane has
+// nothing left to do (nil), or f breaks.
+func (ln *lane) fly(ctx context.Context, f *flight) (*flight, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ln.broken(f, errAborted)
+		case err := <-f.conn.Peer():
+			return nil, ln.broken(f, ln.c.peerError(err))
+		default:
+		}
+		switch do, wait := ln.decide(f); do {
+		case doSend:
+			if err := ln.send(f); err != nil {
+				return nil, ln.broken(f, ln.writeError(f, err))
+			}
+		case doRead:
+			if err := ln.fetch(); err != nil {
+				if !ln.rest(ctx, time.Second) {
+					return nil, ln.broken(f, errAborted)
+				}
+			}
+		case doBarrier:
+			if next, err := ln.dial(ctx); err == nil {
+				ln.c.flying.Go(func() { ln.c.conclude(ctx, f) })
+				return ln.begin(next), nil
+			}
+			ln.c.l.mu.Lock()
+			f.retryAt = time.Now().Add(ln.c.l.o.BarrierGap)
+			ln.c.l.mu.Unlock()
+		case doConclude:
+			return nil, ln.conclude(ctx, f)
+		case doFinish:
+			ln.c.l.mu.Lock()
+			ln.c.settle(f, true)
+			ln.c.l.mu.Unlock()
+			f.end(true)
+			return nil, nil
+		case doWait:
+			if err := ln.await(ctx, f, wait); err != nil {
+				return nil, ln.broken(f, err)
+			}
+		}
+	}
+}
+
+// await waits for something to do on f: a record, a barrier's time, or the
+// collector's end of the connection.
+func (ln *lane) await(ctx context.Context, f *flight, d time.Duration) error {
+	ln.timer.Reset(d)
+	closed := ln.c.closed
+	if ln.isClosing() {
+		closed = nil
+	}
+	select {
+	case <-ctx.Done():
+		return errAborted
+	case err := <-f.conn.Peer():
+		return ln.c.peerError(err)
+	case <-closed:
+	case <-ln.timer.C:
+		ln.settleIn(f)
+	case <-ln.wake:
+		if ln.kind == backlog || closed == nil {
+			return nil
+		}
+		// A batch costs little more than a record: let one come together.
+		ln.timer.Reset(ln.c.l.o.Linger)
+		select {
+		case <-ctx.Done():
+		case <-ln.timer.C:
+		}
+	}
+	return nil
+}
+
+func (ln *lane) isClosing() bool {
+	ln.c.l.mu.Lock()
+	defer ln.c.l.mu.Unlock()
+	return ln.c.l.closing
+}
+
+// writeError prefers what the peer did to what the write noticed of it.
+func (ln *lane) writeError(f *flight, err error) error {
+	select {
+	case perr := <-f.conn.Peer():
+		return ln.c.peerError(perr)
+	default:
+		return err
+	}
+}
+
+// broken ends f, which the collector did not confirm.
+func (ln *lane) broken(f *flight, err error) error {
+	c := ln.c
+	c.l.mu.Lock()
+	c.broke(err)
+	c.settle(f, false)
+	c.l.mu.Unlock()
+	f.end(false)
+	if !errors.Is(err, errAborted) {
+		ln.failed(f, err)
+	}
+	return err
+}
+
+// grace is how long a lane that had a failure waits before it half-closes. A
+// collector that closes because of a record does so without being asked; its FIN
+// after ours would look like a confirmation.
+const grace = 250 * time.Millisecond
+
+// conclude makes a barrier and waits for its answer.
+func (ln *lane) conclude(ctx context.Context, f *flight) error {
+	if ln.limit > 0 && !ln.c.cfg.Datagram {
+		ln.timer.Reset(grace)
+		select {
+		case <-ctx.Done():
+		case <-ln.timer.C:
+		case err := <-f.conn.Peer():
+			return ln.broken(f, ln.c.peerError(err))
+		}
+	}
+	err := ln.c.conclude(ctx, f)
+	switch {
+	case err == nil:
+		ln.succeeded(f)
+	case !errors.Is(err, errAborted):
+		ln.failed(f, err)
+	}
+	return err
+}
+
+// chunk is a piece of the spool that a backlog or strict lane has read ahead.
+type chunk struct {
+	entries []buffer.Entry
+	next    int // index of the first that was not sent
+	buf     []byte
+	pos     uint64 // where to read
+	from    uint64 // where it was read
+	end     uint64 // everything in [from, end) that the spool had is in entries
+	losses  uint64 // Log.losses before it was read: another value makes it stale
+	valid   bool
+}
+
+// fetch reads a piece of the spool at read.pos.
+func (ln *lane) fetch() error {
+	l, r := ln.c.l, &ln.read
+	l.mu.Lock()
+	r.losses, r.end, r.from = l.losses, l.disk, r.pos
+	l.mu.Unlock()
+	r.valid, r.next = false, 0
+	if l.spool == nil { // only evicted records are below the boundary
+		r.entries, r.valid = nil, true
+		return nil
+	}
+	var err error
+	r.entries, r.buf, err = l.spool.Read(r.pos, chunkBytes, r.buf[:0])
+	if err != nil {
+		if errors.Is(err, buffer.ErrDamaged) {
+			l.damaged(err)
+			return nil // it has replaced itself: read again
+		}
+		l.diskFailed(err)
+		return err
+	}
+	if n := len(r.entries); n > 0 {
+		// There may be more behind it. What came after the boundary was read is
+		// as good, but only up to the last.
+		r.end = r.entries[n-1].Seq + 1
+	}
+	r.valid = true
+	return nil
+}

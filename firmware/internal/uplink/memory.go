@@ -1,0 +1,124 @@
+package uplink
+
+import "sort"
+
+// page holds consecutive records of the memory tier. Its octets are written
+// once and never moved, so that a lane may read them without the lock for as
+// long as it has the page pinned.
+type page struct {
+	first uint64   // sequence number of the first record
+	offs  []uint32 // where each record begins
+	buf   []byte   // the records, one after the other; the capacity is fixed
+	pins  int      // readers outside the lock
+	out   bool     // no longer part of the tier: recycle at the last unpin
+}
+
+func (p *page) end() uint64 { return p.first + uint64(len(p.offs)) }
+
+// record returns the octets of the record numbered seq.
+func (p *page) record(seq uint64) []byte {
+	i := int(seq - p.first)
+	end := len(p.buf)
+	if i+1 < len(p.offs) {
+		end = int(p.offs[i+1])
+	}
+	return p.buf[p.offs[i]:end:end]
+}
+
+// memory is the memory tier: pages in sequence order, in total at most limit
+// octets (and what readers still have pinned). The log's lock guards it.
+type memory struct {
+	limit    int // octets
+	pageSize int
+	pages    []*page
+	free     []*page
+	used     int // octets of pages, by capacity
+}
+
+func newMemory(limit int) memory {
+	return memory{limit: limit, pageSize: min(max(limit/64, 16<<10), 256<<10)}
+}
+
+// room reports whether n more octets fit, into a new page if need be.
+func (m *memory) room(n int) bool {
+	if m.fits(n) {
+		return true
+	}
+	return m.used+max(n, m.pageSize) <= m.limit
+}
+
+func (m *memory) fits(n int) bool {
+	if len(m.pages) == 0 {
+		return false
+	}
+	p := m.pages[len(m.pages)-1]
+	return len(p.buf)+n <= cap(p.buf)
+}
+
+// push copies rec to the end of the tier as the record numbered seq, and
+// returns the copy. Numbers are consecutive within a page.
+func (m *memory) push(seq uint64, rec []byte) []byte {
+	if !m.fits(len(rec)) || m.pages[len(m.pages)-1].end() != seq {
+		m.grow(seq, len(rec))
+	}
+	p := m.pages[len(m.pages)-1]
+	at := len(p.buf)
+	p.offs = append(p.offs, uint32(at))
+	p.buf = append(p.buf, rec...)
+	return p.buf[at:]
+}
+
+func (m *memory) grow(seq uint64, n int) {
+	var p *page
+	if k := len(m.free); k > 0 && n <= m.pageSize {
+		p = m.free[k-1]
+		m.free = m.free[:k-1]
+	} else {
+		p = &page{buf: make([]byte, 0, max(n, m.pageSize))}
+	}
+	p.first = seq
+	m.used += cap(p.buf)
+	m.pages = append(m.pages, p)
+}
+
+// find returns the page that holds seq, nil if none does.
+func (m *memory) find(seq uint64) *page {
+	i := sort.Search(len(m.pages), func(i int) bool { return m.pages[i].end() > seq })
+	if i == len(m.pages) || m.pages[i].first > seq {
+		return nil
+	}
+	return m.pages[i]
+}
+
+// drop takes the pages out of the tier for which gone says so.
+func (m *memory) drop(gone func(*page) bool) {
+	kept := m.pages[:0]
+	for _, p := range m.pages {
+		if !gone(p) {
+			kept = append(kept, p)
+			continue
+		}
+		m.used -= cap(p.buf)
+		p.out = true
+		m.recycle(p)
+	}
+	clear(m.pages[len(kept):])
+	m.pages = kept
+}
+
+func (m *memory) pin(p *page) { p.pins++ }
+
+func (m *memory) unpin(p *page) {
+	p.pins--
+	m.recycle(p)
+}
+
+// recycle keeps a page for reuse once nobody reads it. A quarter of the limit is
+// kept at most: an outage must not cost its memory for ever after.
+func (m *memory) recycle(p *page) {
+	if !p.out || p.pins > 0 || cap(p.buf) != m.pageSize || len(m.free) >= m.limit/m.pageSize/4 {
+		return
+	}
+	p.buf, p.offs, p.out = p.buf[:0], p.offs[:0], false
+	m.free = append(m.free, p)
+}

@@ -1,0 +1,397 @@
+package uplink
+
+import (
+	"errors"
+	"sort"
+	"syscall"
+	"time"
+
+	"heptap/buffer"
+	"heptap/capture/record"
+)
+
+// action is what a lane does next.
+type action uint8
+
+const (
+	doNothing  action = iota
+	doSend            // the batch that was taken
+	doRead            // a piece of the spool
+	doWait            // for a record, a time, or the collector
+	doBarrier         // open the next connection, then half-close this one
+	doConclude        // half-close this one and wait for the answer
+	doFinish          // close: nothing is unconfirmed
+)
+
+// batch is what one Write carries. Its slices are reused.
+type batch struct {
+	items []item
+	pins  []*page
+	out   []byte // encoded
+	ends  []int  // where each frame in out ends
+}
+
+type item struct {
+	seq   uint64
+	data  []byte
+	again bool // was sent before
+}
+
+const batchRecords = 1024
+
+// decide says what the lane does next on f, and how long it may wait for
+// something else to do. For doSend it has taken the batch.
+func (ln *lane) decide(f *flight) (action, time.Duration) {
+	l := ln.c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln.waiting = false
+	now := time.Now()
+	if ln.limit > 0 && f.taken >= ln.limit {
+		return doConclude, 0
+	}
+	wait, due := ln.barrierDue(f, now)
+	switch {
+	case due && ln.kind == strict:
+		return doConclude, 0
+	case due:
+		return doBarrier, 0
+	case l.closing && ln.kind == backlog:
+		return ln.nothing(f, wait)
+	case ln.paused(f):
+		ln.waiting = true
+		return doWait, wait
+	}
+	most := batchRecords
+	if ln.limit > 0 {
+		most = min(most, ln.limit-f.taken)
+	}
+	do, d := ln.take(f, most, now)
+	switch do {
+	case doWait:
+		return doWait, min(wait, d)
+	case doNothing:
+		return ln.nothing(f, wait)
+	}
+	return do, 0
+}
+
+// nothing decides when there is nothing to take.
+func (ln *lane) nothing(f *flight, wait time.Duration) (action, time.Duration) {
+	c := ln.c
+	leave := c.l.closing || ln.kind == backlog && (!c.tail || ln.hasWork()) // work here is behind f
+	switch {
+	case leave && len(f.marks) == 0:
+		return doFinish, 0
+	case leave, ln.limit > 0 && f.taken > 0 && !c.tail:
+		return doConclude, 0
+	}
+	if ln.limit > 0 {
+		wait = min(wait, time.Second) // see settleIn
+	}
+	ln.waiting = true
+	return doWait, wait
+}
+
+// barrierDue reports whether f has come to a barrier, and if not when to look
+// again.
+func (ln *lane) barrierDue(f *flight, now time.Time) (time.Duration, bool) {
+	c, o := ln.c, &ln.c.l.o
+	const idle = time.Hour
+	if c.tail || c.cfg.Datagram || len(f.marks) == 0 {
+		return idle, false
+	}
+	if now.Before(f.retryAt) {
+		return f.retryAt.Sub(now), false
+	}
+	wait := f.since.Add(o.BarrierAge).Sub(now)
+	if f.size >= o.BarrierBytes {
+		wait = min(wait, ln.barrier.Add(o.BarrierGap).Sub(now))
+	}
+	if f.size >= o.UnconfirmedMax/16 && ln.unconfirmed() >= o.UnconfirmedMax {
+		wait = 0
+	}
+	return wait, wait <= 0
+}
+
+// unconfirmed returns the octets of records on the lane's connections.
+func (ln *lane) unconfirmed() int {
+	n := 0
+	for _, f := range ln.c.flights {
+		if f.lane == ln {
+			n += f.size
+		}
+	}
+	return n
+}
+
+// paused reports whether so much is unconfirmed that the lane has to wait for
+// the answer to a barrier.
+func (ln *lane) paused(f *flight) bool {
+	o := &ln.c.l.o
+	switch {
+	case ln.c.cfg.Datagram:
+		return false
+	case ln.c.tail:
+		return ln.unconfirmed() >= o.Tail+o.UnconfirmedMax
+	}
+	return ln.unconfirmed() >= o.UnconfirmedMax/4*5
+}
+
+// take claims the next records for f, at most most of them.
+func (ln *lane) take(f *flight, most int, now time.Time) (action, time.Duration) {
+	c, l := ln.c, ln.c.l
+	c.livePos = max(c.livePos, l.disk)
+	for {
+		seg, ok := ln.segment(f)
+		if !ok {
+			return doNothing, 0
+		}
+		if ln.kind == backlog || ln.kind == strict && seg.from < l.disk {
+			n, wait := ln.rate.allow(now, c.liveSent)
+			if n == 0 {
+				return doWait, wait
+			}
+			most = min(most, n)
+		}
+		if seg.from >= l.disk {
+			ln.claim(f, seg.from, ln.fromMemory(seg, most))
+			return doSend, 0
+		}
+		seg.to = min(seg.to, l.disk)
+		end, known := ln.fromDisk(seg, most)
+		switch {
+		case !known:
+			ln.read.pos = seg.from
+			return doRead, 0
+		case len(ln.batch.items) > 0:
+			ln.claim(f, seg.from, end)
+			return doSend, 0
+		}
+		c.dropEmpty(seg.from, end)
+	}
+}
+
+// segment returns the part of the cursor that f goes on with.
+func (ln *lane) segment(f *flight) (span, bool) {
+	c, l := ln.c, ln.c.l
+	switch ln.kind {
+	case live:
+		return c.unclaimed(max(f.pos, c.livePos), l.next)
+	case backlog:
+		return ln.beyondDoubt(f.pos, c.livePos)
+	}
+	return ln.beyondDoubt(f.pos, l.next)
+}
+
+// fromMemory fills the batch from seg and returns where it stopped.
+func (ln *lane) fromMemory(seg span, most int) uint64 {
+	m, b := &ln.c.l.mem, &ln.batch
+	b.items = b.items[:0]
+	size, seq := 0, seg.from
+	for seq < seg.to && size < batchBytes && len(b.items) < most {
+		p := m.find(seq)
+		if p == nil {
+			panic("uplink: record missing from memory")
+		}
+		m.pin(p)
+		b.pins = append(b.pins, p)
+		for ; seq < min(p.end(), seg.to) && size < batchBytes && len(b.items) < most; seq++ {
+			rec := p.record(seq)
+			b.items = append(b.items, item{seq: seq, data: rec})
+			size += len(rec)
+		}
+	}
+	return seq
+}
+
+// fromDisk fills the batch from what was read of the spool. It returns where it
+// stopped, and whether what was read covers the start of seg at all.
+func (ln *lane) fromDisk(seg span, most int) (end uint64, known bool) {
+	r, b := &ln.read, &ln.batch
+	b.items = b.items[:0]
+	if !r.valid || r.losses != ln.c.l.losses || seg.from < r.from || seg.from >= r.end {
+		return 0, false
+	}
+	seg.to = min(seg.to, r.end)
+	if n := len(r.entries); r.next >= n || r.entries[r.next].Seq != seg.from {
+		r.next = sort.Search(n, func(i int) bool { return r.entries[i].Seq >= seg.from })
+	}
+	size := 0
+	for ; r.next < len(r.entries) && r.entries[r.next].Seq < seg.to; r.next++ {
+		e := &r.entries[r.next]
+		if size >= batchBytes || len(b.items) >= most {
+			return b.items[len(b.items)-1].seq + 1, true
+		}
+		b.items = append(b.items, item{seq: e.Seq, data: e.Data})
+		size += len(e.Data)
+	}
+	return seg.to, true
+}
+
+// claim makes the batch, all there is in [from, to), a mark of f.
+func (ln *lane) claim(f *flight, from, to uint64) {
+	c, items := ln.c, ln.batch.items
+	m := mark{from: from, to: to, records: len(items)}
+	for i := range items {
+		items[i].again = len(c.tried) > 0 && c.tried.has(items[i].seq)
+		m.size += len(items[i].data)
+	}
+	if len(f.marks) == 0 {
+		f.since = time.Now()
+	}
+	f.marks = append(f.marks, m)
+	f.claim = f.claim.add(from, to)
+	f.pos = to
+	f.taken += len(items)
+	f.size += m.size
+	ln.rate.spend(len(items))
+	if ln.kind == live {
+		c.livePos = to
+		c.liveSent += uint64(len(items))
+	}
+}
+
+// send encodes the batch and writes it.
+func (ln *lane) send(f *flight) error {
+	sent, filtered, aside, again := ln.encode()
+	l := ln.c.l
+	l.mu.Lock()
+	for _, p := range ln.batch.pins {
+		l.mem.unpin(p)
+	}
+	ln.batch.pins = ln.batch.pins[:0]
+	m := &f.marks[len(f.marks)-1]
+	m.sent, m.filtered, m.aside = sent, filtered, aside
+	m.tried = sent > 0
+	if f.sent == 0 && sent > 0 {
+		f.head = ln.batch.items[0].seq
+	}
+	f.sent += sent
+	ln.c.n.Resent += again
+	l.mu.Unlock()
+
+	err := ln.write(f)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	m = &f.marks[len(f.marks)-1] // the keeper may have released others
+	m.octets, m.at, m.done = f.conn.Written(), time.Now(), true
+	switch {
+	case f.sent == 0:
+		ln.c.release(f, len(f.marks), &ln.c.n.Confirmed) // nothing was sent, so nothing needs confirming
+	case ln.c.cfg.Datagram && f.size > l.o.UnconfirmedMax:
+		ln.c.release(f, (len(f.marks)+1)/2, &ln.c.n.SentUnconfirmed) // the window is bounded by octets, too
+	}
+	return nil
+}
+
+// encode makes the batch's frames. What cannot be encoded is set aside.
+func (ln *lane) encode() (sent, filtered, aside int, again uint64) {
+	b := &ln.batch
+	b.out, b.ends = b.out[:0], b.ends[:0]
+	kept := b.items[:0]
+	for _, it := range b.items {
+		out, err := ln.enc.Encode(b.out, it.data)
+		switch {
+		case err == nil:
+			b.out, b.ends = out, append(b.ends, len(out))
+			kept = append(kept, it)
+			sent++
+			if it.again {
+				again++
+			}
+		case errors.Is(err, ErrFiltered):
+			filtered++
+		default:
+			aside++
+			ln.c.setAside(it.seq, it.data, err.Error())
+		}
+	}
+	b.items = kept
+	return sent, filtered, aside, again
+}
+
+// write hands the frames to the connection.
+func (ln *lane) write(f *flight) error {
+	b := &ln.batch
+	if len(b.out) == 0 {
+		return nil
+	}
+	if !ln.c.cfg.Datagram {
+		_, err := f.conn.Write(b.out)
+		return err
+	}
+	at := 0
+	for i, end := range b.ends {
+		_, err := f.conn.Write(b.out[at:end])
+		if errors.Is(err, syscall.EMSGSIZE) {
+			ln.tooLarge(f, &b.items[i], err)
+		} else if err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
+// tooLarge sets a record aside that the way to the collector does not take as
+// one datagram.
+func (ln *lane) tooLarge(f *flight, it *item, err error) {
+	ln.c.setAside(it.seq, it.data, err.Error())
+	l := ln.c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := &f.marks[len(f.marks)-1]
+	m.sent--
+	m.aside++
+}
+
+// setAside puts a copy of a record into quarantine. That it is not sent is
+// counted where its number leaves the cursor.
+func (c *collector) setAside(seq uint64, data []byte, why string) {
+	if c.l.spool == nil {
+		return
+	}
+	e := buffer.Entry{Seq: seq, Class: uint8(record.ClassOf(data)), Data: data}
+	if err := c.l.spool.Quarantine(e, c.cfg.Name+": "+why); err != nil {
+		c.l.diskFailed(err)
+	}
+}
+
+// bucket is the drain rate: what the live lane leaves of perSecond, but a tenth
+// of it at least.
+type bucket struct {
+	perSecond float64 // 0 is no limit
+	tokens    float64
+	at        time.Time
+	live      uint64
+}
+
+// allow returns how many records may go now, or how long to wait for the next.
+func (b *bucket) allow(now time.Time, live uint64) (int, time.Duration) {
+	if b.perSecond == 0 {
+		return batchRecords, 0
+	}
+	if b.at.IsZero() {
+		b.at, b.live = now, live
+	}
+	share := now.Sub(b.at).Seconds() * b.perSecond
+	b.tokens += max(share-float64(live-b.live), share/10)
+	b.tokens = min(b.tokens, max(1, b.perSecond/10))
+	b.at, b.live = now, live
+	// Fewer, larger batches: 20 a second, not one per record.
+	if want := min(max(1, b.perSecond/20), batchRecords); b.tokens < want {
+		return 0, max(time.Millisecond, time.Duration((want-b.tokens)/b.perSecond*float64(time.Second)))
+	}
+	return int(b.tokens), 0
+}
+
+func (b *bucket) spend(n int) {
+	if b.perSecond > 0 {
+		b.tokens = max(b.tokens-float64(n), -b.perSecond)
+	}
+}

@@ -1,0 +1,176 @@
+package uplink
+
+import (
+	"time"
+
+	"heptap/capture/record"
+)
+
+// ByClass counts records by their class.
+type ByClass [record.NumClasses]uint64
+
+// Sum returns the count of all classes.
+func (b ByClass) Sum() uint64 {
+	var n uint64
+	for _, v := range b {
+		n += v
+	}
+	return n
+}
+
+// Counts are one collector's books: records, since Open. The first two are what
+// there was to send; the next ten say where each of these is now, and Balance
+// compares the two.
+type Counts struct {
+	Made      uint64 // taken by Append
+	CarriedIn uint64 // in the spool at Open, not confirmed then
+
+	Filtered        uint64  // not wanted by this collector
+	Confirmed       uint64  // read by the collector: it answered a barrier
+	SentUnconfirmed uint64  // sent as datagrams and not refused
+	Released        uint64  // acknowledged by the kernel of a collector that answers no barrier
+	InMemory        uint64  // not confirmed, in the memory tier
+	Spooled         uint64  // not confirmed, on disk
+	Shed            ByClass // refused at append for want of space, in memory or on disk
+	Evicted         ByClass // the oldest, given up for want of space
+	Quarantined     uint64  // set aside: the collector dies of it, or it cannot be encoded
+	Damaged         uint64  // lost with a damaged spool
+
+	Resent   uint64 // records sent once more, so duplicates at the collector at most
+	Barriers uint64 // half-closes made
+	NoAnswer uint64 // of these, not answered in time
+	Broken   uint64 // connections that ended before their barrier, or with octets unread
+	Dials    uint64 // connections attempted
+}
+
+// Balance returns what there was to send less what can be accounted for. It is
+// always 0.
+func (n *Counts) Balance() int64 {
+	return int64(n.Made + n.CarriedIn - n.Filtered - n.Confirmed - n.SentUnconfirmed - n.Released - n.InMemory -
+		n.Spooled - n.Shed.Sum() - n.Evicted.Sum() - n.Quarantined - n.Damaged)
+}
+
+// State says how a collector is doing.
+type State uint8
+
+// The states of an uplink, as the panel shows them.
+const (
+	Down       State = iota // no connection, or one that leads nowhere
+	Connecting              // dialling, or connected and not yet trusted after a failure
+	Up                      // connected, no backlog
+	Draining                // connected, sending what had to wait
+)
+
+var stateNames = [...]string{"down", "connecting", "up", "draining"}
+
+// String returns the state's name as metrics print it.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return "invalid"
+}
+
+// Status is what health and panel need to know about one collector.
+type Status struct {
+	Collector   string
+	State       State
+	Since       time.Time // when State began
+	Reason      string    // what went wrong last; empty when nothing is
+	Backlog     uint64    // records waiting on disk
+	Unconfirmed int       // octets of records sent and not confirmed
+	Fallback    bool      // it answers no half-close: records are released by the resend tail
+}
+
+// Stats is a consistent snapshot of a Log.
+type Stats struct {
+	Collectors []CollectorStats
+	Memory     int    // octets of the memory tier in use
+	Refused    uint64 // what Append was given and was no record
+	Damages    uint64 // times the spool was found damaged
+	DiskErrors uint64 // commits and reads that failed for another reason
+	DiskError  string // what the last commit failed of; empty when it did not
+}
+
+// CollectorStats are one collector's part of Stats.
+type CollectorStats struct {
+	Status
+	Counts
+}
+
+// Stats returns a snapshot. A Log without collectors has one entry, with an
+// empty name, for what it keeps.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Stats{Memory: l.mem.used, Refused: l.refused, Damages: l.damages, DiskErrors: l.diskErrors, DiskError: l.diskError}
+	for _, c := range l.collectors {
+		s.Collectors = append(s.Collectors, CollectorStats{c.snapshot(), c.counts()})
+	}
+	return s
+}
+
+func (c *collector) counts() Counts {
+	n := c.n
+	n.Made = c.l.made
+	for i, v := range c.l.shed {
+		n.Shed[i] += v
+	}
+	n.InMemory = c.open.count(c.l.disk, c.l.next)
+	return n
+}
+
+func (c *collector) snapshot() Status {
+	s := c.status
+	s.Backlog = c.n.Spooled
+	s.Fallback = c.tail
+	for _, f := range c.flights {
+		s.Unconfirmed += f.size
+	}
+	if s.State == Up && c.backlogged() {
+		s.State = Draining
+	}
+	return s
+}
+
+// backlogged reports whether anything waits to be sent behind the live lane.
+func (c *collector) backlogged() bool {
+	if c.n.Spooled == 0 && c.livePos <= c.l.disk {
+		return false
+	}
+	_, waiting := c.unclaimed(0, min(c.livePos, c.l.disk))
+	return waiting && c.n.Spooled > 0
+}
+
+// setState changes the state and logs the change. why is nil when all is well.
+func (c *collector) setState(s State, why error) {
+	reason := ""
+	if why != nil {
+		reason = why.Error()
+	}
+	c.l.mu.Lock()
+	old := c.status
+	if old.State != s {
+		c.status.Since = time.Now()
+	}
+	c.status.State, c.status.Reason = s, reason
+	backlog := c.n.Spooled
+	c.l.mu.Unlock()
+	if old.State == s && (old.Reason == reason || s != Down) {
+		return
+	}
+	switch s {
+	case Up:
+		c.l.log.Info("uplink up", "collector", c.cfg.Name, "backlog", backlog, "duration", time.Since(old.Since))
+	case Down:
+		c.l.log.Warn("uplink down", "collector", c.cfg.Name, "err", reason)
+	}
+}
+
+// note records what went wrong on the backlog's connection, which does not make
+// the uplink down.
+func (c *collector) note(err error) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.status.Reason = err.Error()
+}

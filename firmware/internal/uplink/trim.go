@@ -1,0 +1,141 @@
+package uplink
+
+import (
+	"errors"
+	"time"
+
+	"heptap/buffer"
+)
+
+// trim forgets what every cursor has confirmed, and stores the cursors that
+// moved among what is on disk. It does nothing while the spool is empty.
+func (k *keeper) trim(now time.Time) {
+	l := k.l
+	if l.spool == nil || now.Before(k.retryAt) || now.Sub(k.trimmed) < l.o.TrimGap {
+		return
+	}
+	if !k.store() {
+		k.retryAt = now.Add(retryDisk)
+	}
+	k.trimmed = now
+}
+
+// store makes the commit of trim, if it is due, and reports whether that went
+// well.
+func (k *keeper) store() bool {
+	l := k.l
+	l.mu.Lock()
+	st := l.spool.Stats()
+	if any := held(&st) > 0; !any || !l.dirty {
+		l.dirty = l.dirty && any
+		l.mu.Unlock()
+		return true
+	}
+	before := l.disk
+	for _, c := range l.collectors {
+		before = min(before, c.open[0].from)
+	}
+	b := buffer.Batch{Cursors: l.cursors(nil)}
+	if before > st.First {
+		b.Trim = before
+	}
+	l.dirty = false
+	l.mu.Unlock()
+	if _, err := l.commit(b); err != nil {
+		l.mu.Lock()
+		l.dirty = true
+		l.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+// settleAged takes datagrams off the cursors that can no longer be refused, and
+// what a collector in fallback has acknowledged, but for the tail.
+func (l *Log) settleAged(now time.Time) {
+	for _, c := range l.collectors {
+		for _, f := range c.flights {
+			switch {
+			case c.cfg.Datagram && !f.half:
+				n := 0
+				for n < len(f.marks) && f.marks[n].done && now.Sub(f.marks[n].at) >= l.o.RefusalWindow {
+					n++
+				}
+				c.release(f, n, &c.n.SentUnconfirmed)
+			case c.tail && !f.half:
+				c.release(f, f.beyondTail(l.o.Tail), &c.n.Released)
+			}
+			f.compact()
+		}
+	}
+}
+
+// beyondTail returns how many of f's marks are acknowledged and followed by tail
+// octets that are, too.
+func (f *flight) beyondTail(tail int) int {
+	acked := f.acked()
+	n := 0
+	for n < len(f.marks) && f.marks[n].done && f.marks[n].octets+uint64(tail) <= acked {
+		n++
+	}
+	return n
+}
+
+// compact joins small marks that the peer's kernel has: a trickle makes one for
+// every record.
+func (f *flight) compact() {
+	if len(f.marks) < 64 {
+		return
+	}
+	acked := f.acked()
+	kept := f.marks[:1]
+	for i := 1; i < len(f.marks); i++ {
+		m, p := f.marks[i], &kept[len(kept)-1]
+		if m.done && p.done && m.octets <= acked && p.to == m.from && p.size+m.size <= batchBytes {
+			p.join(&m)
+			continue
+		}
+		kept = append(kept, m)
+	}
+	f.marks = kept
+}
+
+// join adds m, which follows p, to p.
+func (p *mark) join(m *mark) {
+	p.to, p.octets, p.at = m.to, m.octets, m.at
+	p.size += m.size
+	p.records += m.records
+	p.sent += m.sent
+	p.filtered += m.filtered
+	p.aside += m.aside
+	p.tried = p.tried || m.tried
+}
+
+// finish stores what no collector has confirmed and closes the spool.
+func (l *Log) finish() error {
+	l.mu.Lock()
+	l.closing = true
+	l.mu.Unlock()
+	if l.spool == nil {
+		return nil
+	}
+	k := &keeper{l: l}
+	for {
+		l.mu.Lock()
+		for _, c := range l.collectors {
+			c.toDisk = forever
+		}
+		l.mu.Unlock()
+		if !k.spill(time.Now(), forever) {
+			break
+		}
+	}
+	k.store()
+	var err error
+	l.mu.Lock()
+	if l.diskError != "" {
+		err = errors.New("store the rest: " + l.diskError)
+	}
+	l.mu.Unlock()
+	return errors.Join(err, l.spool.Close())
+}

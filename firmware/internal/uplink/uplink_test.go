@@ -1,0 +1,711 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heptap/capture/record"
+)
+
+// bubble runs f with fake time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}
+
+func (r *rig) shutdown(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	err := r.l.Shutdown(ctx)
+	<-r.done
+	r.law()
+	return err
+}
+
+func TestHealthyWritesNothingToDisk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		r := newRig(t, fc.opts(s))
+		for range 600 { // ten minutes
+			r.add(20, record.Call, 800)
+			time.Sleep(time.Second)
+		}
+		if err := r.shutdown(time.Minute); err != nil {
+			t.Error(err)
+		}
+		r.whole(fc, 12000)
+		c := r.law()
+		if c.Confirmed != 12000 || c.Resent != 0 || s.commits != 1 {
+			t.Errorf("confirmed %d, resent %d, commits %d (one is Open's)", c.Confirmed, c.Resent, s.commits)
+		}
+		// One a minute, for nothing reached the size; and the last.
+		if c.Barriers < 9 || c.Barriers > 12 {
+			t.Errorf("%d barriers in ten minutes", c.Barriers)
+		}
+		fc.stop()
+	})
+}
+
+func TestBarrierBySize(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		r := newRig(t, fc.opts(s))
+		for range 100 { // 10 s, 1 MB each 0.1 s
+			r.add(1000, record.Call, 900)
+			time.Sleep(100 * time.Millisecond)
+		}
+		c := r.law()
+		if c.Barriers < 4 || c.Barriers > 6 {
+			t.Errorf("%d barriers in 10 s at 10 MB/s, want one every 2 s", c.Barriers)
+		}
+		if s.commits != 1 || c.Resent != 0 {
+			t.Errorf("commits %d, resent %d", s.commits, c.Resent)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestCollectorAway(t *testing.T) {
+	for _, order := range []struct {
+		name   string
+		strict bool
+	}{{"lanes", false}, {"strict", true}} {
+		t.Run(order.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				fc, s := newFakeCollector(), newFakeSpool()
+				r := newRig(t, fc.opts(s, func(c *Collector) { c.Strict = order.strict }))
+				for i := range 600 { // 60 s at 2,000/s; away from 15 to 45
+					switch i {
+					case 150:
+						fc.kill()
+					case 450:
+						fc.start()
+					}
+					r.add(200, record.Call, 700)
+					time.Sleep(100 * time.Millisecond)
+					r.law()
+					if got, c := r.spooled(s), r.law(); i == 300 && got != c.Spooled {
+						t.Fatalf("%d on disk, %d counted", got, c.Spooled)
+					}
+				}
+				time.Sleep(60 * time.Second)
+				r.whole(fc, 120000)
+				c := r.law()
+				if c.Spooled != 0 || s.len() != 0 {
+					t.Errorf("%d records still spooled, %d on disk", c.Spooled, s.len())
+				}
+				if c.State != Up {
+					t.Errorf("state %v: %s", c.State, c.Reason)
+				}
+				if err := r.shutdown(time.Minute); err != nil {
+					t.Error(err)
+				}
+				if c := r.law(); c.Confirmed != 120000 {
+					t.Errorf("confirmed %d", c.Confirmed)
+				}
+				fc.stop()
+			})
+		})
+	}
+}
+
+func TestKilledWithFullBufferManyTimes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		o := fc.opts(s)
+		o.BarrierBytes = 64 << 10
+		o.BarrierGap = 50 * time.Millisecond
+		r := newRig(t, o)
+		n := 0
+		for range 20 {
+			r.add(500, record.Call, 700)
+			n += 500
+			time.Sleep(30 * time.Millisecond)
+			fc.set(func() { fc.frozen = true })
+			r.add(500, record.Call, 700)
+			n += 500
+			time.Sleep(200 * time.Millisecond)
+			fc.kill()
+			time.Sleep(500 * time.Millisecond)
+			fc.start()
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(2 * time.Minute)
+		r.whole(fc, n)
+		if c := r.law(); c.Spooled != 0 || c.Resent == 0 {
+			t.Errorf("spooled %d, resent %d", c.Spooled, c.Resent)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestFrozenFromTheStartThenKilled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.frozen = true
+		r := newRig(t, fc.opts(s))
+		for range 120 {
+			r.add(20, record.Call, 700)
+			time.Sleep(time.Second)
+		}
+		fc.kill()
+		time.Sleep(time.Second)
+		fc.start()
+		time.Sleep(3 * time.Minute)
+		r.whole(fc, 2400)
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestNeverAnswersHalfClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.mute = true
+		o := fc.opts(s)
+		o.Tail = 1 << 20
+		r := newRig(t, o)
+		n := 0
+		for range 300 {
+			r.add(50, record.Call, 700)
+			n += 50
+			time.Sleep(time.Second)
+		}
+		r.whole(fc, n)
+		c := r.law()
+		if !c.Fallback || c.Released == 0 || c.Confirmed != 0 {
+			t.Fatalf("fallback %v, released %d, confirmed %d", c.Fallback, c.Released, c.Confirmed)
+		}
+		if tail := c.InMemory + c.Spooled; tail > 2*(1<<20)/700 {
+			t.Errorf("%d records are kept for a tail of 1 MiB per lane", tail)
+		}
+		if c.State != Up {
+			t.Errorf("state %v: %s", c.State, c.Reason)
+		}
+		before := c.Resent
+		fc.kill()
+		time.Sleep(time.Second)
+		fc.start()
+		time.Sleep(time.Minute)
+		r.whole(fc, n)
+		if c := r.law(); c.Resent == before || c.Resent-before > 4*(1<<20)/700 {
+			t.Errorf("resent %d after the break", c.Resent-before)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestAcceptsAndNeverReads(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		r := newRig(t, fc.opts(s))
+		r.add(1000, record.Call, 700)
+		time.Sleep(5 * time.Second)
+		fc.set(func() { fc.frozen = true })
+		for range 60 {
+			r.add(1000, record.Call, 700)
+			time.Sleep(time.Second)
+			r.law()
+		}
+		c := r.law()
+		if c.State == Up || c.State == Draining {
+			t.Errorf("state %v while nothing is read", c.State)
+		}
+		if c.Spooled < 55000 || c.Resent > 5000 {
+			t.Errorf("spooled %d, resent %d", c.Spooled, c.Resent)
+		}
+		fc.set(func() { fc.frozen = false })
+		time.Sleep(2 * time.Minute)
+		r.whole(fc, 61000)
+		if c := r.law(); c.Spooled != 0 || c.State != Up {
+			t.Errorf("spooled %d, state %v", c.Spooled, c.State)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestClosesBeforeAnythingConfirmed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.hate = func(uint64) bool { return true }
+		r := newRig(t, fc.opts(s))
+		r.add(100, record.Call, 700)
+		time.Sleep(5 * time.Minute)
+		c := r.law()
+		if c.Quarantined != 0 || c.State == Up || c.State == Draining || !strings.Contains(c.Reason, "TLS expected") {
+			t.Errorf("quarantined %d, state %v, reason %q", c.Quarantined, c.State, c.Reason)
+		}
+		if fc.dials > 600 {
+			t.Errorf("%d dials in 5 minutes", fc.dials)
+		}
+		fc.set(func() { fc.hate = nil })
+		time.Sleep(5 * time.Minute)
+		r.whole(fc, 100)
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestPoisonedRecord(t *testing.T) {
+	for _, order := range []struct {
+		name   string
+		strict bool
+	}{{"lanes", false}, {"strict", true}} {
+		t.Run(order.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				fc, s := newFakeCollector(), newFakeSpool()
+				r := newRig(t, fc.opts(s, func(c *Collector) { c.Strict = order.strict }))
+				bad := map[uint64]bool{r.l.first + 300: true, r.l.first + 301: true, r.l.first + 777: true}
+				fc.set(func() { fc.hate = func(seq uint64) bool { return bad[seq] } })
+				r.add(1000, record.Call, 700)
+				for range 30 {
+					time.Sleep(20 * time.Second)
+					r.law()
+				}
+				c := r.law()
+				if c.Quarantined != 3 || len(s.quarantine) != 3 {
+					t.Errorf("quarantined %d, in the spool %d", c.Quarantined, len(s.quarantine))
+				}
+				fc.mu.Lock()
+				n := len(fc.got)
+				fc.mu.Unlock()
+				if n != 997 || c.Spooled != 0 {
+					t.Errorf("%d of 997 arrived, %d spooled", n, c.Spooled)
+				}
+				r.shutdown(time.Minute)
+				if c := r.law(); c.Confirmed != 997 {
+					t.Errorf("confirmed %d", c.Confirmed)
+				}
+				fc.stop()
+			})
+		})
+	}
+}
+
+func TestFilteredAndTooLarge(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		var first uint64
+		o := fc.opts(s, func(c *Collector) {
+			c.NewEncoder = func() Encoder {
+				return &testEncoder{noPeriodic: true, refuse: func(seq uint64) bool { return seq == first+2 }}
+			}
+		})
+		first = 1 << epochBits
+		r := newRig(t, o)
+		for range 10 {
+			r.add(5, record.Call, 100)
+			r.add(5, record.Periodic, 100)
+			r.add(1, record.Call, 100)
+		}
+		time.Sleep(2 * time.Minute)
+		c := r.law()
+		if c.Filtered != 50 || c.Quarantined != 1 || c.Confirmed != 59 || s.quarantine[first+2] == "" {
+			t.Errorf("filtered %d, quarantined %d, confirmed %d", c.Filtered, c.Quarantined, c.Confirmed)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestProbeCrash(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		r := newRig(t, fc.opts(s))
+		for range 50 {
+			r.add(100, record.Call, 700)
+			time.Sleep(100 * time.Millisecond)
+		}
+		made := r.law().Made
+		s2 := s.crash()
+		r.stop()
+		if lost := made - uint64(s2.len()); lost > 1000 {
+			t.Fatalf("%d records lost in the crash, more than the last second's 1000", lost)
+		}
+		fc.start()
+		r2 := newRig(t, fc.opts(s2))
+		if c := r2.law(); c.CarriedIn != uint64(s2.len()) {
+			t.Errorf("carried in %d of %d", c.CarriedIn, s2.len())
+		}
+		r2.add(100, record.Call, 700)
+		time.Sleep(time.Minute)
+		if c := r2.law(); c.Confirmed != c.CarriedIn && c.Confirmed != c.CarriedIn+100 || s2.len() != 0 {
+			t.Errorf("confirmed %d, carried in %d, on disk %d", c.Confirmed, c.CarriedIn, s2.len())
+		}
+		if r2.l.first>>epochBits != 2 {
+			t.Errorf("second run's numbers begin at %d", r2.l.first)
+		}
+		r2.stop()
+		fc.stop()
+	})
+}
+
+func TestShutdownStoresTheRest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		r := newRig(t, fc.opts(s))
+		r.add(500, record.Call, 700)
+		time.Sleep(10 * time.Millisecond)
+		fc.set(func() { fc.frozen = true })
+		r.add(500, record.Call, 700)
+		if err := r.shutdown(3 * time.Second); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Shutdown: %v", err)
+		}
+		c := r.law()
+		if c.InMemory != 0 || c.Spooled+c.Confirmed != 1000 || int(c.Spooled) != s.len() || s.closed != 1 {
+			t.Errorf("in memory %d, spooled %d, confirmed %d, on disk %d", c.InMemory, c.Spooled, c.Confirmed, s.len())
+		}
+		if err := r.l.Append(r.buf); !errors.Is(err, ErrClosed) {
+			t.Errorf("Append after Shutdown: %v", err)
+		}
+		fc.kill()
+		fc.start()
+		r2 := newRig(t, fc.opts(s.crash()))
+		time.Sleep(time.Minute)
+		r2.law()
+		if fc.count() != 1000 {
+			t.Errorf("%d of 1000 arrived", fc.count())
+		}
+		r2.stop()
+		fc.stop()
+	})
+}
+
+func TestNoCollectorKeepsEverything(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newFakeSpool()
+		r := newRig(t, Options{Spool: s})
+		r.add(1000, record.Call, 700)
+		time.Sleep(2 * time.Second)
+		if c := r.law(); c.Spooled != 1000 || s.len() != 1000 {
+			t.Errorf("spooled %d, on disk %d", c.Spooled, s.len())
+		}
+		if err := r.shutdown(time.Second); err != nil {
+			t.Error(err)
+		}
+		fc := newFakeCollector()
+		r2 := newRig(t, fc.opts(s.crash()))
+		time.Sleep(time.Minute)
+		if c := r2.law(); c.CarriedIn != 1000 || fc.count() != 1000 || c.Confirmed != 1000 {
+			t.Errorf("carried in %d, arrived %d, confirmed %d", c.CarriedIn, fc.count(), c.Confirmed)
+		}
+		r2.stop()
+		fc.stop()
+	})
+}
+
+func TestShedByClass(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		s.fail = errors.New("no space")
+		o := fc.opts(s)
+		o.Memory = 1 << 20
+		r := newRig(t, o)
+		for range 100 {
+			for c := record.Periodic; c < record.NumClasses; c++ {
+				r.add(10, c, 700)
+			}
+			time.Sleep(20 * time.Millisecond)
+			r.law()
+		}
+		c := r.law()
+		if c.Shed[record.Periodic] < c.Shed[record.Routine] || c.Shed[record.Routine] < c.Shed[record.Final] || c.Shed[record.Periodic] == 0 {
+			t.Errorf("shed %v", c.Shed)
+		}
+		if c.Evicted.Sum() == 0 {
+			t.Error("nothing evicted from a full memory")
+		}
+		if used := r.l.Stats().Memory; used > o.Memory {
+			t.Errorf("memory tier %d of %d", used, o.Memory)
+		}
+		st := r.l.Stats()
+		if st.DiskErrors == 0 || st.DiskError == "" {
+			t.Error("disk errors not shown")
+		}
+		s.set(func() { s.fail = nil })
+		fc.start()
+		time.Sleep(2 * time.Minute)
+		c = r.law()
+		if c.InMemory+c.Spooled > 0 && c.Confirmed == 0 {
+			t.Errorf("%+v", c.Counts)
+		}
+		if n := uint64(fc.count()); n != c.Made-c.Shed.Sum()-c.Evicted.Sum() {
+			t.Errorf("arrived %d; made %d, shed %d, evicted %d", n, c.Made, c.Shed.Sum(), c.Evicted.Sum())
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestSpoolFull(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		s.max = 3000
+		r := newRig(t, fc.opts(s))
+		r.add(1000, record.Call, 700)
+		time.Sleep(70 * time.Second) // confirmed
+		fc.kill()
+		for range 100 {
+			r.add(100, record.Call, 700)
+			time.Sleep(100 * time.Millisecond)
+			r.law()
+		}
+		time.Sleep(2 * time.Second)
+		if c := r.law(); c.Evicted.Sum() == 0 || c.Spooled != 3000 || r.spooled(s) != 3000 {
+			t.Errorf("evicted %d, spooled %d, on disk %d", c.Evicted.Sum(), c.Spooled, r.spooled(s))
+		}
+		fc.start()
+		for range 100 {
+			r.add(10, record.Call, 700)
+			time.Sleep(100 * time.Millisecond)
+			r.law()
+		}
+		time.Sleep(time.Minute)
+		c := r.law()
+		if n := uint64(fc.count()); n+c.Evicted.Sum() != c.Made {
+			t.Errorf("arrived %d, evicted %d, made %d", n, c.Evicted.Sum(), c.Made)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestDrainRate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.DrainRate = 500 }))
+		r.add(5000, record.Call, 700)
+		time.Sleep(2 * time.Second)
+		fc.start()
+		time.Sleep(5 * time.Second) // up to 1 s and a bit of that is backoff
+		n := fc.count()
+		if n < 1000 || n > 3000 {
+			t.Errorf("%d records drained in 5 s at 500/s", n)
+		}
+		if c := r.law(); c.State != Draining {
+			t.Errorf("state %v", c.State)
+		}
+		time.Sleep(20 * time.Second)
+		r.whole(fc, 5000)
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestLiveGoesFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.DrainRate = 500 }))
+		r.add(5000, record.Call, 700)
+		time.Sleep(2 * time.Second)
+		fc.start()
+		time.Sleep(2 * time.Second)
+		r.add(10, record.Call, 700)
+		time.Sleep(100 * time.Millisecond)
+		fc.mu.Lock()
+		for i := range 10 {
+			if fc.got[r.l.first+5000+uint64(i)] == 0 {
+				t.Errorf("live record %d waits behind the backlog", i)
+			}
+		}
+		fc.mu.Unlock()
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestDatagramRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.datagram = true
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.Datagram = true }))
+		n := 0
+		add := func(k int) {
+			for range k {
+				r.add(10, record.Call, 700)
+				n += 10
+				time.Sleep(100 * time.Millisecond)
+				r.law()
+			}
+		}
+		add(100)
+		if c := r.law(); c.SentUnconfirmed == 0 || c.Confirmed != 0 || s.commits != 1 {
+			t.Errorf("sent %d, confirmed %d, commits %d", c.SentUnconfirmed, c.Confirmed, s.commits)
+		}
+		fc.set(func() { fc.dead = true })
+		add(100)
+		if c := r.law(); c.State == Up || c.Spooled < 900 {
+			t.Errorf("state %v, spooled %d", c.State, c.Spooled)
+		}
+		fc.set(func() { fc.dead = false })
+		add(100)
+		time.Sleep(time.Minute)
+		r.whole(fc, n)
+		if c := r.law(); c.SentUnconfirmed != uint64(n) || c.Confirmed != 0 || c.State != Up {
+			t.Errorf("sent %d of %d, confirmed %d, state %v", c.SentUnconfirmed, n, c.Confirmed, c.State)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+func TestTwoCollectors(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b, s := newFakeCollector(), newFakeCollector(), newFakeSpool()
+		b.dead = true
+		o := a.opts(s)
+		o.Collectors = append(o.Collectors, Collector{Name: "b", Dial: b.dial, NewEncoder: func() Encoder { return &testEncoder{} }})
+		r := newRig(t, o)
+		for range 100 {
+			r.add(20, record.Call, 700)
+			time.Sleep(100 * time.Millisecond)
+			r.law()
+		}
+		if a.count() != 2000 {
+			t.Errorf("%d of 2000 arrived at a", a.count())
+		}
+		if st := r.l.Stats(); st.Collectors[1].Spooled < 1700 {
+			t.Errorf("b's spooled %d", st.Collectors[1].Spooled)
+		}
+		b.start()
+		time.Sleep(time.Minute)
+		if b.count() != 2000 {
+			t.Errorf("%d of 2000 arrived at b", b.count())
+		}
+		time.Sleep(time.Minute)
+		if s.len() != 0 {
+			t.Errorf("%d left on disk", s.len())
+		}
+		r.stop()
+		a.stop()
+		b.stop()
+	})
+}
+
+func TestDamagedSpool(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		r := newRig(t, fc.opts(s))
+		r.add(1000, record.Call, 700)
+		time.Sleep(5 * time.Second)
+		s.set(func() { s.damage = true })
+		r.add(1000, record.Call, 700)
+		time.Sleep(5 * time.Second)
+		r.law()
+		if st := r.l.Stats(); st.Damages != 1 || s.len() != 1000 {
+			t.Errorf("%d damages, %d on disk", st.Damages, s.len())
+		}
+		fc.start()
+		time.Sleep(2 * time.Minute)
+		c := r.law()
+		if c.Damaged != 1000 || c.Confirmed != 1000 || c.Spooled != 0 || fc.count() != 1000 {
+			t.Errorf("damaged %d, confirmed %d, spooled %d, arrived %d", c.Damaged, c.Confirmed, c.Spooled, fc.count())
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+// TestCursorSurvivesRestart checks that a restart in the middle of a drain
+// sends little again, and nothing is lost.
+func TestCursorSurvivesRestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		rate := func(c *Collector) { c.DrainRate = 500 }
+		o := fc.opts(s, rate)
+		o.BarrierBytes = 64 << 10
+		r := newRig(t, o)
+		r.add(10000, record.Call, 700)
+		time.Sleep(3 * time.Second)
+		fc.start()
+		time.Sleep(12 * time.Second)
+		first := r.l.first
+		s2 := s.crash()
+		r.stop()
+		n := fc.count()
+		o = fc.opts(s2, rate)
+		r2 := newRig(t, o)
+		c := r2.law()
+		if c.CarriedIn >= 10000 || c.CarriedIn < 10000-uint64(n) {
+			t.Errorf("carried in %d, %d had arrived", c.CarriedIn, n)
+		}
+		time.Sleep(2 * time.Minute)
+		c = r2.law()
+		if c.Confirmed != c.CarriedIn || s2.len() != 0 {
+			t.Errorf("confirmed %d of %d, %d on disk", c.Confirmed, c.CarriedIn, s2.len())
+		}
+		for i := range uint64(10000) {
+			if fc.got[first+i] == 0 {
+				t.Fatalf("record %d is missing", i)
+			}
+		}
+		r2.stop()
+		fc.stop()
+	})
+}
+
+func TestBreakStoresAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		r := newRig(t, fc.opts(s))
+		fc.set(func() { fc.frozen = true })
+		r.add(100, record.Call, 700)
+		time.Sleep(50 * time.Millisecond) // acknowledged, and too young to be spilled for its age
+		fc.kill()
+		time.Sleep(200 * time.Millisecond)
+		if c := r.law(); c.Spooled != 100 || s.len() != 100 {
+			t.Errorf("spooled %d, on disk %d", c.Spooled, s.len())
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+// TestFrozenAfterAnswering checks that a collector which has answered once never
+// falls back, however many barriers time out.
+func TestFrozenAfterAnswering(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.kernel = 16 << 20
+		o := fc.opts(s)
+		o.Tail = 64 << 10
+		r := newRig(t, o)
+		r.add(100, record.Call, 700)
+		time.Sleep(70 * time.Second)
+		if c := r.law(); c.Confirmed != 100 {
+			t.Fatalf("confirmed %d", c.Confirmed)
+		}
+		fc.set(func() { fc.frozen = true })
+		for range 300 {
+			r.add(20, record.Call, 700)
+			time.Sleep(time.Second)
+			if c := r.law(); c.Fallback || c.Released > 0 || c.Confirmed != 100 {
+				t.Fatalf("fallback %v, released %d, confirmed %d", c.Fallback, c.Released, c.Confirmed)
+			}
+		}
+		if c := r.law(); c.NoAnswer < 3 || c.State == Up {
+			t.Errorf("%d barriers timed out, state %v", c.NoAnswer, c.State)
+		}
+		fc.kill()
+		time.Sleep(time.Second)
+		fc.start()
+		time.Sleep(2 * time.Minute)
+		r.whole(fc, 6100)
+		r.stop()
+		fc.stop()
+	})
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"heptap/buffer"
+	"heptap/capture"
+	"heptap/capture/ring"
+	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/panel"
+	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/uplink"
+)
+
+// Names of the conditions; those of ports and collectors go on with "/name".
+const (
+	condPort     = "port"
+	condDrops    = "kernel drops"
+	condQueue    = "correlator"
+	condUplink   = "uplink"
+	condSpool    = "spool"
+	condSpoolErr = "spool storage"
+)
+
+func healthRules() []health.Rule {
+	return []health.Rule{{Cause: condUplink, Effect: condSpool}, {Cause: condSpoolErr, Effect: condSpool}}
+}
+
+const (
+	monitorStep = 250 * time.Millisecond
+	// recent is how long something that happened once still shows: drops, SIP.
+	recent = 30 * time.Second
+)
+
+// monitor turns counters into conditions and into what the panel shows.
+type monitor struct {
+	r      *runner
+	frames history
+	drops  history
+	sip    history
+	queue  history
+	lost   history
+}
+
+// history says when a running total last grew.
+type history struct {
+	total uint64
+	grown time.Time
+}
+
+func (h *history) note(total uint64, now time.Time) {
+	if total > h.total {
+		h.grown = now
+	}
+	h.total = total
+}
+
+func (h *history) lately(now time.Time) bool { return !h.grown.IsZero() && now.Sub(h.grown) < recent }
+
+func newMonitor(r *runner) *monitor { return &monitor{r: r} }
+
+func (m *monitor) run(ctx context.Context) {
+	tick := time.NewTicker(monitorStep)
+	defer tick.Stop()
+	for {
+		m.look(time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *monitor) look(now time.Time) {
+	r := m.r
+	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spool.Stats()
+	var s panel.State
+	s.Capture = m.capture(&st, now)
+	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
+	s.Health = r.health.Level()
+	r.front.player.Update(func(shown *panel.State) {
+		s.Press = shown.Press
+		*shown = s
+	})
+}
+
+// capture judges the mirror ports.
+func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
+	var received, drops, queue, sip uint64
+	for i := range st.Inputs {
+		in := &st.Inputs[i]
+		received += in.Source.Received
+		drops += in.Source.KernelDrops
+		queue += in.QueueDrops
+		sip += in.Protocols[capture.SIP]
+	}
+	m.frames.note(received, now)
+	m.drops.note(drops, now)
+	m.queue.note(queue, now)
+	m.sip.note(sip, now)
+	m.condition(condDrops, m.drops.lately(now), health.Degraded, fmt.Sprintf("the kernel dropped frames, %d in all: a larger ring-size or a filter helps", drops))
+	m.condition(condQueue, m.queue.lately(now), health.Degraded, fmt.Sprintf("%d messages not correlated: more signalling than this box can take", queue))
+	link := m.ports()
+	switch {
+	case !link:
+		return panel.CaptureNoLink
+	case m.drops.lately(now):
+		return panel.CaptureDrops
+	case m.sip.lately(now):
+		return panel.CaptureCalls
+	case m.frames.lately(now):
+		return panel.CaptureNoSIP
+	}
+	return panel.CaptureNoFrames
+}
+
+// ports notes the state of each mirror port, and says whether one has link.
+func (m *monitor) ports() (link bool) {
+	for _, own := range m.r.own.rings {
+		name := condPort + "/" + own.iface
+		switch own.State() {
+		case ring.StateUp:
+			link = true
+			m.r.health.Set(name, health.OK, "")
+		case ring.StateNoCarrier:
+			m.r.health.Set(name, health.Fault, "no link: is the cable plugged in at both ends?")
+		case ring.StateDown:
+			m.r.health.Set(name, health.Fault, "the device was set down")
+		default:
+			m.r.health.Set(name, health.Fault, "the device is gone")
+		}
+	}
+	return link
+}
+
+func (m *monitor) uplink(up *uplink.Stats) panel.UplinkState {
+	worst := panel.UplinkOff
+	for i := range up.Collectors {
+		c := &up.Collectors[i]
+		if c.Collector == "" {
+			continue // there is none: records are only kept
+		}
+		name := condUplink + "/" + c.Collector
+		switch c.State {
+		case uplink.Up:
+			worst = panel.UplinkUp
+			m.condition(name, c.Reason != "", health.Degraded, c.Reason)
+		case uplink.Draining:
+			worst = panel.UplinkDraining
+			m.condition(name, c.Reason != "", health.Degraded, c.Reason)
+		default:
+			worst = panel.UplinkConnecting
+			reason := c.Reason
+			if reason == "" {
+				reason = "not connected yet"
+			}
+			m.r.health.Set(name, health.Degraded, reason)
+		}
+	}
+	return worst
+}
+
+func (m *monitor) spool(up *uplink.Stats, sp *buffer.Stats, now time.Time) panel.SpoolState {
+	var waiting, lost uint64
+	for i := range up.Collectors {
+		c := &up.Collectors[i]
+		waiting = max(waiting, c.Spooled)
+		lost = max(lost, c.Shed.Sum()+c.Evicted.Sum())
+	}
+	m.lost.note(lost, now)
+	s := panel.SpoolState{Cap: sp.LimitBytes, Evicting: m.lost.lately(now)}
+	if waiting > 0 {
+		s.Bytes = max(sp.UsedBytes, 1)
+	}
+	full := s.Cap > 0 && s.Bytes > s.Cap/5*4
+	switch {
+	case s.Evicting:
+		m.r.health.Set(condSpool, health.Fault, fmt.Sprintf("records are lost for want of space, %d in all", lost))
+	case full:
+		m.r.health.Set(condSpool, health.Degraded, "more than 80 % full")
+	default:
+		m.r.health.Set(condSpool, health.OK, "")
+	}
+	m.condition(condSpoolErr, up.DiskError != "", health.Fault, up.DiskError)
+	return s
+}
+
+func (m *monitor) condition(name string, bad bool, level health.Level, reason string) {
+	if !bad {
+		level, reason = health.OK, ""
+	}
+	m.r.health.Set(name, level, reason)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/ring"
+	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/uplink"
+	"heptap/hep"
+)
+
+// ringNow is the clock of the rings' Frame.Mono.
+func ringNow() int64 { return ring.Now() }
+
+// openRings opens every port's rings, with a kernel filter that leaves out
+// the probe's own connections.
+func (r *runner) openRings() (inputs []probe.Input, err error) {
+	defer func() {
+		if err != nil {
+			for _, in := range inputs {
+				in.Source.Close()
+			}
+			inputs = nil
+		}
+	}()
+	r.own = &ownFlows{log: r.log}
+	for _, c := range r.cfg.Collector {
+		// A name is resolved when it is dialled, and known from then on.
+		if a, err := netip.ParseAddrPort(c.Address); err == nil {
+			r.own.far = append(r.own.far, endpoint(a, c.Transport))
+		}
+	}
+	for i, p := range r.cfg.Ports {
+		filter, err := ring.CompileFilter(r.own.far, p.Filter)
+		if err != nil {
+			return inputs, fmt.Errorf("capture %s filter: %w", p.Name, err)
+		}
+		rc := ring.Config{Interface: p.Interface, RingBytes: int(p.RingSize), BlockBytes: int(p.BlockSize), Retire: p.Retire,
+			Port: uint8(i), Snaplen: int(p.SnapLength), Filter: filter,
+			Logger: r.log.With("port", p.Name, "iface", p.Interface)}
+		if p.Rings > 1 {
+			rc.Fanout = &ring.Fanout{Group: uint16(os.Getpid()) + uint16(i), Defrag: true, Rollover: false}
+		}
+		for n := range p.Rings {
+			opened, err := ring.Open(rc)
+			if err != nil {
+				return inputs, fmt.Errorf("capture %s: %w", p.Name, err)
+			}
+			name := p.Name
+			if p.Rings > 1 {
+				name = fmt.Sprintf("%s/%d", p.Name, n)
+			}
+			if g := opened.Geometry(); g.Bytes() < int(p.RingSize) {
+				r.log.Warn("ring smaller than configured", "port", name, "MiB", g.Bytes()>>20, "block_KiB", g.BlockBytes>>10)
+			}
+			inputs = append(inputs, probe.Input{Name: name, Source: opened, Lag: p.Retire + 10*time.Millisecond})
+			r.own.rings = append(r.own.rings, ownRing{opened, p.Interface, p.Filter})
+		}
+	}
+	return inputs, nil
+}
+
+// ownFlows keeps the probe's own connections out of its rings.
+type ownFlows struct {
+	log   *slog.Logger
+	rings []ownRing
+
+	mu  sync.Mutex
+	far []ring.Endpoint
+}
+
+type ownRing struct {
+	*ring.Ring
+	iface      string
+	expression string
+}
+
+func endpoint(a netip.AddrPort, t config.Transport) ring.Endpoint {
+	proto := uint8(capture.ProtoTCP)
+	if t == config.UDP {
+		proto = capture.ProtoUDP
+	}
+	return ring.Endpoint{Addr: a.Addr().Unmap(), Port: a.Port(), Proto: proto}
+}
+
+// maxOwn bounds how many addresses of collectors are kept out: a name that
+// resolves to another address each time must not fill the filter.
+const maxOwn = 16
+
+// add keeps out one more collector address, as it turned out when dialling.
+func (o *ownFlows) add(e ring.Endpoint) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, known := range o.far {
+		if known == e {
+			return
+		}
+	}
+	if len(o.far) == maxOwn {
+		o.far = o.far[1:]
+	}
+	o.far = append(o.far, e)
+	for _, r := range o.rings {
+		filter, err := ring.CompileFilter(o.far, r.expression)
+		if err == nil {
+			err = r.SetFilter(filter)
+		}
+		if err != nil {
+			o.log.Warn("own traffic not kept out", "err", err)
+		}
+	}
+}
+
+// dialer makes connections to a collector.
+func (r *runner) dialer(c config.Collector) func(context.Context) (uplink.Conn, error) {
+	return func(ctx context.Context) (uplink.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		conn, err := hep.Dial(ctx, string(c.Transport), c.Address, hep.DialOptions{WriteTimeout: c.Stall})
+		if err != nil {
+			return nil, err
+		}
+		r.own.add(endpoint(conn.RemoteAddr(), c.Transport))
+		return conn, nil
+	}
+}

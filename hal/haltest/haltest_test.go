@@ -1,0 +1,61 @@
+package haltest_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"heptap/hal"
+	"heptap/hal/haltest"
+)
+
+func TestFakeLED(t *testing.T) {
+	haltest.TestLED(t, func(*testing.T) haltest.LEDUnderTest {
+		l := haltest.NewLED("fake")
+		return haltest.LEDUnderTest{LED: l, Lit: l.Lit}
+	})
+}
+
+func TestFakeButton(t *testing.T) {
+	haltest.TestButton(t, func(*testing.T) haltest.ButtonUnderTest {
+		b := haltest.NewButton("fake")
+		return haltest.ButtonUnderTest{Button: b, Press: b.Press, Release: b.Release}
+	})
+}
+
+func TestLEDRecords(t *testing.T) {
+	l := haltest.NewLED("l")
+	broken := errors.New("broken")
+	for _, on := range []bool{true, true, false} {
+		if err := l.Set(on); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Fail(broken)
+	if err := l.Set(true); !errors.Is(err, broken) {
+		t.Fatalf("err %v", err)
+	}
+	got := l.Transitions()
+	if len(got) != 2 || !got[0].On || got[1].On || l.Sets() != 4 || l.Lit() {
+		t.Fatalf("transitions %v, %d sets, lit %t", got, l.Sets(), l.Lit())
+	}
+}
+
+func TestButtonBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := haltest.NewButton("b")
+		broken := errors.New("broken")
+		var events []hal.ButtonEvent
+		done := make(chan error, 1)
+		go func() { done <- b.Run(t.Context(), func(ev hal.ButtonEvent) { events = append(events, ev) }) }()
+		synctest.Wait()
+		b.Press()
+		b.Break(broken)
+		if err := <-done; !errors.Is(err, broken) {
+			t.Fatalf("err %v", err)
+		}
+		if len(events) != 2 || events[0].Pressed || !events[1].Pressed {
+			t.Fatalf("events %v", events)
+		}
+	})
+}
