@@ -31,6 +31,8 @@ type collector struct {
 	stalled     bool      // a write stalled since something was last confirmed or released
 	confirmedAt time.Time // when something was last confirmed
 	liveSent    uint64    // records the live lane sent, for the drain rate
+	proofs      uint64    // live connections confirmed with records on them
+	wantProof   bool      // a record is in doubt: the live lane shall have one confirmed
 	status      Status
 }
 
@@ -121,6 +123,10 @@ func (c *collector) splits(m *mark) bool {
 // it had is to be sent again.
 func (c *collector) settle(f *flight, ok bool) {
 	c.remove(f)
+	if ok && f.lane == c.live && f.sent > 0 {
+		c.proofs++
+		c.wantProof = false
+	}
 	for i := range f.marks {
 		m := &f.marks[i]
 		if ok && c.confirmMark(m) {

@@ -13,8 +13,16 @@ type doubt struct {
 	fails   int    // connections closed with nothing but seq on them
 	probe   uint64 // where to look for a later record that shows the collector to be well
 	tried   int    // later records tried
-	cleared bool   // one of them was confirmed since seq failed
+	cleared bool   // the collector has shown since seq failed that it is well
+	since   time.Time
+	proofs  uint64 // collector.proofs when seq failed first
+	alone   bool   // there is no later record in the backlog to compare it with
 }
+
+// aloneFor is how long the live connection must have stood, with nothing to
+// send on it, for the one record left that the collector closes on to be the
+// record's fault.
+const aloneFor = 10 * time.Second
 
 const (
 	doubtFails  = 3  // before a record is set aside
@@ -33,8 +41,31 @@ func (ln *lane) beyondDoubt(from, to uint64) (span, bool) {
 			return s, true
 		}
 		ln.doubt.probe = ln.doubt.seq + 1
+		_, others := ln.c.unclaimed(ln.doubt.probe, to)
+		ln.doubt.alone = !others
+		ln.c.wantProof = true
+		poke(ln.c.live.wake)
 	}
 	return ln.c.unclaimed(from, to)
+}
+
+// vouched reports whether the live lane has shown since the record failed that
+// the collector is well: by records that were confirmed, or, when there are
+// none, by a connection that has stood all the while.
+func (ln *lane) vouched() bool {
+	d, c := &ln.doubt, ln.c
+	if ln.kind != backlog {
+		return false
+	}
+	if c.proofs > d.proofs {
+		return true
+	}
+	for _, f := range c.flights {
+		if f.lane == c.live && !f.half {
+			return d.alone && len(f.marks) == 0 && f.began.Before(d.since) && time.Since(d.since) >= aloneFor
+		}
+	}
+	return false
 }
 
 // rejected reports whether err is the collector's own doing.
@@ -77,8 +108,9 @@ func (ln *lane) failed(f *flight, err error) {
 			d.fails = 1 // the collector closes on everything
 		}
 	default:
-		*d = doubt{seq: f.head, fails: 1, probe: f.head + 1}
+		*d = doubt{seq: f.head, fails: 1, probe: f.head + 1, since: time.Now(), proofs: ln.c.proofs}
 	}
+	d.cleared = d.cleared || ln.vouched()
 	if d.fails >= doubtFails && d.cleared {
 		ln.condemn(err)
 	}

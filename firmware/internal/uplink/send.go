@@ -105,7 +105,7 @@ func (ln *lane) barrierDue(f *flight, now time.Time) (time.Duration, bool) {
 		return f.retryAt.Sub(now), false
 	}
 	wait := f.since.Add(o.BarrierAge).Sub(now)
-	if f.size >= o.BarrierBytes {
+	if f.size >= o.BarrierBytes || c.wantProof && ln == c.live {
 		wait = min(wait, ln.barrier.Add(o.BarrierGap).Sub(now))
 	}
 	if f.size >= o.UnconfirmedMax/16 && ln.unconfirmed() >= o.UnconfirmedMax {

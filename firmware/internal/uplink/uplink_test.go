@@ -290,6 +290,37 @@ func TestPoisonedRecord(t *testing.T) {
 	}
 }
 
+// TestPoisonAlone has one bad record among good ones that keep coming, or that
+// have ceased: there is no later record in the backlog to compare it with.
+func TestPoisonAlone(t *testing.T) {
+	for name, goesOn := range map[string]bool{"live traffic": true, "quiet": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				fc, s := newFakeCollector(), newFakeSpool()
+				r := newRig(t, fc.opts(s))
+				bad := r.l.first + 100
+				fc.set(func() { fc.hate = func(seq uint64) bool { return seq == bad } })
+				r.add(150, record.Call, 700)
+				for range 600 {
+					time.Sleep(200 * time.Millisecond)
+					if goesOn {
+						r.add(10, record.Call, 700)
+					}
+				}
+				c := r.law()
+				if c.Quarantined != 1 || s.quarantine[bad] == "" || c.Spooled != 0 {
+					t.Errorf("quarantined %d, spooled %d", c.Quarantined, c.Spooled)
+				}
+				r.shutdown(time.Minute)
+				if c := r.law(); c.Confirmed != c.Made-1 {
+					t.Errorf("confirmed %d of %d", c.Confirmed, c.Made)
+				}
+				fc.stop()
+			})
+		})
+	}
+}
+
 func TestFilteredAndTooLarge(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		fc, s := newFakeCollector(), newFakeSpool()
