@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -126,6 +127,11 @@ func openDB(path string, ro bool, mapBytes int64) (db *bbolt.DB, f *os.File, err
 // and loads its state.
 func (s *Spool) attach(path string) error {
 	mapBytes := s.o.MaxBytes // at once, so that growing need not map anew
+	if strconv.IntSize == 32 {
+		// A rebuild holds two mappings, and 3 GiB of addresses are all there
+		// are. bbolt maps anew, twice as much, when this is not enough.
+		mapBytes = min(mapBytes, 64<<20)
+	}
 	if s.ro {
 		mapBytes = 0
 	}

@@ -12,7 +12,7 @@ import (
 // Defaults of Config.
 const (
 	DefaultRingBytes  = 64 << 20
-	DefaultBlockBytes = 1 << 20
+	DefaultBlockBytes = 256 << 10 // small: a block is retired however little is in it, and a stalled reader has so many retire times
 	DefaultRetire     = 10 * time.Millisecond
 	DefaultPoll       = 100 * time.Millisecond
 )

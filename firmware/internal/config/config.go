@@ -124,7 +124,7 @@ func Default() Config {
 }
 
 func defaultPort(name string) Port {
-	return Port{Name: name, RingSize: 64 << 20, BlockSize: 1 << 20, Rings: 1, LinkSetup: true,
+	return Port{Name: name, RingSize: 64 << 20, BlockSize: 256 << 10, Rings: 1, LinkSetup: true,
 		Retire: 10 * time.Millisecond}
 }
 

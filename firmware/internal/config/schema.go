@@ -51,7 +51,7 @@ func portOptions() []Option {
 			func(p *Port) *string { return &p.Interface }, device),
 		port("ring-size", "SIZE", "", "memory of the capture ring, 1MiB to 4GiB", "64MiB",
 			func(p *Port) *int64 { return &p.RingSize }, size(1<<20, 4<<30)),
-		port("block-size", "SIZE", "", "block of the ring, 64KiB to 16MiB; halved by itself when memory is fragmented", "1MiB",
+		port("block-size", "SIZE", "", "block of the ring, 64KiB to 16MiB; a block is handed over when it is full or at retire, so small ones bridge longer stalls", "1MiB",
 			func(p *Port) *int64 { return &p.BlockSize }, size(64<<10, 16<<20)),
 		port("rings", "N", "", "spread the port over N rings by flow (PACKET_FANOUT), 1 to 8", "2",
 			func(p *Port) *int { return &p.Rings }, number[int](1, 8)),
