@@ -48,6 +48,23 @@ type flight struct {
 	since   time.Time // when the oldest mark was made
 	half    bool      // half-closed: a barrier is waiting
 	retryAt time.Time // no barrier before, the last attempt to dial failed
+
+	owed    bool      // some of it was not acknowledged when that was last looked at
+	heard   uint64    // octets that were
+	heardAt time.Time // when everything was acknowledged, or more than before
+}
+
+// listen notes whether the peer's kernel still acknowledges.
+func (f *flight) listen(now time.Time) {
+	a := f.acked()
+	f.owed = false
+	if n := len(f.marks); n > 0 {
+		m := &f.marks[n-1]
+		f.owed = !m.done || m.octets > a
+	}
+	if a != f.heard || !f.owed || f.heardAt.IsZero() {
+		f.heard, f.heardAt = a, now
+	}
 }
 
 // forget takes m, settled, off f's claim.
@@ -70,6 +87,7 @@ var (
 	errNoFIN    = errors.New("the collector does not answer a half-close")
 	errUnread   = errors.New("closed by the collector with octets unread")
 	errUnproven = errors.New("connected again, nothing confirmed yet")
+	errSilent   = errors.New("nothing is acknowledged any more: is the uplink's cable plugged in, the collector reachable?")
 	errAborted  = errors.New("stopped")
 )
 

@@ -105,13 +105,20 @@ func (ln *lane) barrierDue(f *flight, now time.Time) (time.Duration, bool) {
 		return f.retryAt.Sub(now), false
 	}
 	wait := f.since.Add(o.BarrierAge).Sub(now)
-	if f.size >= o.BarrierBytes || c.wantProof && ln == c.live {
+	if f.size >= o.BarrierBytes || ln == c.live && (c.wantProof || f.recovered()) {
 		wait = min(wait, ln.barrier.Add(o.BarrierGap).Sub(now))
 	}
 	if f.size >= o.UnconfirmedMax/16 && ln.unconfirmed() >= o.UnconfirmedMax {
 		wait = 0
 	}
 	return wait, wait <= 0
+}
+
+// recovered reports whether everything written to f is acknowledged, and some
+// of it had to go to disk meanwhile: an outage that the connection survived. A
+// barrier takes it off the disk.
+func (f *flight) recovered() bool {
+	return len(f.marks) > 0 && f.marks[0].from < f.lane.c.l.disk && !f.owed
 }
 
 // unconfirmed returns the octets of records on the lane's connections.
@@ -141,7 +148,10 @@ func (ln *lane) paused(f *flight) bool {
 // take claims the next records for f, at most most of them.
 func (ln *lane) take(f *flight, most int, now time.Time) (action, time.Duration) {
 	c, l := ln.c, ln.c.l
-	c.livePos = max(c.livePos, l.disk)
+	if c.livePos < l.disk {
+		c.livePos = l.disk // what is skipped is backlog from here on
+		c.wakeAll()
+	}
 	for {
 		seg, ok := ln.segment(f)
 		if !ok {

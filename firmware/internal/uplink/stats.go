@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"errors"
 	"time"
 
 	"heptap/capture/record"
@@ -127,10 +128,25 @@ func (c *collector) snapshot() Status {
 	for _, f := range c.flights {
 		s.Unconfirmed += f.size
 	}
+	if since, silent := c.silentSince(); silent && s.State == Up {
+		s.State, s.Since, s.Reason = Down, since, errSilent.Error()
+	}
 	if s.State == Up && c.backlogged() {
 		s.State = Draining
 	}
 	return s
+}
+
+// silentSince reports whether the live connection stands, but nothing of what
+// was written to it has been acknowledged for so long that the records go to
+// disk: TCP itself gives up only much later.
+func (c *collector) silentSince() (time.Time, bool) {
+	for _, f := range c.flights {
+		if f.lane == c.live && !f.half && !c.cfg.Datagram && !f.heardAt.IsZero() {
+			return f.heardAt, f.owed && time.Since(f.heardAt) > 2*c.l.o.SpillAfter
+		}
+	}
+	return time.Time{}, false
 }
 
 // backlogged reports whether anything waits to be sent behind the live lane.
@@ -163,6 +179,10 @@ func (c *collector) setState(s State, why error) {
 	case Up:
 		c.l.log.Info("uplink up", "collector", c.cfg.Name, "backlog", backlog, "duration", time.Since(old.Since))
 	case Down:
+		if errors.Is(why, errAborted) {
+			c.l.log.Info("uplink closed", "collector", c.cfg.Name, "backlog", backlog)
+			return
+		}
 		c.l.log.Warn("uplink down", "collector", c.cfg.Name, "err", reason)
 	}
 }

@@ -66,6 +66,12 @@ func (l *Log) settleAged(now time.Time) {
 				c.release(f, f.beyondTail(l.o.Tail), &c.n.Released)
 			}
 			f.compact()
+			if owed := f.owed; f.lane == c.live {
+				f.listen(now)
+				if owed && !f.owed {
+					c.wakeLive() // it may be due for a barrier
+				}
+			}
 		}
 	}
 }

@@ -290,6 +290,41 @@ func TestPoisonedRecord(t *testing.T) {
 	}
 }
 
+// TestSilence says that the uplink is down long before TCP gives up.
+func TestSilence(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.kernel = 1 << 10
+		r := newRig(t, fc.opts(s))
+		state := func() Status { return r.l.Stats().Collectors[0].Status }
+		r.add(10, record.Call, 100)
+		time.Sleep(5 * time.Second)
+		if st := state(); st.State != Up {
+			t.Fatalf("%v: %s", st.State, st.Reason)
+		}
+		fc.set(func() { fc.frozen = true })
+		r.add(100, record.Call, 700)
+		time.Sleep(4 * time.Second)
+		if st := state(); st.State != Down || !strings.Contains(st.Reason, "acknowledged") {
+			t.Errorf("silent for 4 s: %v: %s", st.State, st.Reason)
+		}
+		if c := r.law(); c.Spooled == 0 {
+			t.Error("nothing went to disk")
+		}
+		fc.set(func() { fc.frozen = false })
+		time.Sleep(10 * time.Second) // long before BarrierAge
+		if c := r.law(); c.Spooled != 0 {
+			t.Errorf("%d records still on disk", c.Spooled)
+		}
+		if st := state(); st.State != Up || st.Reason != "" {
+			t.Errorf("heard again: %v: %s", st.State, st.Reason)
+		}
+		r.shutdown(time.Minute)
+		r.law()
+		fc.stop()
+	})
+}
+
 // TestPoisonAlone has one bad record among good ones that keep coming, or that
 // have ceased: there is no later record in the backlog to compare it with.
 func TestPoisonAlone(t *testing.T) {
