@@ -577,9 +577,15 @@ func TestLiveGoesFirst(t *testing.T) {
 		r.add(5000, record.Call, 700)
 		time.Sleep(2 * time.Second)
 		fc.start()
-		time.Sleep(2 * time.Second)
+		for r.l.Stats().Collectors[0].State != Draining { // the pause before the next attempt is random
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(500 * time.Millisecond)
 		r.add(10, record.Call, 700)
 		time.Sleep(100 * time.Millisecond)
+		if c := r.law(); c.Spooled < 1000 {
+			t.Fatalf("the backlog is gone already: %d", c.Spooled)
+		}
 		fc.mu.Lock()
 		for i := range 10 {
 			if fc.got[r.l.first+5000+uint64(i)] == 0 {
