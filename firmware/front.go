@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/term"
 	"periph.io/x/conn/v3/gpio"
@@ -153,17 +154,34 @@ func (f *front) run(ctx context.Context, r *runner, stop func()) {
 // gestures carries out what the button asks for.
 func (f *front) gestures(ctx context.Context, r *runner, stop func()) error {
 	g := panel.Gestures{Phase: func(p panel.Phase) { f.player.Update(func(s *panel.State) { s.Press = p }) }}
-	return g.Run(ctx, f.button, func(i panel.Intent) {
-		switch i {
-		case panel.Mark:
-			r.log.Info("button: marked this moment")
-		case panel.SafeShutdown:
-			r.log.Info("button: safe shutdown")
-			stop()
-		case panel.FactoryReset:
-			r.log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
+	for {
+		err := g.Run(ctx, f.button, func(i panel.Intent) { f.intend(r, stop, i) })
+		if err == nil || ctx.Err() != nil {
+			return nil
 		}
-	})
+		// A line that failed may work again; the press under way is void.
+		r.log.Warn("front panel button", "err", err, "retry", buttonRetry.String())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(buttonRetry):
+		}
+	}
+}
+
+// buttonRetry is how long a button that failed is left alone.
+const buttonRetry = 5 * time.Second
+
+func (f *front) intend(r *runner, stop func(), i panel.Intent) {
+	switch i {
+	case panel.Mark:
+		r.log.Info("button: marked this moment")
+	case panel.SafeShutdown:
+		r.log.Info("button: safe shutdown")
+		stop()
+	case panel.FactoryReset:
+		r.log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
+	}
 }
 
 func (f *front) close() error {

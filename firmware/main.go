@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"sync"
 	"syscall"
 )
 
@@ -26,22 +28,26 @@ var (
 type env struct {
 	stdin          *os.File
 	stdout, stderr io.Writer
+
+	mu   sync.Mutex
+	undo []func() // changes that outlive the process, see atExit
 }
 
 type command struct {
 	name, args, help string
 	run              func(ctx context.Context, e *env, args []string) error
+	plain            bool // a signal may end it anywhere
 }
 
 func commands() []command {
 	return []command{
-		{"run", "-config FILE [-collect ADDR]", "capture, correlate and forward, until stopped", cmdRun},
-		{"replay", "-o OUT.hep [-config FILE] [-summary FILE.json] FILE...", "the same over pcap and pcapng files", cmdReplay},
-		{"collect", "[-udp ADDR] [-tcp ADDR] [-o OUT.hep] [-json]", "a small HEP server", cmdCollect},
-		{"decode", "FILE.hep", "print HEP packets as JSON, one a line", cmdDecode},
-		{"spool", "ls|export|verify FILE", "look into the spool of a stopped probe", cmdSpool},
-		{"config", "[-check FILE]", "list every option, or check a configuration", cmdConfig},
-		{"version", "[-boards]", "version, commit and Go release", cmdVersion},
+		{"run", "-config FILE [-collect ADDR]", "capture, correlate and forward, until stopped", cmdRun, false},
+		{"replay", "-o OUT.hep [-config FILE] [-summary FILE.json] FILE...", "the same over pcap and pcapng files", cmdReplay, false},
+		{"collect", "[-udp ADDR] [-tcp ADDR] [-o OUT.hep] [-json]", "a small HEP server", cmdCollect, false},
+		{"decode", "FILE.hep", "print HEP packets as JSON, one a line", cmdDecode, true},
+		{"spool", "ls|export|verify FILE", "look into the spool of a stopped probe", cmdSpool, false},
+		{"config", "[-check FILE]", "list every option, or check a configuration", cmdConfig, true},
+		{"version", "[-boards]", "version, commit and Go release", cmdVersion, true},
 	}
 }
 
@@ -51,11 +57,52 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
 	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
-	code := e.main(ctx, os.Args[1:])
-	stop()
+	plain := func(c command) bool { return c.plain && c.name == os.Args[1] }
+	if len(os.Args) > 1 && !slices.ContainsFunc(commands(), plain) {
+		ch := make(chan os.Signal, 2)
+		signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+		if !signal.Ignored(syscall.SIGHUP) { // it is under nohup
+			signal.Notify(ch, syscall.SIGHUP)
+		}
+		go e.obey(ch, cancel)
+	}
+	os.Exit(e.main(ctx, os.Args[1:]))
+}
+
+// obey ends the command in order at the first signal and at once at the
+// second, when only what would outlive the process is put back.
+func (e *env) obey(ch <-chan os.Signal, cancel func()) {
+	<-ch
+	cancel()
+	s := <-ch
+	e.putBack()
+	fmt.Fprintf(e.stderr, "heptap: %v again: ended without waiting\n", s)
+	code := 1
+	if n, ok := s.(syscall.Signal); ok {
+		code = 128 + int(n)
+	}
 	os.Exit(code)
+}
+
+// atExit has f called, once, by putBack or by the returned function.
+func (e *env) atExit(f func()) (now func()) {
+	now = sync.OnceFunc(f)
+	e.mu.Lock()
+	e.undo = append(e.undo, now)
+	e.mu.Unlock()
+	return now
+}
+
+// putBack undoes, in reverse order, what atExit was told.
+func (e *env) putBack() {
+	e.mu.Lock()
+	undo := e.undo
+	e.mu.Unlock()
+	for _, f := range slices.Backward(undo) {
+		f()
+	}
 }
 
 // main runs one command and returns the exit status: 0 done, 1 failed, 2

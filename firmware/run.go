@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -53,10 +55,6 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	if len(cfg.Ports) == 0 {
 		return fmt.Errorf("%s: no mirror port; add: set capture span0 interface DEVICE", *configFile)
 	}
-	if *embedded != "" && len(cfg.Collector) == 0 {
-		cfg.Collector = []config.Collector{{Name: "embedded", Address: *embedded, Transport: config.TCP, Profile: "opensips",
-			Order: config.OrderLive, Stall: 10 * time.Second}}
-	}
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
@@ -69,8 +67,10 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer front.close()
-	r := &runner{cfg: cfg, box: box, front: front, out: e.stdout, errOut: front.stderr,
+	defer e.atExit(func() { front.close() })()
+	// A reader of our output that goes away must not end the probe.
+	signal.Ignore(syscall.SIGPIPE)
+	r := &runner{env: e, cfg: cfg, box: box, front: front, out: e.stdout, errOut: front.stderr,
 		log: slog.New(slog.NewTextHandler(front.stderr, &slog.HandlerOptions{Level: level}))}
 	return r.run(ctx, *embedded)
 }
@@ -78,6 +78,7 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 // runner is a probe being put together: the concrete parts, and what has to
 // be undone in the end.
 type runner struct {
+	env         *env
 	cfg         config.Config
 	box         board.Description
 	front       *front
@@ -90,75 +91,141 @@ type runner struct {
 	own    *ownFlows
 	probe  *probe.Probe
 	meters *metrics.Sources
+
+	restore func() // puts the mirror ports back as they were
 }
 
+// run opens the parts, what is most likely to fail first and the mirror ports
+// last, and has them run.
 func (r *runner) run(ctx context.Context, embedded string) (err error) {
 	if r.health, err = health.New(healthRules()...); err != nil {
+		return err
+	}
+	serve, err := r.listen(embedded)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rest, stopRest := context.WithCancel(context.Background())
+	defer stopRest()
+	started := false
+	defer func() {
+		if !started {
+			stopRest()
+			for _, s := range serve {
+				err = errors.Join(err, s(rest)) // closes its sockets at once
+			}
+		}
+	}()
+	if err := r.open(); err != nil {
+		return err
+	}
+	started = true
+	return r.supervise(ctx, cancel, rest, stopRest, serve)
+}
+
+// listen opens the embedded collector's and the metrics' sockets, and returns
+// what serves them until its context is done.
+func (r *runner) listen(embedded string) (serve []func(context.Context) error, err error) {
+	r.meters = &metrics.Sources{Version: version}
+	if embedded != "" {
+		c, err := collect.Listen(collect.Config{UDP: embedded, TCP: embedded, JSON: r.out, Log: r.log})
+		if err != nil {
+			return nil, err
+		}
+		serve = append(serve, c.Run)
+		if len(r.cfg.Collector) == 0 {
+			to := c.TCPAddr()
+			if to.Addr().IsUnspecified() {
+				to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
+			}
+			r.cfg.Collector = []config.Collector{{Name: "embedded", Address: to.String(), Transport: config.TCP, Profile: "opensips",
+				Order: config.OrderLive, Stall: 10 * time.Second}}
+		}
+	}
+	if at := r.cfg.Metrics.Listen; at.IsValid() {
+		ln, err := metrics.Listen(at)
+		if err != nil {
+			done, cancel := context.WithCancel(context.Background())
+			cancel()
+			for _, s := range serve {
+				err = errors.Join(err, s(done))
+			}
+			return nil, err
+		}
+		serve = append(serve, func(ctx context.Context) error { return r.meters.Serve(ctx, ln, r.log) })
+	}
+	return serve, nil
+}
+
+// open makes the pipeline, and what it leans on. After an error nothing is left
+// open and the mirror ports are as they were.
+func (r *runner) open() (err error) {
+	pc := probe.Config{Media: mediaConfig(r.cfg), Now: ringNow}
+	for _, p := range r.cfg.Ports {
+		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
+	}
+	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
+	if r.meters.Budget, err = r.budget(&pc); err != nil {
 		return err
 	}
 	undo, err := r.setUpLinks()
 	if err != nil {
 		return err
 	}
-	defer undo()
-	inputs, err := r.openRings()
-	if err != nil {
+	r.restore = r.env.atExit(undo)
+	if pc.Inputs, err = r.openRings(); err != nil {
+		r.restore()
 		return err
 	}
 	if err := r.openLog(); err != nil {
-		for _, in := range inputs {
-			in.Source.Close()
+		for _, in := range pc.Inputs {
+			err = errors.Join(err, in.Source.Close())
 		}
+		r.restore()
 		return err
 	}
-	pc := probe.Config{
-		Inputs: inputs, Now: ringNow, Media: mediaConfig(r.cfg),
-		Correlate: correlateConfig(r.cfg, len(inputs)),
-		Deliver:   r.uplink.Append,
-	}
+	pc.Deliver = r.uplink.Append
 	r.probe = probe.New(pc)
-	budget := r.budget(&pc)
-	r.meters = &metrics.Sources{Version: version, Probe: r.probe.Stats, Uplink: r.uplink.Stats, Spool: r.spool.Stats,
-		Health: r.health.Snapshot, Budget: budget}
-	return r.supervise(ctx, embedded)
+	m := r.meters
+	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
+	return nil
 }
 
 // supervise runs the parts until ctx is done or one of them fails. The order
 // of the end matters: first the capture, whose last reports go into the log;
-// then the log, which sends what it can; then what only watches.
-func (r *runner) supervise(ctx context.Context, embedded string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	rest, stopRest := context.WithCancel(context.Background())
-	defer stopRest()
+// then the mirror ports, which nothing reads any more; then the log, which sends
+// what it can; then what only watches.
+func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Context, stopRest func(), serve []func(context.Context) error) error {
 	var watchers, logDone sync.WaitGroup
 	var errs errorList
-	if embedded != "" {
-		c, err := collect.Listen(collect.Config{UDP: embedded, TCP: embedded, JSON: r.out, Log: r.log})
-		if err != nil {
-			return errors.Join(err, r.spool.Close())
-		}
-		watchers.Go(func() { errs.add(c.Run(rest)) })
-	}
-	logDone.Go(func() { errs.add(r.uplink.Run(context.Background())); cancel() })
-	watchers.Go(func() { newMonitor(r).run(rest) })
-	watchers.Go(func() { r.front.run(rest, r, cancel) })
-	watchers.Go(func() { r.printOnSignal(rest) })
-	if r.cfg.Metrics.Listen.IsValid() {
+	for _, s := range serve {
 		watchers.Go(func() {
-			if err := r.meters.Serve(rest, r.cfg.Metrics.Listen, r.log); err != nil {
+			if err := s(rest); err != nil {
 				errs.add(err)
 				cancel()
 			}
 		})
 	}
+	logDone.Go(func() { errs.add(r.uplink.Run(context.Background())); cancel() })
+	watchers.Go(func() { newMonitor(r).run(rest) })
+	watchers.Go(func() { r.front.run(rest, r, cancel) })
+	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)
 	errs.add(r.probe.Run(ctx))
+	r.restore()
 
 	r.log.Info("stopping", "drain", drainTime.String())
 	drain, stopDrain := context.WithTimeout(context.Background(), drainTime)
-	errs.add(r.uplink.Shutdown(drain))
+	err := r.uplink.Shutdown(drain)
 	stopDrain()
+	if errors.Is(err, context.DeadlineExceeded) {
+		// A collector that is away at the end is what the spool is for.
+		r.log.Warn("not everything was confirmed in time; the spool keeps the rest", "path", r.cfg.Spool.Path)
+		err = nil
+	}
+	errs.add(err)
 	logDone.Wait()
 	stopRest()
 	watchers.Wait()
@@ -204,12 +271,13 @@ func (r *runner) openLog() error {
 	if err != nil {
 		return errors.Join(err, r.spool.Close())
 	}
+	o.Spool = r.spool
 	r.uplink, err = uplink.Open(o) // owns the spool from here on
 	return err
 }
 
 func (r *runner) uplinkOptions() (uplink.Options, error) {
-	o := uplink.Options{Spool: r.spool, Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory)}
+	o := uplink.Options{Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory)}
 	if _, err := rand.Read(o.Boot[:]); err != nil {
 		return o, err
 	}
@@ -234,24 +302,31 @@ func (r *runner) encoder() uplink.Encoder {
 	return p
 }
 
-// budget works out and prints what the probe will use at most.
-func (r *runner) budget(pc *probe.Config) int64 {
+// budget works out and prints what the probe will use at most, before it takes
+// any of it, and keeps the garbage collector to it: without that the heap may
+// grow to twice what is live. GOMEMLIMIT in the environment has the last word.
+func (r *runner) budget(pc *probe.Config) (int64, error) {
 	var rings int64
 	for _, p := range r.cfg.Ports {
 		rings += p.RingSize * int64(p.Rings)
 	}
-	pipeline := pc.MemoryBytes()
-	log := int64(0)
-	if o, err := r.uplinkOptions(); err == nil {
-		if n, err := o.MemoryBudget(); err == nil {
-			log = int64(n)
-		}
+	o, err := r.uplinkOptions()
+	if err != nil {
+		return 0, err
 	}
-	const runtime = 48 << 20 // the Go runtime, the binary, metrics, the spool's page index
-	total := rings + pipeline + log + runtime
+	n, err := o.MemoryBudget()
+	if err != nil {
+		return 0, err
+	}
+	const other = 48 << 20 // the Go runtime, the binary, metrics, the spool's page index
+	pipeline, log := pc.MemoryBytes(), int64(n)
+	total := rings + pipeline + log + other
 	r.log.Info("memory budget, at most", "total_MiB", total>>20, "rings_MiB", rings>>20,
-		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "other_MiB", runtime>>20)
-	return total
+		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "other_MiB", other>>20)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(total - rings) // the kernel's rings are not Go's memory
+	}
+	return total, nil
 }
 
 // printOnSignal prints the counters at SIGUSR1.

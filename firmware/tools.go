@@ -203,8 +203,10 @@ func spoolExport(ctx context.Context, e *env, path, out, configFile string) erro
 	}
 	var frame []byte
 	skipped := 0
+	var report buffer.Report
 	err = e.withOutput(out, func(w io.Writer) error {
-		_, err := buffer.Salvage(path, func(entry buffer.Entry) error {
+		var err error
+		report, err = buffer.Salvage(path, func(entry buffer.Entry) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -218,10 +220,15 @@ func spoolExport(ctx context.Context, e *env, path, out, configFile string) erro
 		})
 		return err
 	})
-	if err == nil && skipped > 0 {
-		err = fmt.Errorf("%d records could not be made into HEP packets", skipped)
+	switch {
+	case err != nil:
+		return err
+	case !report.OK():
+		return fmt.Errorf("%s: %d problems, the first: %s; what is sound was written", path, len(report.Problems)+report.More, report.Problems[0])
+	case skipped > 0:
+		return fmt.Errorf("%d records could not be made into HEP packets", skipped)
 	}
-	return err
+	return nil
 }
 
 // eachRecord walks a spool from its first record on.

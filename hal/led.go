@@ -21,6 +21,8 @@ type LED interface {
 // Annotator is an LED that can also say in words what it shows. Lights drawn
 // on a screen are; real ones are not.
 type Annotator interface {
-	// Annotate replaces the light's words. The text holds no control characters.
+	// Annotate replaces the light's words; an empty text takes them away. What
+	// is not printable is shown as a space. It may be called from any
+	// goroutine, never fails, and means nothing after Close.
 	Annotate(text string)
 }

@@ -29,10 +29,8 @@ func CrashChild() {
 	if path == "" {
 		return
 	}
-	if err := crashWriter(path, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, crashWriter(path, os.Stdout))
+	os.Exit(1) // it ends only when it cannot go on
 }
 
 var crashOptions = buffer.Options{MaxBytes: 4 << 20, Classes: 2}

@@ -1,6 +1,7 @@
 package capturetest
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"sync/atomic"
@@ -56,6 +57,7 @@ type headerFix struct {
 func (h *headerFix) Write(b []byte) (int, error) {
 	if !h.done {
 		h.done = true
+		b = bytes.Clone(b)
 		b[20], b[21] = byte(h.link), byte(h.link>>8)
 	}
 	return h.w.Write(b)

@@ -3,7 +3,6 @@ package correlate
 import (
 	"bytes"
 	"hash/maphash"
-	"net/netip"
 )
 
 type state uint8
@@ -12,6 +11,7 @@ const (
 	setup state = iota
 	established
 	ended
+	numStates
 )
 
 // call is one Call-ID: the dialogs that grew from one INVITE.
@@ -20,38 +20,59 @@ type call struct {
 	hash      uint64
 	chain     *call // next call with the same hash
 	order     uint64
-	state     state
 	callerTag []byte
-	seen      int64 // mono of the last signalling or media
+	cseq      int64 // of the newest INVITE outside a dialog
+	state     state
+	bye       bool // ended by BYE, not by a refusal
+	branches  few  // INVITE transactions without a final response, by Via branch
+	dialogs   few  // answered and without BYE, by both tags
+	seen      int64
 	endedAt   int64
-	bindings  []binding
+	bindings  []*binding // the one confirmed last at the end
 	streams   []*stream
+
+	gen uint64 // of the search that found the call last, and
+	at  int    // where in its matches
 
 	due          int64 // when the wheel calls
 	slot         int32
 	prev, next   *call // in the wheel's slot
-	sprev, snext *call // in the list of calls in setup
-	inSetup      bool
+	lprev, lnext *call // in the list of the calls in its state
 }
 
-// callBytes is what a call costs with two parties' SDP and its map entries.
-const callBytes = 2200
-
-// binding is one address that a party of a call advertised for media.
-type binding struct {
-	addr   netip.AddrPort
-	party  uint8 // 0 the caller, 1 the callee
-	rtcp   bool  // for RTCP only
-	since  int64 // mono of the first SDP with it
-	kind   uint8 // sdp media type's first letter: 'a', 'v', ...
-	codecs []codec
+// few is a small set of hashes. One that had to leave something out is never
+// empty again.
+type few struct {
+	have [6]uint64
+	n    uint8
+	over bool
 }
 
-type codec struct {
-	pt    uint8
-	clock uint32
-	name  string
+func (f *few) add(h uint64) {
+	for _, o := range f.have[:f.n] {
+		if o == h {
+			return
+		}
+	}
+	if int(f.n) == len(f.have) {
+		f.over = true
+		return
+	}
+	f.have[f.n] = h
+	f.n++
 }
+
+func (f *few) remove(h uint64) {
+	for i, o := range f.have[:f.n] {
+		if o == h {
+			f.n--
+			f.have[i] = f.have[f.n]
+			return
+		}
+	}
+}
+
+func (f *few) empty() bool { return f.n == 0 && !f.over }
 
 // lookup finds the call of a Call-ID.
 func (c *Correlator) lookup(id []byte) (*call, uint64) {
@@ -66,14 +87,9 @@ func (c *Correlator) lookup(id []byte) (*call, uint64) {
 
 // newCall begins to follow a call, or returns nil when there is no room.
 func (c *Correlator) newCall(id []byte, h uint64, callerTag []byte) *call {
-	if int(c.Stats.Calls.Load()) >= c.cfg.Calls {
-		old := c.setup.head
-		if old == nil {
-			c.Stats.CallsRefused.Add(1)
-			return nil
-		}
-		c.Stats.CallsRecycled.Add(1)
-		c.finish(old)
+	if int(c.Stats.Calls.Load()) >= c.cfg.Calls && !c.makeRoom() {
+		c.Stats.CallsRefused.Add(1)
+		return nil
 	}
 	k := c.freeCalls
 	if k != nil {
@@ -82,16 +98,57 @@ func (c *Correlator) newCall(id []byte, h uint64, callerTag []byte) *call {
 		k = new(call)
 	}
 	k.id = append(k.id[:0], id...)
-	k.callerTag = append(k.callerTag[:0], callerTag[:min(len(callerTag), maxTag)]...)
+	k.setCaller(callerTag)
 	k.hash, k.chain = h, c.calls[h]
 	c.calls[h] = k
-	k.state = setup
 	k.seen = c.now
 	k.order = c.Stats.CallsSeen.Add(1)
 	c.Stats.Calls.Add(1)
-	c.setup.push(k)
+	k.state = setup
+	c.lists[setup].push(k)
 	c.schedule(k, c.now+int64(SetupTimeout))
 	return k
+}
+
+func (k *call) setCaller(tag []byte) {
+	k.callerTag = append(k.callerTag[:0], tag[:min(len(tag), maxTag)]...)
+}
+
+// makeRoom finishes the call that is missed least: one that has ended, or the
+// oldest that was never answered, or one of the longest established that shows
+// no sign of life.
+func (c *Correlator) makeRoom() bool {
+	if k := c.lists[ended].head; k != nil {
+		c.finish(k)
+		return true
+	}
+	if k := c.lists[setup].head; k != nil {
+		c.Stats.CallsRecycled.Add(1)
+		c.finish(k)
+		return true
+	}
+	for range 8 {
+		k := c.lists[established].head
+		if k == nil {
+			return false
+		}
+		if c.now-k.seen >= int64(quietCall) {
+			c.Stats.CallsRecycled.Add(1)
+			c.finish(k)
+			return true
+		}
+		c.lists[established].remove(k)
+		c.lists[established].push(k)
+	}
+	return false
+}
+
+// enter moves the call to another state, in which it is called after due.
+func (c *Correlator) enter(k *call, s state, due int64) {
+	c.lists[k.state].remove(k)
+	k.state = s
+	c.lists[s].push(k)
+	c.schedule(k, due)
 }
 
 // establish marks the call as answered.
@@ -99,30 +156,17 @@ func (c *Correlator) establish(k *call) {
 	if k.state == established {
 		return
 	}
-	k.state = established
-	c.setup.remove(k)
 	c.Stats.CallsEstablished.Add(1)
-	c.schedule(k, c.now+int64(c.cfg.CallIdle))
+	c.enter(k, established, c.now+int64(c.cfg.CallIdle))
 }
 
 // end marks the call as over; finish follows when its reports can be made.
-func (c *Correlator) end(k *call) {
+func (c *Correlator) end(k *call, bye bool) {
 	if k.state == ended {
 		return
 	}
-	k.state = ended
-	k.endedAt = c.now
-	c.setup.remove(k)
-	c.Stats.CallsEnded.Add(1)
-	c.schedule(k, c.now+int64(Linger))
-}
-
-// revive takes up a call again: an INVITE with credentials after a 401 or 407
-// carries the Call-ID of the one that was refused (RFC 3261 22.2).
-func (c *Correlator) revive(k *call) {
-	k.state = setup
-	c.setup.push(k)
-	c.schedule(k, c.now+int64(SetupTimeout))
+	k.bye, k.endedAt = bye, c.now
+	c.enter(k, ended, c.now+int64(Linger))
 }
 
 func (c *Correlator) schedule(k *call, due int64) {
@@ -150,10 +194,13 @@ func (c *Correlator) finish(k *call) {
 	for _, s := range k.streams {
 		c.closeStream(s, k)
 	}
-	c.setup.remove(k)
+	if k.state == ended {
+		c.Stats.CallsEnded.Add(1)
+	}
+	c.lists[k.state].remove(k)
 	c.wheel.remove(k)
-	for i := range k.bindings {
-		c.unbind(k, k.bindings[i].addr)
+	for _, b := range k.bindings {
+		c.unbind(b)
 	}
 	if first := c.calls[k.hash]; first == k {
 		if k.chain == nil {
@@ -165,46 +212,49 @@ func (c *Correlator) finish(k *call) {
 		for p := first; p != nil; p = p.chain {
 			if p.chain == k {
 				p.chain = k.chain
+				break
 			}
 		}
 	}
 	c.Stats.Calls.Add(-1)
 	clear(k.streams)
-	*k = call{id: k.id[:0], callerTag: k.callerTag[:0], bindings: k.bindings[:0], streams: k.streams[:0], chain: c.freeCalls}
+	clear(k.bindings)
+	*k = call{id: k.id[:0], callerTag: k.callerTag[:0], bindings: keep(k.bindings), streams: keep(k.streams), chain: c.freeCalls}
 	c.freeCalls = k
+}
+
+// keep empties s for its next user, or lets go of it when it has grown beyond
+// what an ordinary call needs.
+func keep[T any](s []T) []T {
+	if cap(s) > keptSlots {
+		return nil
+	}
+	return s[:0]
 }
 
 // callList is a list of calls in the order in which they were pushed.
 type callList struct{ head, tail *call }
 
 func (l *callList) push(k *call) {
-	if k.inSetup {
-		return
-	}
-	k.inSetup = true
-	k.sprev, k.snext = l.tail, nil
+	k.lprev, k.lnext = l.tail, nil
 	if l.tail == nil {
 		l.head = k
 	} else {
-		l.tail.snext = k
+		l.tail.lnext = k
 	}
 	l.tail = k
 }
 
 func (l *callList) remove(k *call) {
-	if !k.inSetup {
-		return
-	}
-	k.inSetup = false
-	if k.sprev == nil {
-		l.head = k.snext
+	if k.lprev == nil {
+		l.head = k.lnext
 	} else {
-		k.sprev.snext = k.snext
+		k.lprev.lnext = k.lnext
 	}
-	if k.snext == nil {
-		l.tail = k.sprev
+	if k.lnext == nil {
+		l.tail = k.lprev
 	} else {
-		k.snext.sprev = k.sprev
+		k.lnext.lprev = k.lprev
 	}
-	k.sprev, k.snext = nil, nil
+	k.lprev, k.lnext = nil, nil
 }

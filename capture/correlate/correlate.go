@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"heptap/capture"
 	"heptap/capture/record"
@@ -17,17 +18,24 @@ const (
 	SetupTimeout = 5 * time.Minute // an INVITE without a final response is forgotten after this (timer C is 3 min, RFC 3261 16.6)
 	Linger       = 8 * time.Second // from the end of a call to its final reports: a stream's last snapshot comes at most 7 s after its last packet
 
-	legWindow   = 10 * time.Second // calls that advertise one address within this are legs of one call
-	matchWindow = 10 * time.Second // a young stream looks for further calls for so long
+	legWindow     = 10 * time.Second // calls that advertise one address within this are legs of one call
+	matchWindow   = 10 * time.Second // a young stream looks for further calls for so long
+	quietCall     = time.Minute      // an established call without signalling and media for so long makes room at the cap
+	streamTimeout = 3 * time.Minute  // a stream without a snapshot for so long is over; media's last one comes after one minute
 )
 
-// Caps on what one call may hold.
+// Caps on what hostile input can make a call hold. What is beyond them is
+// still forwarded.
 const (
-	maxBindings    = 32  // addresses advertised
-	maxCallStreams = 64  // streams linked
-	maxLegs        = 4   // calls one stream is linked to
-	maxTag         = 128 // octets of a tag that are kept and compared
-	maxNames       = 256 // distinct codec names kept
+	maxCallID       = 256 // octets of the Call-ID of a call that is followed
+	maxTag          = 128 // octets of a tag that are kept and compared
+	maxBindings     = 32  // addresses advertised by one call
+	maxCodecs       = 8   // of one address, besides those of RFC 3551
+	maxCallStreams  = 64  // streams linked to one call
+	maxLegs         = 4   // calls one stream is linked to
+	maxReports      = 32  // records made of one RTCP datagram
+	bindingsPerCall = 5   // addresses advertised, over all calls; RTP and RTCP of two parties are 4
+	keptSlots       = 8   // bindings or streams that a forgotten call's place keeps room for
 )
 
 // Config bounds and steers a Correlator.
@@ -46,12 +54,14 @@ type Config struct {
 type Stats struct {
 	SIP, SIPMalformed, SIPNoCallID, SIPCut atomic.Uint64
 	RTCPPackets, RTCPLinked, RTCPUnlinked  atomic.Uint64
+	RTCPCut                                atomic.Uint64 // datagrams with more reports than maxReports
 
 	CallsSeen, CallsEstablished, CallsEnded, CallsExpired, CallsRecycled, CallsRefused atomic.Uint64
 
 	SDPBodies, SDPMalformed, BindingsRefused atomic.Uint64
 
 	StreamsLinked, StreamsUnknown, StreamsRefused atomic.Uint64
+	StreamsLost                                   atomic.Uint64 // ended because their last snapshot never came
 	ReportsPeriodic, ReportsFinal                 atomic.Uint64
 
 	Calls, Streams, Endpoints atomic.Int64
@@ -63,14 +73,19 @@ type Correlator struct {
 	Stats Stats
 
 	now       int64 // mono
+	begun     bool  // now is set
 	seed      maphash.Seed
 	calls     map[uint64]*call // by hash of the Call-ID, chained
 	freeCalls *call
-	setup     callList // calls in setup, the oldest first: what is recycled at the cap
+	lists     [numStates]callList // by state, the longest in it first: who makes room at the cap
 	wheel     wheel
-	endpoints map[netip.AddrPort][]endpoint
+	endpoints map[netip.AddrPort]endpoint
 	streams   map[uint64]*stream
-	names     map[string]string // codec names, interned
+	recent    streamList // the one heard of longest ago first
+	gen       uint64     // counts searches, see call.gen
+
+	freeBindings *binding
+	freeStreams  *stream
 
 	// scratch, reused for each message
 	sip     sip.View
@@ -88,9 +103,8 @@ func New(cfg Config) *Correlator {
 		cfg:       cfg,
 		seed:      maphash.MakeSeed(),
 		calls:     make(map[uint64]*call),
-		endpoints: make(map[netip.AddrPort][]endpoint),
+		endpoints: make(map[netip.AddrPort]endpoint),
 		streams:   make(map[uint64]*stream),
-		names:     make(map[string]string),
 		wheel:     newWheel(),
 		links:     make([]record.Link, 0, record.MaxLinks),
 	}
@@ -111,23 +125,33 @@ func (c *Correlator) Message(m *capture.Message) {
 // Advance tells the time, in nanoseconds of the monotonic clock, and does what
 // has come due. It never runs backwards: an earlier time is ignored.
 func (c *Correlator) Advance(mono int64) {
-	if mono <= c.now && c.now != 0 {
+	if c.begun && mono <= c.now {
 		return
 	}
-	c.now = mono
+	c.now, c.begun = mono, true
 	c.wheel.advance(mono, c.due)
+	c.expireStreams()
 }
 
 // Flush ends everything, as at the end of a file or of the program: calls in
-// the order in which they began. The streams' last snapshots must have been
-// handed in before.
+// the order in which they began, then what is left of streams. The streams'
+// last snapshots should have been handed in before.
 func (c *Correlator) Flush() {
 	for _, call := range c.wheel.all() {
 		c.finish(call)
 	}
+	for c.recent.head != nil {
+		c.endStream(c.recent.head)
+	}
 }
 
-// MemoryBytes estimates what the tables hold at their caps.
+// MemoryBytes is what the tables hold at most.
 func (cfg *Config) MemoryBytes() int64 {
-	return int64(cfg.Calls)*callBytes + int64(cfg.Streams)*streamBytes
+	const (
+		mapEntry = 64 // of 8 or 40 octets, at a map's worst load
+		perCall  = int64(unsafe.Sizeof(call{})) + maxCallID + maxTag + 2*keptSlots*8 + mapEntry
+		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 2*mapEntry
+		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + mapEntry
+	)
+	return int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
 }

@@ -69,10 +69,7 @@ func (r *rig) sip(ds ...capturetest.Datagram) {
 
 // stream hands in a snapshot of a stream of n packets, lost of them missing.
 func (r *rig) stream(id uint64, src, dst netip.AddrPort, n, lost uint64, ended bool) *media.Snapshot {
-	s := &media.Snapshot{ID: id, Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: src, Dst: dst}, SSRC: 0xdeadbeef,
-		Confirmed: n >= 50, Ended: ended, FirstWall: r.now - int64(n)*20e6, LastWall: r.now, FirstMono: r.now - int64(n)*20e6, LastMono: r.now,
-		Packets: n - lost, Octets: 160 * (n - lost), Expected: n, Lost: int64(lost), Missing: lost, LossEvents: lost, PayloadType: 8, ClockRate: 8000,
-		Jitter: 2e6, MeanJitter: 1e6, MaxJitter: 4e6}
+	s := r.snapshot(id, src, dst, n, lost, ended)
 	r.c.Stream(s, r.now)
 	return s
 }
@@ -318,7 +315,7 @@ func TestCapsHold(t *testing.T) {
 	}
 	for i := range 100 {
 		r.sip(call(fmt.Sprint("ring", i))[0])
-		r.stream(uint64(i), aliceMedia, ap(fmt.Sprintf("192.0.2.9:%d", 2000+i)), 10, 0, false)
+		r.stream(uint64(i), aliceMedia, ap(fmt.Sprintf("192.0.2.9:%d", 2000+i)), 60, 0, false)
 	}
 	s := &r.c.Stats
 	if s.Calls.Load() != 20 || s.CallsRecycled.Load() != 95 || s.Streams.Load() != 10 || s.StreamsRefused.Load() != 90 {

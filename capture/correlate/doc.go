@@ -14,22 +14,27 @@
 //	           stream is linked to the calls that advertised where it goes to
 //	           (or, less surely, where it comes from)
 //
-// Each has a cap, an expiry and counters (Stats). At the cap the oldest call
-// that was never answered makes room; if there is none, the new call is not
-// followed: its messages are forwarded all the same, only its media stay
-// unlinked.
+// Each has a cap, an expiry and counters (Stats). At the cap a call makes room
+// that has ended, or else the oldest that was never answered, or else one of the
+// longest established that shows no sign of life; if there is none, the new call
+// is not followed: its messages are forwarded all the same, only its media stay
+// unlinked. A stream that is neither confirmed nor linked takes no room, and one
+// whose last snapshot was lost goes after streamTimeout.
 //
 // A call's life:
 //
 //	setup        INVITE seen              forgotten after SetupTimeout
 //	established  2xx to the INVITE        forgotten after Config.CallIdle without
 //	                                      signalling and media
-//	ended        BYE, or a final refusal  its reports are made Linger later, so
+//	ended        BYE of its last dialog,
+//	             or the last branch's
+//	             final refusal            its reports are made Linger later, so
 //	                                      that the last counts of its streams
 //	                                      have arrived; then it is forgotten
 //
 // An endpoint may belong to several calls at once: the legs of a B2BUA that
-// passes the SDP on. A stream is then linked to all of them. A call that
+// passes the SDP on. A stream is then linked to all of them, up to maxLegs; more
+// are strangers on a shared port, and nothing is linked. A call that
 // advertised the same address long before is taken for a stale one whose BYE
 // we did not see, and not linked.
 package correlate

@@ -43,14 +43,14 @@ func (o *object) text(k, v string) {
 }
 
 // bytes appends octets from the wire: escaped, and what is not UTF-8 replaced
-// (RFC 8259 8.1).
+// (RFC 8259 8.1), and so is NUL, which PostgreSQL refuses even escaped.
 func (o *object) bytes(k string, v []byte) {
 	o.key(k)
 	o.b = append(o.b, '"')
 	for len(v) > 0 {
 		r, n := utf8.DecodeRune(v)
 		switch {
-		case r == utf8.RuneError && n == 1:
+		case r == 0 || r == utf8.RuneError && n == 1:
 			o.b = append(o.b, `\ufffd`...)
 		case r == '"' || r == '\\':
 			o.b = append(o.b, '\\', byte(r))

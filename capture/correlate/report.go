@@ -3,6 +3,7 @@ package correlate
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"heptap/capture/media"
@@ -20,41 +21,66 @@ const (
 // score is the quality of one stretch of a stream.
 type score struct {
 	r, mos, lossPercent float64
+	jitter              int64   // mean, ns
+	weight              float64 // packets expected
 }
 
 // quality rates the stream since a snapshot. A codec that carries no speech is
 // not rated: its score is zero.
 func (t *stream) quality(since *media.Snapshot) score {
 	percent, burst := t.last.LossSince(since)
-	q := score{lossPercent: percent}
-	if k := t.codecNow(); speech(k.name, k.clock) {
-		q.r, q.mos = media.Quality(k.name, percent, burst, 0, time.Duration(t.last.MeanJitter))
+	q := score{lossPercent: percent, jitter: jitterSince(&t.last, since), weight: float64(max(1, less(t.last.Expected, since.Expected)))}
+	if k := t.codecNow(); k.speech() {
+		q.r, q.mos = media.Quality(string(k.name[:k.n]), percent, burst, 0, time.Duration(q.jitter))
 	}
 	return q
 }
 
-// speech tells audio from video by the clock, which is 90 kHz for the latter
-// (RFC 3551 5), and from telephone-events and comfort noise.
-func speech(name string, clock uint32) bool {
-	return clock != 90000 && name != "telephone-event" && name != "CN"
+// jitterSince estimates the mean jitter between two snapshots from their means
+// since the start, taking packets for samples.
+func jitterSince(last, since *media.Snapshot) int64 {
+	n := less(last.Packets, since.Packets)
+	if since.Packets == 0 || n == 0 {
+		return last.MeanJitter
+	}
+	mean := float64(last.MeanJitter) + float64(last.MeanJitter-since.MeanJitter)*float64(since.Packets)/float64(n)
+	return int64(min(max(mean, 0), float64(last.MaxJitter)))
 }
 
-// note keeps an interval's score for the smallest and the mean.
-func (t *stream) note(q score) {
+// less returns a - b, or 0 where a late packet has taken back what b counted.
+func less(a, b uint64) int64 { return max(0, int64(a-b)) }
+
+// speech tells audio from video by the clock, which is 90 kHz for the latter
+// (RFC 3551 5), and from telephone-events and comfort noise.
+func (k *codec) speech() bool {
+	name := string(k.name[:k.n])
+	return k.clock != 90000 && !strings.EqualFold(name, "telephone-event") && !strings.EqualFold(name, "CN")
+}
+
+// scores sums up the intervals of a stream.
+type scores struct {
+	n                    int
+	minMOS, minR         float64
+	sumMOS, sumR, weight float64
+}
+
+// note adds an interval for the smallest and the mean.
+func (s *scores) note(q score) {
 	if q.mos == 0 {
 		return
 	}
-	if t.intervals == 0 || q.mos < t.minMOS {
-		t.minMOS, t.minR = q.mos, q.r
+	if s.n == 0 || q.mos < s.minMOS {
+		s.minMOS, s.minR = q.mos, q.r
 	}
-	t.intervals++
-	t.sumMOS += q.mos
-	t.sumR += q.r
+	s.n++
+	s.sumMOS += q.mos * q.weight
+	s.sumR += q.r * q.weight
+	s.weight += q.weight
 }
 
 // report emits one report on what the stream has done since a snapshot, for
 // the call k, or under an id of the stream's own when k is nil.
-func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Snapshot, q score) {
+func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Snapshot, q score, all *scores) {
 	var primary []byte
 	c.links = c.links[:0]
 	if k != nil {
@@ -76,7 +102,7 @@ func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Snapshot, 
 	} else {
 		c.Stats.ReportsPeriodic.Add(1)
 	}
-	c.payload = t.appendReport(c.payload[:0], primary, kd, since, q)
+	c.payload = t.appendReport(c.payload[:0], primary, kd, since, q, all)
 	s := &t.last
 	c.rec = record.Record{
 		Type: record.RTPReport, Class: class, Wall: s.LastWall, Mono: s.LastMono,
@@ -99,7 +125,7 @@ func ssrcHex(ssrc uint32) []byte {
 // appendReport appends the report in the form Homer charts (HEP type 34; the
 // keys are those of hepgen's full report). Times are milliseconds. Loss is the
 // packets that never came, whatever came twice.
-func (t *stream) appendReport(b []byte, primary []byte, kd kind, since *media.Snapshot, q score) []byte {
+func (t *stream) appendReport(b []byte, primary []byte, kd kind, since *media.Snapshot, q score, all *scores) []byte {
 	s := &t.last
 	o := object{append(b, '{')}
 	o.bytes("CORRELATION_ID", primary)
@@ -115,26 +141,26 @@ func (t *stream) appendReport(b []byte, primary []byte, kd kind, since *media.Sn
 	o.key("SSRC")
 	o.b = append(append(append(o.b, `"0x`...), ssrcHex(s.SSRC)...), '"')
 	t.appendCounts(&o, since, q)
-	t.appendTimes(&o, kd, q)
+	t.appendTimes(&o, kd, q, all)
 	t.appendEnds(&o)
 	return append(o.b, '}')
 }
 
 func (t *stream) appendCounts(o *object, since *media.Snapshot, q score) {
 	s := &t.last
-	o.int("TL_BYTE", int64(s.Octets-since.Octets))
-	o.int("TOTAL_PK", int64(s.Packets-since.Packets))
-	o.int("EXPECTED_PK", int64(s.Expected-since.Expected))
-	o.int("PACKET_LOSS", int64(s.Missing-since.Missing))
+	o.int("TL_BYTE", less(s.Octets, since.Octets))
+	o.int("TOTAL_PK", less(s.Packets, since.Packets))
+	o.int("EXPECTED_PK", less(s.Expected, since.Expected))
+	o.int("PACKET_LOSS", less(s.Missing, since.Missing))
 	o.float("PACKET_LOSS_PERCENT", q.lossPercent)
-	o.int("LOSS_EVENTS", int64(s.LossEvents-since.LossEvents))
-	o.int("DUPLICATES", int64(s.Duplicates-since.Duplicates))
-	o.int("OUT_ORDER", int64(s.Reordered-since.Reordered))
-	o.int("SEQ", int64(s.Strays-since.Strays)) // sequence errors: numbers that fit nowhere
+	o.int("LOSS_EVENTS", less(s.LossEvents, since.LossEvents))
+	o.int("DUPLICATES", less(s.Duplicates, since.Duplicates))
+	o.int("OUT_ORDER", less(s.Reordered, since.Reordered))
+	o.int("SEQ", less(s.Strays, since.Strays)) // sequence errors: numbers that fit nowhere
 	o.int("SSRC_CHG", 0)                       // a new SSRC is a new stream here
 }
 
-func (t *stream) appendTimes(o *object, kd kind, q score) {
+func (t *stream) appendTimes(o *object, kd kind, q score, all *scores) {
 	s := &t.last
 	delta, jitter := s.IntervalMaxDelta, s.IntervalMaxJitter
 	if kd == final {
@@ -143,7 +169,7 @@ func (t *stream) appendTimes(o *object, kd kind, q score) {
 	o.float("DELTA", ms(delta))
 	o.float("MAX_DELTA", ms(s.MaxDelta))
 	o.float("JITTER", ms(s.Jitter))
-	o.float("MEAN_JITTER", ms(s.MeanJitter))
+	o.float("MEAN_JITTER", ms(q.jitter))
 	o.float("MAX_JITTER", ms(jitter))
 	o.float("SKEW", ms(s.Skew))
 	o.float("MAX_SKEW", ms(s.MaxSkew))
@@ -151,10 +177,9 @@ func (t *stream) appendTimes(o *object, kd kind, q score) {
 		return
 	}
 	low, mean := q, q
-	if t.intervals > 0 {
-		n := float64(t.intervals)
-		low.mos, low.r = min(t.minMOS, q.mos), min(t.minR, q.r)
-		mean.mos, mean.r = t.sumMOS/n, t.sumR/n
+	if all.n > 0 {
+		low.mos, low.r = all.minMOS, all.minR
+		mean.mos, mean.r = all.sumMOS/all.weight, all.sumR/all.weight
 	}
 	o.float("MOS", q.mos)
 	o.float("MIN_MOS", low.mos)
@@ -176,10 +201,10 @@ func (t *stream) appendEnds(o *object) {
 	o.int("DST_PORT", int64(f.Dst.Port()))
 	o.int("CODEC_PT", int64(t.last.PayloadType))
 	k := t.codecNow()
-	if k.name == "" {
-		k.name = "unknown"
+	if k.n == 0 {
+		k = newCodec(k.pt, "unknown", k.clock)
 	}
-	o.bytes("CODEC_NAME", []byte(k.name))
+	o.bytes("CODEC_NAME", k.name[:k.n])
 	o.int("CLOCK", int64(k.clock))
 	o.int("DIR", int64(t.sender))
 	o.int("PARTY", int64(t.sender))

@@ -8,7 +8,8 @@ import (
 
 // rtcpMessage emits a compound packet as one record for each sender or
 // receiver report in it, under the Call-ID of the call whose media it is
-// about, or under an id of its own flow.
+// about, or under an id of its own flow. An empty report is eight octets long and
+// its record some hundred, so there is an end to them.
 func (c *Correlator) rtcpMessage(m *capture.Message) {
 	var primary []byte
 	c.links = c.links[:0]
@@ -35,8 +36,15 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 		}
 		c.Stats.RTCPPackets.Add(1)
 	}
+	parts := 0
 	for part, rest := rtcp.Split(m.Payload); len(part) > 0; part, rest = rtcp.Split(rest) {
-		c.payload = rtcp.AppendJSON(c.payload[:0], part)
+		if parts++; parts > maxReports {
+			c.Stats.RTCPCut.Add(1)
+			break
+		}
+		if c.payload = rtcp.AppendJSON(c.payload[:0], part); len(c.payload) == 0 {
+			continue
+		}
 		c.rec = record.Record{Type: record.RTCP, Class: record.Periodic, Primary: primary, Links: c.links, Payload: c.payload}
 		c.emit(m)
 	}

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"bytes"
+	"hash/maphash"
 
 	"heptap/capture"
 	"heptap/capture/record"
@@ -21,7 +22,7 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	if len(v.CallID) == 0 {
 		c.Stats.SIPNoCallID.Add(1)
 	} else {
-		c.followCall(m.Mono)
+		c.followCall()
 	}
 	c.rec = record.Record{Type: record.SIP, Class: sipClass(v.CSeqMethod, v.Method), Primary: v.CallID, Payload: m.Payload}
 	c.emit(m)
@@ -48,42 +49,121 @@ func sipClass(cseqMethod, method []byte) record.Class {
 }
 
 // followCall moves the call of the message in c.sip on, and takes in its SDP.
-func (c *Correlator) followCall(mono int64) {
+func (c *Correlator) followCall() {
 	v := &c.sip
+	begins := v.IsRequest && string(v.Method) == "INVITE"
+	if len(v.CallID) > maxCallID {
+		if begins {
+			c.Stats.CallsRefused.Add(1)
+		}
+		return
+	}
 	body := v.SDP()
+	if !offersMedia(v.CSeqMethod) {
+		body = nil
+	}
 	k, h := c.lookup(v.CallID)
-	invite := string(v.CSeqMethod) == "INVITE"
 	if k == nil {
 		// A call begins with an INVITE. One whose beginning we missed is taken
 		// up where it next shows its media.
-		if begins := v.IsRequest && string(v.Method) == "INVITE"; !begins && (body == nil || !offersMedia(v.CSeqMethod)) {
+		if !begins && body == nil {
 			return
 		}
 		if k = c.newCall(v.CallID, h, v.FromTag); k == nil {
 			return
 		}
+		if v.IsRequest && string(v.Method) == "ACK" {
+			c.establish(k) // only the ACK to a 2xx has a body (RFC 3261 13.2.2.4)
+		}
 	}
 	k.seen = c.now
-	switch {
-	case v.IsRequest && string(v.Method) == "INVITE" && k.state == ended:
-		c.revive(k)
-	case v.IsRequest && string(v.Method) == "BYE":
-		c.end(k)
-	case v.IsRequest && invite && len(v.ToTag) > 0: // in a dialog we know
-		c.establish(k)
-	case !v.IsRequest && invite && v.Status >= 200 && v.Status < 300:
-		if k.state == setup {
-			c.establish(k)
-		}
-	case !v.IsRequest && invite && v.Status >= 300:
-		// A refused re-INVITE leaves the dialog as it was (RFC 3261 14.1).
-		if k.state == setup {
-			c.end(k)
-		}
-	}
+	c.progress(k, begins)
 	if body != nil && k.state != ended {
 		c.takeSDP(k, body)
 	}
+}
+
+// progress moves the call's state on.
+func (c *Correlator) progress(k *call, invite bool) {
+	v := &c.sip
+	switch {
+	case invite:
+		c.invite(k)
+	case v.IsRequest:
+		if string(v.Method) == "BYE" {
+			c.bye(k)
+		}
+	case string(v.CSeqMethod) != "INVITE" || v.Status < 200:
+	case v.Status < 300:
+		c.answer(k)
+	default:
+		c.refuse(k)
+	}
+}
+
+// invite takes in an INVITE. One on an ended call takes it up again: with
+// credentials after a 401 or 407 (RFC 3261 22.2), or to the next destination
+// after a refusal. After a BYE it must be a new one, not a late copy.
+func (c *Correlator) invite(k *call) {
+	v := &c.sip
+	if len(v.ToTag) > 0 { // in a dialog: the answer was missed
+		if k.state == setup {
+			c.establish(k)
+		}
+		return
+	}
+	if k.state == ended {
+		other := !bytes.Equal(v.FromTag[:min(len(v.FromTag), maxTag)], k.callerTag)
+		if k.bye && !other && v.CSeq <= k.cseq {
+			return
+		}
+		if other {
+			k.setCaller(v.FromTag)
+		}
+		k.branches, k.dialogs = few{}, few{}
+		c.enter(k, setup, c.now+int64(SetupTimeout))
+	}
+	k.cseq = max(k.cseq, v.CSeq)
+	if k.state == setup {
+		k.branches.add(maphash.Bytes(c.seed, v.ViaBranch))
+	}
+}
+
+// answer takes in a 2xx to an INVITE. A forked call may get several, each of a
+// dialog of its own (RFC 3261 13.2.2.4), and one after refusals by others.
+func (c *Correlator) answer(k *call) {
+	if k.state == ended && k.bye {
+		return // a late copy
+	}
+	k.dialogs.add(c.dialog())
+	k.branches = few{}
+	c.establish(k)
+}
+
+// refuse takes in a final response that is no 2xx. The call ends when none of
+// its branches is left: a proxy may ask others. A refused re-INVITE leaves the
+// dialog as it was (RFC 3261 14.1).
+func (c *Correlator) refuse(k *call) {
+	if k.state != setup {
+		return
+	}
+	if k.branches.remove(maphash.Bytes(c.seed, c.sip.ViaBranch)); k.branches.empty() {
+		c.end(k, false)
+	}
+}
+
+// bye takes in a BYE. The call ends with its last dialog; the caller of a
+// forked call hangs up all but one at once.
+func (c *Correlator) bye(k *call) {
+	answered := k.state == established
+	if k.dialogs.remove(c.dialog()); k.dialogs.empty() {
+		c.end(k, answered)
+	}
+}
+
+// dialog names the dialog of the message in c.sip, the same in both directions.
+func (c *Correlator) dialog() uint64 {
+	return maphash.Bytes(c.seed, c.sip.FromTag) ^ maphash.Bytes(c.seed, c.sip.ToTag)
 }
 
 // offersMedia reports whether a body of SDP in a transaction of this method
@@ -99,21 +179,27 @@ func offersMedia(cseqMethod []byte) bool {
 
 // takeSDP remembers where the sender of the message in c.sip wants its media.
 func (c *Correlator) takeSDP(k *call, body []byte) {
-	if !offersMedia(c.sip.CSeqMethod) {
-		return
-	}
 	c.Stats.SDPBodies.Add(1)
 	if err := c.sdp.Parse(body); err != nil {
 		c.Stats.SDPMalformed.Add(1)
 		return
 	}
-	sender := c.sip.FromTag
-	if !c.sip.IsRequest {
-		sender = c.sip.ToTag
+	c.bindSession(k, c.party(k))
+}
+
+// party says who sent the message in c.sip: 0 the caller, 1 the callee. Who
+// invites outside a dialog is the caller, whatever tag a box in between gave it.
+func (c *Correlator) party(k *call) uint8 {
+	v := &c.sip
+	sender := v.ToTag
+	if v.IsRequest {
+		sender = v.FromTag
+		if len(v.ToTag) == 0 && string(v.Method) == "INVITE" {
+			return 0
+		}
 	}
-	party := uint8(1)
 	if bytes.Equal(sender[:min(len(sender), maxTag)], k.callerTag) {
-		party = 0
+		return 0
 	}
-	c.bindSession(k, party)
+	return 1
 }

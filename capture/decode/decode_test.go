@@ -363,7 +363,7 @@ func checkView(t *testing.T, data []byte, p *capture.Packet) {
 // no spare capacity behind it.
 func within(t *testing.T, data, view []byte) int {
 	t.Helper()
-	off := cap(data) - cap(view)
+	var off int
 	if len(view) > 0 {
 		for off = 0; off < len(data) && &data[off] != &view[0]; off++ {
 		}

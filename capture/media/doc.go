@@ -27,6 +27,8 @@
 //	                             v                                v
 //	                          (nothing)                        (nothing)
 //
+// Either also ends when its sender begins anew after a pause, see below.
+//
 // UDP has no label that says RTP. A candidate is any datagram with a valid RTP
 // header (RFC 3550 5.1) whose payload type octet cannot be RTCP's (RFC 5761
 // 4) and whose ports are both 1024 or more. Every stream is reported, since
@@ -47,6 +49,33 @@
 //	                              has restarted its numbers: a new generation of the
 //	                              same stream, whose counters go on, so that no loss
 //	                              is invented
+//
+// After a pause, that is when no packet has fitted for a second or more, another
+// question comes first: is this the sender as it was, or does it begin anew, as
+// when the next call uses the same ports and the same SSRC? Both leave a jump in
+// the sequence. But one that goes on has moved its timestamp by the time that has
+// passed, and one that begins anew only by chance:
+//
+//	sequence        timestamp, as time                 then it is
+//	+1, or +0       any                                the same stream: hold, silence
+//	                                                   suppression
+//	forward         in step with the time that passed  the same stream: the network was
+//	                to within 2 s; and the jump is no  down. Counted as above
+//	                more than is sent in that time
+//	forward by      forward, by less than the time     the same stream: the timestamp
+//	at most 100     that passed                        stood still for some of the pause
+//	back by         any                                the same stream, if that number
+//	at most 100                                        is missing: late
+//	anything else                                      unfamiliar
+//
+// An unfamiliar packet is a stray, until another that is unfamiliar too, and at
+// most 100 sequence numbers away from it, makes the two a beginning: the first
+// and second packet of a new stream, with an ID and counters of its own, which
+// takes the place of the old. That one has ended with the last packet that was
+// its own, and the next call of Snapshot says so. What is sent in a time is four
+// times the stream's average, which may hold silence, and 100. Where the clock
+// rate is not known any usual one may explain the timestamp. When the table is
+// full there is no new stream, and the table above alone decides.
 //
 // A packet that comes later than the first one seen but before it in sequence
 // moves the beginning back: it is reordered, not surplus.

@@ -46,15 +46,14 @@ func (s *stream) rateOf(pt uint8) uint32 {
 
 func noise(pt uint8) bool { return pt == rtp.PayloadCN || pt == rtp.PayloadOldCN }
 
-// sample measures jitter at a packet with a timestamp other than the
-// reference's: RFC 3550 A.8.
+// sample measures jitter at a packet with a timestamp other than the one
+// before, which it leaves to the caller to replace: RFC 3550 A.8.
 func (s *stream) sample(mono int64, ts uint32) {
 	if !s.hasRef {
-		s.refTS, s.refMono, s.hasRef = ts, mono, true
+		s.hasRef = true
 		return
 	}
 	d := mono - s.refMono - int64(int32(ts-s.refTS))*int64(s.scale)>>scaleShift
-	s.refTS, s.refMono = ts, mono
 	abs := d
 	if abs < 0 {
 		abs = -abs
@@ -88,11 +87,10 @@ func (s *stream) estimate(mono int64, ts uint32) {
 		s.hasDyn, s.dynType, s.rate, s.estimating = true, s.pt, 0, false
 	}
 	if !s.estimating {
-		s.estMono, s.estTS, s.refTS, s.estCount, s.estimating = mono, ts, ts, 0, true
+		s.estMono, s.estTS, s.estCount, s.estimating = mono, ts, 0, true
 		return
 	}
-	if ts != s.refTS { // which is free as long as there is no clock
-		s.refTS = ts
+	if ts != s.refTS {
 		s.estCount = min(s.estCount+1, estimateSamples)
 	}
 	span := mono - s.estMono
@@ -107,6 +105,9 @@ func (s *stream) estimate(mono int64, ts uint32) {
 	}
 }
 
+// usualRates returns the clock rates that dynamic payload types have.
+func usualRates() [7]uint32 { return [...]uint32{8000, 16000, 24000, 32000, 44100, 48000, 90000} }
+
 // snapRate returns the usual clock rate that is within 3 % of units per span
 // (ns), or 0.
 func snapRate(units, span int64) uint32 {
@@ -114,7 +115,7 @@ func snapRate(units, span int64) uint32 {
 		return 0
 	}
 	got := float64(units) * 1e9 / float64(span)
-	for _, rate := range [...]uint32{8000, 16000, 24000, 32000, 44100, 48000, 90000} {
+	for _, rate := range usualRates() {
 		if r := float64(rate); got > 0.97*r && got < 1.03*r {
 			return rate
 		}

@@ -13,15 +13,17 @@ const (
 	maxMisorder = 100  // a step back of at most this is lateness; the window holds more
 )
 
-// start makes s the stream that begins with p.
-func (s *stream) start(p *capture.Packet, h *rtp.Header) {
+// start makes s the stream that begins with a packet that came at mono with
+// header h. What else is known of it is p's, which may be the one after it.
+func (s *stream) start(p *capture.Packet, h *rtp.Header, mono int64) {
 	s.pt = h.PayloadType
 	s.scale = s.scaleOf(s.pt)
 	s.tos, s.hasVLAN, s.vlan = p.TOS, p.HasVLAN, p.VLAN
-	s.firstWall, s.firstMono = p.Wall, p.Mono
-	s.last = p.Mono
+	s.firstWall, s.firstMono = p.Wall-p.Mono+mono, mono
+	s.last = mono
+	s.refTS = ^h.Timestamp // whatever it is, it is a new one
 	s.begin(h.Sequence)
-	s.accept(p.Mono, h)
+	s.accept(mono, h)
 	s.inSeq = 1
 }
 
@@ -31,7 +33,7 @@ func (s *stream) begin(seq uint16) {
 	s.highest = 1<<16 | uint32(seq)
 	s.base = s.highest
 	s.window = [2]uint64{^uint64(0), ^uint64(0)}
-	s.suspect = false
+	s.suspect = fitting
 }
 
 // add counts a packet of s and returns inSeq.
@@ -50,10 +52,10 @@ func (s *stream) add(p *capture.Packet, h *rtp.Header) uint8 {
 		s.window[1] = s.window[1]<<1 | s.window[0]>>63
 		s.window[0] = s.window[0]<<1 | 1
 		s.highest++
-		s.suspect = false
+		s.suspect = fitting
 	case step != 0 && step < maxDropout:
 		s.jump(uint32(step))
-		s.suspect = false
+		s.suspect = fitting
 		if step > maxMisorder && s.inSeq < confirmAfter {
 			s.inSeq = 0
 		}
@@ -65,7 +67,7 @@ func (s *stream) add(p *capture.Packet, h *rtp.Header) uint8 {
 			return s.inSeq
 		}
 		s.reordered++
-		s.suspect = false
+		s.suspect = fitting
 	default:
 		return s.stray(p.Mono, h)
 	}
@@ -90,9 +92,13 @@ func (s *stream) accept(mono int64, h *rtp.Header) {
 	if s.scale == 0 {
 		s.estimate(mono, h.Timestamp)
 	}
-	if s.scale != 0 && h.Timestamp != s.refTS {
+	if h.Timestamp == s.refTS {
+		return
+	}
+	if s.scale != 0 {
 		s.sample(mono, h.Timestamp)
 	}
+	s.refTS, s.refMono = h.Timestamp, mono
 }
 
 // jump moves the window forward by n, which is at least 2.
@@ -143,14 +149,14 @@ func (s *stream) late(n uint32) bool {
 // that began anew (RFC 3550 A.1); one is not counted as received.
 func (s *stream) stray(mono int64, h *rtp.Header) uint8 {
 	switch {
-	case s.suspect && h.Sequence == s.badSeq+1:
+	case s.suspect != fitting && h.Sequence == s.badSeq+1:
 		s.restart(mono, h)
 		return s.inSeq
-	case s.suspect && h.Sequence == s.badSeq && s.badCount < ^uint16(0):
+	case s.suspect != fitting && h.Sequence == s.badSeq && s.badCount < ^uint16(0):
 		s.badCount++
 		s.badOctets += uint32(h.PayloadLen)
 	default:
-		s.suspect, s.badSeq, s.badCount, s.badOctets = true, h.Sequence, 1, uint32(h.PayloadLen)
+		s.suspect, s.badSeq, s.badCount, s.badOctets = unfitting, h.Sequence, 1, uint32(h.PayloadLen)
 	}
 	s.strays++
 	if s.inSeq < confirmAfter {

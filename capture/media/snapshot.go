@@ -34,7 +34,7 @@ type Snapshot struct {
 	Strays     uint64 // whose sequence number fits nowhere; not in Packets
 	LossEvents uint64 // runs of missing sequence numbers
 	Markers    uint64
-	Gen        uint32 // how often the sender began its sequence numbers anew
+	Gen        uint32 // how often the sender began its sequence numbers anew, without a pause
 
 	PayloadType     uint8  // the one most used
 	LastPayloadType uint8  // the last one
@@ -55,13 +55,17 @@ const maxVisits = 1024
 
 // Snapshot calls fn for every stream whose interval has passed by now
 // (monotonic nanoseconds) and that had packets in it, and a last time, with
-// Ended set, for one that has gone idle. It publishes Stats. It is meant to be
+// Ended set, for one that has gone idle or, first of all, has been succeeded by
+// another of the same sender. It publishes Stats. It is meant to be
 // called once per batch of packets: it returns at once when nothing is due,
 // and looks at 1024 streams at most, the longest due first.
 //
 // What fn is given is borrowed until fn returns. fn does not call t.
 func (t *Table) Snapshot(now int64, fn func(*Snapshot)) {
 	visits := maxVisits
+	for ; t.retired.head != 0 && visits > 0; visits-- {
+		t.endRetired(fn)
+	}
 	for _, l := range [...]*list{&t.confirmed, &t.candidates} {
 		for ; l.head != 0 && visits > 0; visits-- {
 			n := l.head
@@ -85,6 +89,7 @@ func (t *Table) visit(l *list, n uint32, s *stream, now int64, fn func(*Snapshot
 		idle = t.config.Idle
 	}
 	if quiet := now - s.last; time.Duration(max(quiet, -quiet)) >= idle {
+		t.unindex(s, n)
 		t.end(n, s, fn)
 		return
 	}
@@ -95,7 +100,16 @@ func (t *Table) visit(l *list, n uint32, s *stream, now int64, fn func(*Snapshot
 	l.push(t, n, s)
 }
 
-// end reports s for the last time and frees its entry, which is in no list.
+// endRetired ends the stream that was succeeded first.
+func (t *Table) endRetired(fn func(*Snapshot)) {
+	n := t.retired.head
+	s := t.at(n)
+	t.retired.remove(t, s)
+	t.end(n, s, fn)
+}
+
+// end reports s for the last time and frees its entry, which is in no list and
+// not in the index.
 func (t *Table) end(n uint32, s *stream, fn func(*Snapshot)) {
 	t.report(s, true, fn)
 	if s.inSeq == isConfirmed {
@@ -105,18 +119,21 @@ func (t *Table) end(n uint32, s *stream, fn func(*Snapshot)) {
 		t.count.Candidates--
 		t.count.CandidatesExpired++
 	}
-	t.unindex(s, n)
 	t.release(n)
 }
 
 // Flush reports every stream with Ended set and empties t: at shutdown and at
 // the end of a file. It publishes Stats.
 func (t *Table) Flush(fn func(*Snapshot)) {
+	for t.retired.head != 0 {
+		t.endRetired(fn)
+	}
 	for _, l := range [...]*list{&t.confirmed, &t.candidates} {
 		for l.head != 0 {
 			n := l.head
 			s := t.at(n)
 			l.remove(t, s)
+			t.unindex(s, n)
 			t.end(n, s, fn)
 		}
 	}

@@ -16,10 +16,10 @@ type stream struct {
 	meta    uint16 // key
 	pt      uint8  // payload type of the last packet
 	inSeq   uint8  // packets in sequence so far, up to confirmAfter; then isConfirmed
-	hasRef  bool   // refTS and refMono are set
-	suspect bool   // the last packet was a stray: badSeq and what follows are set
+	hasRef  bool   // jitter may be measured from refTS and refMono
+	suspect uint8  // unfitting or unfamiliar: the last packet was a stray; otherwise 0
 	highest uint32 // sequence number with cycles
-	refTS   uint32 // timestamp and arrival that jitter is measured from
+	refTS   uint32 // the last timestamp, and the first arrival with it
 	refMono int64
 	last    int64     // arrival of the last packet, mono
 	window  [2]uint64 // bit i of word j: highest-64j-i was received, or is before base
@@ -47,7 +47,7 @@ type stream struct {
 	allMaxDelta   int64
 	due           int64  // mono
 	runStart      uint64 // packets when the current payload type began
-	estMono       int64  // arrival and timestamp where the estimate began
+	estMono       int64  // arrival and timestamp where the estimate began, or of an unfamiliar packet
 	estTS         uint32
 	rate          uint32 // of dynType, Hz; 0 unknown
 	base          uint32 // the first sequence number, with cycles
@@ -61,7 +61,7 @@ type stream struct {
 	reported      uint32 // low half of packets + strays at the last snapshot
 	allMaxJitter  uint32
 	prev, next    uint32    // in a list
-	badOctets     uint32    // payload of the stray that may be a restart, with its duplicates
+	badOctets     uint32    // payload of the stray that may be a beginning, with its duplicates
 	ptCount       [4]uint32 // packets of the payload types seen most, or last, ...
 	ptType        [4]uint8  // ... those of the current one since runStart not yet
 	badSeq        uint16    // sequence number of that stray
@@ -73,7 +73,8 @@ type stream struct {
 	estimating    bool
 	tos           uint8
 	hasVLAN       bool
-	once          bool // a snapshot was made
+	once          bool  // a snapshot was made
+	badType       uint8 // payload type of that stray, and its marker
 }
 
 // setKey makes k the key of s.

@@ -74,6 +74,7 @@ type Table struct {
 	free   uint32 // entries given back, linked by next
 
 	candidates, confirmed list // by due time
+	retired               list // succeeded by another stream, and not reported yet
 	created               uint64
 	wallOffset            int64 // Wall - Mono of the last packet
 	count                 Stats
@@ -134,6 +135,16 @@ func (t *Table) Add(p *capture.Packet) Verdict {
 		if s := t.at(uint32(slot)); s.is(&k) {
 			t.count.Packets++
 			t.wallOffset = p.Wall - p.Mono
+			if p.Mono-s.last >= pause {
+				switch s.afterPause(p, &h) {
+				case stray:
+					return Counted
+				case anew:
+					if t.succeed(p, &h, s, uint32(slot), &t.index.slots[i&mask]) {
+						return Counted
+					}
+				}
+			}
 			if s.add(p, &h) == confirmAfter {
 				t.confirm(s, uint32(slot))
 			}
@@ -160,18 +171,24 @@ func (t *Table) create(p *capture.Packet, h *rtp.Header, k *key, hash uint32) Ve
 		t.count.Full++
 		return Full
 	}
+	t.wallOffset = p.Wall - p.Mono
+	s := t.begin(n, k)
+	s.start(p, h, p.Mono)
+	s.due = p.Mono + int64(t.config.Interval)
+	t.count.Packets++
+	return Counted
+}
+
+// begin makes entry n an empty stream under key k, a candidate, and counts it.
+func (t *Table) begin(n uint32, k *key) *stream {
 	s := t.at(n)
 	t.created++
-	t.wallOffset = p.Wall - p.Mono
 	*s = stream{id: uint64(t.config.Worker)<<48 | t.created&(1<<48-1)}
 	s.setKey(k)
-	s.start(p, h)
-	s.due = p.Mono + int64(t.config.Interval)
 	t.candidates.push(t, n, s)
-	t.count.Packets++
 	t.count.Created++
 	t.count.Candidates++
-	return Counted
+	return s
 }
 
 // take returns a free entry's number: one given back, a new one, or the place

@@ -62,7 +62,6 @@ func (h *Health) order(all []Condition) {
 	}
 	type place struct {
 		root  string
-		worst Level // of the root's whole tree
 		depth int
 		rank  int // in the first order
 	}

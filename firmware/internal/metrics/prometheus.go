@@ -53,15 +53,20 @@ func (s *Sources) Handler() (http.Handler, error) {
 	return mux, nil
 }
 
-// Serve serves the metrics on addr until ctx is done.
-func (s *Sources) Serve(ctx context.Context, addr netip.AddrPort, log *slog.Logger) error {
-	h, err := s.Handler()
-	if err != nil {
-		return err
-	}
+// Listen opens the socket for Serve.
+func Listen(addr netip.AddrPort) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr.String())
 	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	return ln, nil
+}
+
+// Serve serves the metrics on ln until ctx is done, and closes it.
+func (s *Sources) Serve(ctx context.Context, ln net.Listener, log *slog.Logger) error {
+	h, err := s.Handler()
+	if err != nil {
+		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

@@ -12,9 +12,12 @@
 // channel of fixed length and come back empty through another. When the merge
 // falls so far behind that none is free, a live worker counts what it cannot
 // hand over (QueueDrops) and reads on, so that the ring does not fill behind
-// it; a replaying worker waits.
+// it; a replaying worker waits. Told to stop, a live worker reads on until what
+// the ring held at that moment is read, and waits for room with its streams'
+// last counts: they reach the correlator before it makes the final reports.
 //
 // The merge and the correlator share one goroutine: they have one view of
 // time. It takes the item with the smallest monotonic time once no other
-// worker can still produce an earlier one, or after Watermark.
+// worker can still produce an earlier one, or after Watermark and that
+// worker's lag.
 package probe

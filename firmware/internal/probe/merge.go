@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"heptap/capture/correlate"
 )
 
-// Watermark is how long an item waits for an earlier one of another worker.
+// Watermark is how long an item waits for an earlier one of another worker,
+// besides the time for which that one's source may hold frames back.
 // A switch may deliver the two directions of a link tens of milliseconds apart.
 const Watermark = 50 * time.Millisecond
 
@@ -17,8 +20,8 @@ type merge struct {
 	now        func() int64 // nil when replaying
 	wake       <-chan struct{}
 	correlator *correlate.Correlator
-	latest     int64  // time of the item handed over last
-	late       uint64 // items that came later than the watermark allows
+	latest     int64 // time of the item handed over last
+	late       atomic.Uint64
 }
 
 // head is the batch of one worker that is being taken apart.
@@ -30,13 +33,11 @@ type head struct {
 
 // run returns when all workers have ended. It does not look at ctx: the
 // workers do, and what they have handed over is still correlated.
-func (m *merge) run(publish func()) {
-	m.heads = make([]head, len(m.workers))
+func (m *merge) run() {
 	tick := time.NewTicker(Watermark / 2)
 	defer tick.Stop()
 	for {
 		progressed := m.turn()
-		publish()
 		if m.done() {
 			return
 		}
@@ -54,7 +55,7 @@ func (m *merge) run(publish func()) {
 func (m *merge) turn() (progressed bool) {
 	for {
 		best := -1
-		limit := int64(1<<63 - 1) // no unseen item can be earlier than this
+		limit := int64(math.MaxInt64) // no unseen item can be earlier than this
 		for i := range m.heads {
 			if !m.fill(i) {
 				if !m.heads[i].done {
@@ -67,13 +68,11 @@ func (m *merge) turn() (progressed bool) {
 			}
 		}
 		if best < 0 {
-			if limit != 1<<63-1 && limit > 0 {
-				m.correlator.Advance(limit)
-			}
+			m.advance(limit)
 			return progressed
 		}
 		if m.mono(best) > limit {
-			m.correlator.Advance(limit)
+			m.advance(limit)
 			return progressed
 		}
 		m.take(best, limit)
@@ -81,16 +80,26 @@ func (m *merge) turn() (progressed bool) {
 	}
 }
 
-// bound is the time before which worker i will hand over nothing more. The
-// worker's progress must be read before its queue is found empty.
+// advance tells the correlator how late it is when there is nothing to hand
+// over. A replay does not: when it happens depends on how fast the workers are,
+// and the same file must give the same records.
+func (m *merge) advance(limit int64) {
+	if m.now != nil && limit != math.MaxInt64 && limit != math.MinInt64 {
+		m.correlator.Advance(limit)
+	}
+}
+
+// bound is the time before which worker i will hand over nothing more, as far
+// as it says so or the watermark does, which begins when the source lets a
+// frame go. The worker's progress must be read before its queue is found empty.
 func (m *merge) bound(i int) int64 {
 	w := m.workers[i]
 	p := w.progress.Load()
 	if len(w.full) > 0 {
-		return 0 // something arrived meanwhile: look again
+		return math.MinInt64 // something arrived meanwhile: look again
 	}
 	if m.now != nil {
-		p = max(p, m.now()-int64(Watermark))
+		p = max(p, m.now()-int64(Watermark)-w.lag)
 	}
 	return p
 }
@@ -132,7 +141,7 @@ func (m *merge) take(i int, limit int64) {
 	for h.next < len(h.batch.items) && h.batch.items[h.next].mono <= limit {
 		it := &h.batch.items[h.next]
 		if it.mono < m.latest {
-			m.late++
+			m.late.Add(1)
 		}
 		m.latest = max(m.latest, it.mono)
 		if it.snap >= 0 {

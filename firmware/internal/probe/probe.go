@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,6 @@ type Probe struct {
 
 	records  [256]atomic.Uint64 // by record.Type
 	oversize atomic.Uint64
-	late     atomic.Uint64
 }
 
 // New wires a probe together. The probe owns the inputs' sources from then on.
@@ -60,15 +60,16 @@ func New(cfg Config) *Probe {
 	cc := cfg.Correlate
 	cc.Emit = p.emit
 	p.correlator = correlate.New(cc)
-	p.merge = merge{workers: p.workers, wake: wake, correlator: p.correlator}
+	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake, correlator: p.correlator, latest: math.MinInt64}
 	if !cfg.Replay {
 		p.merge.now = cfg.Now
 	}
 	return p
 }
 
-// Run captures until ctx is done or all inputs have ended, then makes the
-// final reports of what was going on and returns. When an input fails, the
+// Run captures until ctx is done or all inputs have ended, takes in what a live
+// source held at that moment, makes the final reports of what was going on and
+// returns. When an input fails, the
 // others are ended too; what came before is correlated all the same. Ending
 // because ctx is done is no error.
 func (p *Probe) Run(ctx context.Context) error {
@@ -83,7 +84,7 @@ func (p *Probe) Run(ctx context.Context) error {
 			}
 		})
 	}
-	p.merge.run(func() { p.late.Store(p.merge.late) })
+	p.merge.run()
 	wg.Wait()
 	p.correlator.Flush()
 	return errors.Join(append(errs, p.err)...)
@@ -100,9 +101,10 @@ func (p *Probe) emit(r *record.Record) {
 		return
 	}
 	p.scratch = b[:0]
-	p.records[r.Type].Add(1)
 	if err := p.cfg.Deliver(b); err != nil {
 		p.err = err
 		p.cancel()
+		return
 	}
+	p.records[r.Type].Add(1)
 }

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"unsafe"
+
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/media"
@@ -17,6 +19,7 @@ type InputStats struct {
 	Protocols  [capture.NumProtocols]uint64
 	QueueDrops uint64
 	Truncated  uint64
+	Unread     uint64 // frames that came after the probe was told to stop; 0 until it has ended
 	Media      media.Stats
 }
 
@@ -31,7 +34,7 @@ func (s *InputStats) DroppedTotal() (n uint64) {
 // InFlight is what the accounting law leaves over: frames the kernel has
 // counted and the worker has not read yet. It is 0 once the probe has ended.
 func (s *InputStats) InFlight() int64 {
-	return int64(s.Source.Received - s.Source.KernelDrops - s.Decoded - s.DroppedTotal())
+	return int64(s.Source.Received - s.Source.KernelDrops - s.Decoded - s.DroppedTotal() - s.Unread)
 }
 
 // Stats are the running totals of a probe.
@@ -45,18 +48,20 @@ type Stats struct {
 
 // Stats returns the totals. It may be called from any goroutine.
 func (p *Probe) Stats() Stats {
-	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.late.Load(), Correlate: &p.correlator.Stats}
+	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Correlate: &p.correlator.Stats}
 	for _, w := range p.workers {
 		in := InputStats{Name: w.name, Source: w.source.Stats(), Media: w.table.Stats()}
 		c := &w.counters
 		in.Decoded, in.Octets = c.Decoded.Load(), c.Octets.Load()
-		in.QueueDrops, in.Truncated = c.QueueDrops.Load(), c.Truncated.Load()
+		in.QueueDrops, in.Truncated, in.Unread = c.QueueDrops.Load(), c.Truncated.Load(), c.Unread.Load()
 		for i := range in.Dropped {
 			in.Dropped[i] = c.Dropped[i].Load()
 		}
 		for i := range in.Protocols {
 			in.Protocols[i] = c.Protocols[i].Load()
 		}
+		// The kernel is asked now and then only: what was read was received.
+		in.Source.Received = max(in.Source.Received, in.Source.KernelDrops+in.Decoded+in.DroppedTotal())
 		s.Inputs = append(s.Inputs, in)
 	}
 	for t := range p.records {
@@ -75,6 +80,6 @@ func (cfg *Config) MemoryBytes() int64 {
 }
 
 const (
-	itemBytes = 200
-	snapBytes = 400
+	itemBytes = int64(unsafe.Sizeof(item{}))
+	snapBytes = int64(unsafe.Sizeof(media.Snapshot{}))
 )

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync/atomic"
+	"time"
 
 	"heptap/capture"
 	"heptap/capture/decode"
@@ -24,6 +26,7 @@ type Counters struct {
 	Protocols  [capture.NumProtocols]atomic.Uint64 // decoded frames by what they carry
 	QueueDrops atomic.Uint64                       // messages and snapshots the queue had no room for
 	Truncated  atomic.Uint64                       // decoded frames whose payload the capture cut short
+	Unread     atomic.Uint64                       // set at the end: frames that came after the worker was told to stop
 }
 
 // tally is the worker's own, plain copy, added to Counters after each read.
@@ -61,7 +64,8 @@ type worker struct {
 	source   capture.Source
 	table    *media.Table
 	counters Counters
-	replay   bool         // wait for room, and keep packet time exactly
+	replay   bool         // keep packet time exactly
+	wait     bool         // wait for room rather than drop
 	now      func() int64 // monotonic clock of a live source
 	lag      int64        // how long the source may hold a frame back, ns
 
@@ -70,16 +74,18 @@ type worker struct {
 	wake     chan<- struct{}
 	progress atomic.Int64 // no item earlier than this is still to come
 
+	shift  int64 // replay: added to packet time, see steady
 	cur    *batch
 	tally  tally
-	time   int64 // latest time seen
+	time   int64  // of the last frame, or what is known to have passed since
+	sent   uint64 // snapshots made
 	emit   func(*media.Snapshot)
 	frames []capture.Frame
 }
 
 func newWorker(in Input, table *media.Table, replay bool, now func() int64, wake chan<- struct{}) *worker {
 	w := &worker{
-		name: in.Name, source: in.Source, table: table, replay: replay, now: now, lag: int64(in.Lag),
+		name: in.Name, source: in.Source, table: table, replay: replay, wait: replay, now: now, lag: int64(in.Lag),
 		full: make(chan *batch, queueDepth), free: make(chan *batch, queueDepth), wake: wake,
 		frames: make([]capture.Frame, framesPerRead),
 	}
@@ -87,30 +93,52 @@ func newWorker(in Input, table *media.Table, replay bool, now func() int64, wake
 		w.free <- newBatch()
 	}
 	w.cur = <-w.free
+	w.time = math.MinInt64
+	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
 	return w
 }
 
 // run reads until the source ends or ctx is done, then hands over what the
-// media table still holds. It closes the queue and the source.
+// media table still holds: these are the streams' last counts, so from here on
+// it waits for room. It closes the queue and the source.
 func (w *worker) run(ctx context.Context) error {
 	defer close(w.full)
-	defer w.source.Close()
 	err := w.read(ctx)
+	w.wait = true
 	w.table.Flush(w.emit)
 	w.tally.publish(&w.counters)
-	w.progress.Store(1<<63 - 1)
-	w.replay = true // the last items are worth waiting for
 	w.send()
+	err = errors.Join(err, w.source.Close())
+	c, st := &w.counters, w.source.Stats()
+	left := int64(st.Received - st.KernelDrops - c.Decoded.Load())
+	for i := range c.Dropped {
+		left -= int64(c.Dropped[i].Load())
+	}
+	c.Unread.Store(uint64(max(0, left)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.name, err)
 	}
 	return nil
 }
 
+// drainMost is how long a live worker goes on reading after it was told to
+// stop, to get what the ring held at that moment.
+const drainMost = time.Second
+
 func (w *worker) read(ctx context.Context) error {
 	var p capture.Packet
-	for ctx.Err() == nil {
+	stop := int64(math.MaxInt64)
+	for {
+		if ctx.Err() != nil {
+			if w.replay {
+				return nil
+			}
+			stop = min(stop, w.now())
+			if w.time >= stop || w.now()-stop > int64(drainMost) {
+				return nil
+			}
+		}
 		n, err := w.source.Read(w.frames)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -122,13 +150,40 @@ func (w *worker) read(ctx context.Context) error {
 			w.frame(&w.frames[i], &p)
 		}
 		w.afterRead(n)
+		if n == 0 && stop != math.MaxInt64 {
+			return nil
+		}
 	}
-	return nil
 }
+
+// steady makes the time of a file's frames a clock that is never set back: a
+// jump of more than stepBack is taken for that, as between two files that were
+// put together or when the capturing host's clock was set. The media table and
+// the correlator would wait for the old time to come again. The wall time, which
+// the records show, stays what it is.
+func (w *worker) steady(f *capture.Frame) {
+	f.Mono += w.shift
+	if w.time == math.MinInt64 {
+		return
+	}
+	if back := w.time - f.Mono; back > int64(stepBack) {
+		w.shift += back
+		f.Mono += back
+	} else if f.Mono-w.time > int64(time.Second) {
+		// A pause may have ended more streams than one call looks at.
+		for sent := w.sent - 1; sent != w.sent; {
+			sent = w.sent
+			w.table.Snapshot(f.Mono, w.emit)
+		}
+	}
+}
+
+const stepBack = 5 * time.Second
 
 // frame is the path of every frame.
 func (w *worker) frame(f *capture.Frame, p *capture.Packet) {
 	if w.replay {
+		w.steady(f)
 		w.table.Snapshot(f.Mono, w.emit)
 	}
 	w.time = f.Mono
@@ -164,7 +219,9 @@ func (w *worker) afterRead(n int) {
 		}
 		w.table.Snapshot(w.time, w.emit)
 	}
-	if len(w.cur.items) > 0 {
+	// When the merge is behind, batches are filled before they are handed over:
+	// there is only a certain number of them.
+	if n := len(w.cur.items); n > 0 && (n >= batchItems/2 || len(w.full) < queueDepth/2) {
 		w.send()
 	}
 	// What is still in the current batch has not been handed over.
@@ -174,6 +231,7 @@ func (w *worker) afterRead(n int) {
 }
 
 func (w *worker) snapshot(s *media.Snapshot) {
+	w.sent++
 	if !w.cur.addSnapshot(w.time, s) {
 		if w.send(); !w.cur.addSnapshot(w.time, s) {
 			w.tally.queueDrops++
@@ -181,11 +239,11 @@ func (w *worker) snapshot(s *media.Snapshot) {
 	}
 }
 
-// send hands the current batch over and takes an empty one. A live worker
+// send hands the current batch over and takes an empty one. Without wait it
 // keeps the current one when there is none.
 func (w *worker) send() {
 	var next *batch
-	if w.replay {
+	if w.wait {
 		next = <-w.free
 	} else {
 		select {

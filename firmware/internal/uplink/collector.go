@@ -125,7 +125,7 @@ func (c *collector) settle(f *flight, ok bool) {
 	c.remove(f)
 	if ok && f.lane == c.live && f.sent > 0 {
 		c.proofs++
-		c.wantProof = false
+		c.wantProof = false // until a lane in doubt asks again
 	}
 	for i := range f.marks {
 		m := &f.marks[i]

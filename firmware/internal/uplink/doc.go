@@ -58,7 +58,7 @@
 // each connection's confirmation: half as much each time, down to one record. That
 // bounds the duplicates a sick collector costs and finds the record it dies of.
 // A record is set aside when its connection was closed three times with
-// nothing else on it, and in between a later record was confirmed on its own: a
+// nothing else on it, and in between two later records were confirmed on their own: a
 // collector that closes on everything is broken, and no record's fault. (With
 // `order strict` that one later record may overtake the suspect.)
 //

@@ -13,6 +13,7 @@ type doubt struct {
 	fails   int    // connections closed with nothing but seq on them
 	probe   uint64 // where to look for a later record that shows the collector to be well
 	tried   int    // later records tried
+	wells   int    // of these, confirmed since seq failed
 	cleared bool   // the collector has shown since seq failed that it is well
 	since   time.Time
 	proofs  uint64 // collector.proofs when seq failed first
@@ -27,6 +28,7 @@ const aloneFor = 10 * time.Second
 const (
 	doubtFails  = 3  // before a record is set aside
 	doubtProbes = 16 // later records tried before starting over
+	doubtProofs = 2  // confirmations that show the collector to be well: one FIN may have crossed ours by chance
 	limitMax    = 1024
 )
 
@@ -57,7 +59,7 @@ func (ln *lane) vouched() bool {
 	if ln.kind != backlog {
 		return false
 	}
-	if c.proofs > d.proofs {
+	if c.proofs >= d.proofs+doubtProofs {
 		return true
 	}
 	for _, f := range c.flights {
@@ -125,7 +127,9 @@ func (ln *lane) succeeded(f *flight) {
 	case d.fails > 0 && f.head == d.seq:
 		*d = doubt{}
 	case d.probing():
-		d.cleared = true
+		d.wells++
+		d.cleared = d.wells >= doubtProofs
+		d.probe = f.head + 1
 		ln.limit = 1
 		return
 	}

@@ -23,13 +23,12 @@ import (
 
 // probe is a Log with the real spool, encoder and connections.
 type probe struct {
-	t     *testing.T
-	log   *uplink.Log
-	spool *buffer.Spool
-	stop  context.CancelFunc
-	done  chan error
-	buf   []byte
-	body  []byte
+	t    *testing.T
+	log  *uplink.Log
+	stop context.CancelFunc
+	done chan error
+	buf  []byte
+	body []byte
 }
 
 func openSpool(t *testing.T, path string, maxBytes int64) *buffer.Spool {

@@ -1,0 +1,101 @@
+package metrics_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"heptap/buffer"
+	"heptap/capture/correlate"
+	"heptap/capture/record"
+	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/metrics"
+	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/uplink"
+)
+
+func sources(t *testing.T) *metrics.Sources {
+	h, err := health.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Set("port/eth1", health.Fault, "no link")
+	h.Set("uplink/central", health.Degraded, "not connected")
+	stats := probe.Stats{Correlate: new(correlate.Stats), Records: map[record.Type]uint64{record.SIP: 7},
+		Inputs: []probe.InputStats{{Name: "span0/0"}, {Name: "span0/1", Decoded: 5}}}
+	stats.Correlate.StreamsLost.Add(3)
+	return &metrics.Sources{Version: "1", Budget: 1 << 20,
+		Probe: func() probe.Stats { return stats },
+		Uplink: func() uplink.Stats {
+			return uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central"}}, {}}}
+		},
+		Spool:  func() buffer.Stats { return buffer.Stats{} },
+		Health: h.Snapshot}
+}
+
+// Prometheus refuses a whole page for one sample that is there twice, or whose
+// metric has two help texts: every sample must be on it, once.
+func TestPage(t *testing.T) {
+	s := sources(t)
+	h, err := s.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	page := w.Body.String()
+	lines := 0
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "heptap_") {
+			lines++
+		}
+	}
+	if samples := s.Read(); lines != len(samples) || lines < 50 {
+		t.Errorf("%d lines for %d samples", lines, len(samples))
+	}
+	for _, want := range []string{`heptap_frames_decoded_total{port="span0/1"} 5`, `heptap_records_made_total{type="sip"} 7`,
+		`heptap_condition_level{condition="port/eth1"} 2`, "heptap_streams_lost_total 3", "heptap_memory_budget_bytes 1.048576e+06"} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	var text bytes.Buffer
+	if err := s.WriteText(&text); err != nil || !strings.Contains(text.String(), "streams_lost_total") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+}
+
+func TestServe(t *testing.T) {
+	ln, err := metrics.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- sources(t).Serve(ctx, ln, slog.New(slog.DiscardHandler)) }()
+	res, err := http.Get("http://" + ln.Addr().String() + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil || !strings.Contains(string(body), "/metrics") {
+		t.Errorf("%q %v", body, err)
+	}
+	if _, err := metrics.Listen(netip.MustParseAddrPort(ln.Addr().String())); err == nil {
+		t.Error("two may listen on one port")
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,137 @@
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+	"heptap/capture/correlate"
+	"heptap/capture/media"
+	"heptap/capture/record"
+)
+
+var (
+	callerMedia, calleeMedia = netip.MustParseAddrPort("192.0.2.1:6000"), netip.MustParseAddrPort("192.0.2.2:7000")
+	caller, callee           = netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("192.0.2.2:5060")
+)
+
+func idleWorker(streams int) *worker {
+	return newWorker(Input{}, media.New(media.Config{Streams: streams}), false, func() int64 { return 0 }, make(chan struct{}, 1))
+}
+
+// rtpFrames are one packet of each of n streams.
+func rtpFrames(n int) []capture.Frame {
+	var data [][]byte
+	for i := range n {
+		src := netip.AddrPortFrom(callerMedia.Addr(), uint16(10000+2*(i%20000)))
+		data = append(data, capturetest.UDP(src, calleeMedia, capturetest.RTPPacket(8, 0, 0, uint32(i), make([]byte, 160))))
+	}
+	return capturetest.Frames(time.Unix(1000, 0), time.Microsecond, data...)
+}
+
+// next makes f the stream's next packet, 20 ms later.
+func next(f *capture.Frame) {
+	b := f.Data[42:]
+	if b[3]++; b[3] == 0 {
+		b[2]++
+	}
+	ts := uint32(b[4])<<24 | uint32(b[5])<<16 | uint32(b[6])<<8 | uint32(b[7])
+	ts += 160
+	b[4], b[5], b[6], b[7] = byte(ts>>24), byte(ts>>16), byte(ts>>8), byte(ts)
+	f.Mono += 20e6
+	f.Wall += 20e6
+}
+
+func TestRTPAllocs(t *testing.T) {
+	w, frames := idleWorker(100), rtpFrames(10)
+	var p capture.Packet
+	n := testing.AllocsPerRun(1000, func() {
+		for i := range frames {
+			next(&frames[i])
+			w.frame(&frames[i], &p)
+		}
+		w.tally.publish(&w.counters)
+	})
+	if n != 0 || w.counters.Protocols[capture.RTP].Load() != 10*1001 {
+		t.Errorf("%v allocations per 10 frames, %d counted", n, w.counters.Protocols[capture.RTP].Load())
+	}
+}
+
+// BenchmarkRTP is a worker's whole way of a frame: decode, dissect, statistics.
+func BenchmarkRTP(b *testing.B) {
+	for _, streams := range []int{100, 20000} {
+		b.Run(fmt.Sprint(streams), func(b *testing.B) {
+			w, frames := idleWorker(streams), rtpFrames(streams)
+			var p capture.Packet
+			for i := range frames { // the streams begin
+				w.frame(&frames[i], &p)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				f := &frames[i%streams]
+				next(f)
+				w.frame(f, &p)
+			}
+		})
+	}
+}
+
+// path is a worker and a merge in one goroutine.
+type path struct {
+	w      *worker
+	m      *merge
+	frames []capture.Frame
+	p      capture.Packet
+}
+
+func newPath(tb testing.TB) *path {
+	w := idleWorker(10)
+	buf := make([]byte, 0, 4096)
+	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, CallIdle: time.Hour, Emit: func(r *record.Record) {
+		b, err := r.AppendBinary(buf)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		record.Seal(b, 1, 1, [16]byte{})
+	}})
+	var data [][]byte
+	for _, d := range capturetest.SIPCall(capturetest.Call{Caller: caller, Callee: callee, CallerMedia: callerMedia, CalleeMedia: calleeMedia})[:5] {
+		data = append(data, capturetest.UDP(d.Src, d.Dst, d.Payload))
+	}
+	return &path{w: w, frames: capturetest.Frames(time.Unix(1000, 0), 0, data...),
+		m: &merge{workers: []*worker{w}, heads: make([]head, 1), now: w.now, correlator: c}}
+}
+
+// run takes the frame of a known call all the way to its record.
+func (x *path) run(i int) {
+	x.w.frame(&x.frames[i%len(x.frames)], &x.p)
+	if i%32 == 31 {
+		x.w.send()
+		x.m.turn()
+	}
+}
+
+func TestSIPAllocs(t *testing.T) {
+	x := newPath(t)
+	n := testing.AllocsPerRun(200, func() {
+		for i := range 160 {
+			x.run(i)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations per 160 messages of a known call", n)
+	}
+}
+
+// BenchmarkSIP is the whole way of a SIP message of a known call: decode,
+// dissect, copy, queue, merge, correlation, sealed record.
+func BenchmarkSIP(b *testing.B) {
+	x := newPath(b)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		x.run(i)
+	}
+}

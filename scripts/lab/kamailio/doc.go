@@ -1,0 +1,12 @@
+// Package kamailio runs Kamailio's sipcapture module (Debian package kamailio)
+// as a HEP server that shares no code with heptap, and tells what it read:
+// the value of each chunk as Kamailio took it, and the payload byte for byte.
+//
+// Start runs one that logs every packet, StartStore one that parses the SIP and
+// writes it to a database, as such servers do in life. Kamailio 5.6 does that
+// with HEP over UDP only: over TCP its SIP parser gets the frame itself, refuses
+// it, and the connection is closed.
+//
+// Limits of Kamailio 5.6: it does not show chunks 0x12, 0x13 and 0x65, it knows
+// IP protocols 6 and 17 only, and its base64 of more than 48 kB is empty.
+package kamailio
