@@ -157,6 +157,11 @@ func (s *Spool) store(j *job, res *AppendResult) error {
 	fullDisk, rebuilt := 0, false
 	for i := 0; ; i++ {
 		if len(j.b.recs()) > 0 {
+			if i > 0 || j.b.pages() > s.available() {
+				if err := s.trimFirst(j.trim); err != nil {
+					return err
+				}
+			}
 			if err := s.makeRoom(j.b.pages()<<i, res); err != nil {
 				return err
 			}
@@ -185,6 +190,19 @@ func (s *Spool) store(j *job, res *AppendResult) error {
 			return err
 		}
 	}
+}
+
+// trimFirst carries out a job's trim in a transaction of its own, before
+// anything is evicted to make room: what is done must not count as lost.
+func (s *Spool) trimFirst(before uint64) error {
+	if before <= s.st.trim {
+		return nil
+	}
+	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
+		log := tx.Bucket(bucketLog)
+		log.FillPercent = 1
+		return trimLog(log, st, before)
+	})
 }
 
 // appendLimit is how large the file may get by a job. A little is kept back

@@ -80,6 +80,9 @@ func Start(s *lab.Site, cfg Config) (*Run, error) {
 	caller := s.A.Command("sipp", append(common("uac.xml", s.A),
 		"-m", strconv.Itoa(cfg.Calls), "-r", strconv.Itoa(cfg.PerSecond), "-l", strconv.Itoa(cfg.Calls),
 		"-d", strconv.Itoa(int(cfg.Talk/time.Millisecond)), "-s", "service",
+		// A call that hangs, as happens to sipp now and then on a busy machine,
+		// must not hang its user: it fails with all the others done.
+		"-timeout", strconv.Itoa(cfg.Calls/max(cfg.PerSecond, 1)+int(cfg.Talk/time.Second)+40)+"s", "-timeout_error",
 		"-trace_stat", "-stf", r.stat, "-fd", "1", s.B.Addr.String()+":5060")...)
 	caller.Dir, callee.Dir = dir, dir
 	caller.Stdout, caller.Stderr = &r.said[0], &r.said[0]
