@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"heptap/capture/capturetest"
 )
 
-// damagedCapture is a file with no readable frame: TestDamagedCapture.
+// damagedCapture is a file with no readable frame.
 const damagedCapture = "aboutsip+pkts/cool.pcap"
 
 // partial says how far a file is covered, and why no further.
@@ -230,9 +228,8 @@ var nothing = map[string][]string{
 	},
 }
 
-// TestDamagedCapture replays a file that is damaged from its first frame on.
-func TestDamagedCapture(t *testing.T) {
-	dir := capturetest.Captures(t)
+// damaged replays the file that is damaged from its first frame on.
+func damaged(t *testing.T, dir string) {
 	var stdout, stderr bytes.Buffer
 	e := &env{stdout: &stdout, stderr: &stderr}
 	out := filepath.Join(t.TempDir(), "out.hep")

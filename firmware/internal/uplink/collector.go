@@ -31,6 +31,7 @@ type collector struct {
 	stalled     bool      // a write stalled since something was last confirmed or released
 	confirmedAt time.Time // when something was last confirmed
 	liveSent    uint64    // records the live lane sent, for the drain rate
+	refusals    uint64    // attempts to dial that failed
 	proofs      uint64    // live connections confirmed with records on them
 	wantProof   bool      // a record is in doubt: the live lane shall have one confirmed
 	status      Status

@@ -17,6 +17,7 @@ type doubt struct {
 	cleared bool   // the collector has shown since seq failed that it is well
 	since   time.Time
 	proofs  uint64 // collector.proofs when seq failed first
+	refused uint64 // collector.refusals then
 	alone   bool   // there is no later record in the backlog to compare it with
 }
 
@@ -27,6 +28,7 @@ const aloneFor = 10 * time.Second
 
 const (
 	doubtFails  = 3  // before a record is set aside
+	deadFails   = 10 // the same for a collector that was away in between: it may be killed again and again, or die of the record
 	doubtProbes = 16 // later records tried before starting over
 	doubtProofs = 2  // confirmations that show the collector to be well: one FIN may have crossed ours by chance
 	limitMax    = 1024
@@ -110,10 +112,14 @@ func (ln *lane) failed(f *flight, err error) {
 			d.fails = 1 // the collector closes on everything
 		}
 	default:
-		*d = doubt{seq: f.head, fails: 1, probe: f.head + 1, since: time.Now(), proofs: ln.c.proofs}
+		*d = doubt{seq: f.head, fails: 1, probe: f.head + 1, since: time.Now(), proofs: ln.c.proofs, refused: ln.c.refusals}
 	}
 	d.cleared = d.cleared || ln.vouched()
-	if d.fails >= doubtFails && d.cleared {
+	enough := doubtFails
+	if ln.c.refusals != d.refused {
+		enough = deadFails
+	}
+	if d.fails >= enough && d.cleared {
 		ln.condemn(err)
 	}
 }

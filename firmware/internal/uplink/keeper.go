@@ -53,13 +53,14 @@ func (l *Log) keep(idle <-chan struct{}) {
 	}
 }
 
-// older returns the number of the first record that is younger than SpillAfter
-// less the time it takes to notice and to commit.
+// older returns the number of the first record that is younger than half of
+// SpillAfter: the other half is for noticing and for the commit, which takes its
+// time on a busy disk.
 func (k *keeper) older(now time.Time) uint64 {
 	k.l.mu.Lock()
 	k.stamps = append(k.stamps, stamp{now, k.l.next})
 	k.l.mu.Unlock()
-	age := k.l.o.SpillAfter * (ticks - 2) / ticks
+	age := k.l.o.SpillAfter / 2
 	n := 0
 	for n+1 < len(k.stamps) && now.Sub(k.stamps[n+1].at) >= age {
 		n++

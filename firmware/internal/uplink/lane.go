@@ -112,7 +112,13 @@ func (ln *lane) dial(ctx context.Context) (Conn, error) {
 	ln.c.l.mu.Lock()
 	ln.c.n.Dials++
 	ln.c.l.mu.Unlock()
-	return ln.c.cfg.Dial(ctx)
+	conn, err := ln.c.cfg.Dial(ctx)
+	if err != nil {
+		ln.c.l.mu.Lock()
+		ln.c.refusals++
+		ln.c.l.mu.Unlock()
+	}
+	return conn, err
 }
 
 // ready waits until there is a reason to connect. false means that the lane is

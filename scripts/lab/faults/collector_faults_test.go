@@ -120,7 +120,7 @@ func TestFrozen(t *testing.T) {
 func TestResetInsideFrame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	resets := pick(10, 100)
+	resets := pick(10, 40)
 	c := r.collect("-reset-after", "3001", "-resets", strconv.Itoa(resets))
 	r.run()
 	r.traffic(pick(2000, 8000))
@@ -145,8 +145,8 @@ func TestDeafCollector(t *testing.T) {
 	r.run()
 	r.traffic(pick(3000, 8000))
 	r.until("the probe says that the uplink is not up", func() bool {
-		s := r.state()
-		return s != "up" && s != "draining" && r.probe.last.Sum("heptap_uplink_broken_total") >= 2
+		s, m := r.state(), r.probe.last
+		return s != "up" && s != "draining" && m.Sum("heptap_uplink_broken_total")+m.Sum("heptap_uplink_unanswered_total") >= 2
 	})
 	r.elapse(pick(4*time.Second, 40*time.Second))
 	if place(r.probe.last, "confirmed")+place(r.probe.last, "released") > 0 {

@@ -102,7 +102,6 @@ func (f *collectorFlags) serveTCP(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	var held []net.Conn // never read, never closed
 	for n := 0; ; n++ {
 		conn, err := l.Accept()
 		if err != nil {
@@ -112,7 +111,7 @@ func (f *collectorFlags) serveTCP(ctx context.Context) error {
 			return err
 		}
 		if f.deaf {
-			held = append(held, conn)
+			defer conn.Close() // and never read until the end
 			continue
 		}
 		wg.Go(func() {
@@ -175,7 +174,7 @@ func (f *collectorFlags) read(c *net.TCPConn, number int) error {
 	whole := 0 // where the first incomplete frame begins
 	for {
 		limit := readBytes
-		if f.resetAfter > 0 {
+		if f.resetAfter > 0 && f.done.Load() < int64(f.resets) {
 			limit = max(1, min(limit, int(f.resetAfter)-m.read))
 		}
 		room := m.room(limit)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"runtime"
 	"sync"
@@ -52,7 +53,7 @@ func (g *generator) close() error {
 func (g *generator) start(rate int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.stop, g.done = cancel, make(chan error, 1)
-	go func() { g.done <- g.run(ctx, rate, 1<<40) }()
+	go func() { g.done <- g.run(ctx, rate, math.MaxInt) }()
 }
 
 // pause ends sending and returns when the last message is on the wire.
