@@ -28,14 +28,13 @@ const (
 	DropIPProtocol // any other IP protocol
 	DropUDPShort   // the UDP header is cut short
 	DropUDPLength  // UDP length contradicts the packet
-	DropOwn        // the probe's own traffic to its collectors
 	NumDropReasons
 )
 
 var dropNames = [NumDropReasons]string{
 	"none", "link type", "link header short", "vlan depth", "arp", "llc", "mpls", "pppoe", "ethertype",
 	"ip header short", "ip version", "ip length", "ipv6 extension", "fragment", "tcp", "sctp", "icmp", "igmp",
-	"tunnel", "ip protocol", "udp header short", "udp length", "own traffic",
+	"tunnel", "ip protocol", "udp header short", "udp length",
 }
 
 // String returns the reason as summaries print it.

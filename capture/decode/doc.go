@@ -28,5 +28,5 @@
 // Checksums are not looked at: offload leaves them unfilled in frames captured
 // where they are sent. The destination under a routing header (RFC 8200 4.4)
 // is the one in the IPv6 header, the next hop. Duplicates, the probe's own
-// traffic (capture.DropOwn) and what the payload is are other stages' work.
+// traffic (kept out by the kernel filter) and what the payload is are others' work.
 package decode
