@@ -33,7 +33,8 @@ type result struct {
 // heptapCommand returns the command, not yet started.
 func heptapCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), actAs+"=1")
+	// Under the race detector a program waits for a second before it exits.
+	cmd.Env = append(os.Environ(), actAs+"=1", "GORACE=atexit_sleep_ms=0")
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }

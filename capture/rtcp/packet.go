@@ -95,7 +95,7 @@ func adds(b []byte) bool {
 		if b[0]&0x20 != 0 {
 			// Padding is a multiple of four octets, its own count included.
 			pad := int(b[n-1])
-			return n == len(b) && pad != 0 && pad%4 == 0 && pad <= n-headerSize
+			return n == len(b) && pad != 0 && pad%4 == 0 && n-pad >= minimum(b[1], int(b[0]&0x1f))
 		}
 		b = b[n:]
 	}
