@@ -61,7 +61,7 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 			if g := opened.Geometry(); g.Bytes() < int(p.RingSize) {
 				r.log.Warn("ring smaller than configured", "port", name, "MiB", g.Bytes()>>20, "block_KiB", g.BlockBytes>>10)
 			}
-			inputs = append(inputs, probe.Input{Name: name, Source: opened, Lag: p.Retire + 10*time.Millisecond})
+			inputs = append(inputs, probe.Input{Name: name, Source: opened, Lag: 2*p.Retire + 10*time.Millisecond})
 			r.own.rings = append(r.own.rings, ownRing{opened, p.Interface, p.Filter})
 		}
 	}

@@ -11,11 +11,12 @@ type walker struct {
 	block []byte
 	off   uint32 // of the next frame's header
 	left  uint32 // frames still to hand out
+	sum   uint32 // of readAhead, so that its reads are not left out
 }
 
 // start takes a block that belongs to us. Nothing is copied.
 func (w *walker) start(block []byte) {
-	w.block, w.off, w.left = block, 0, 0
+	*w = walker{block: block}
 	if len(block) >= blockMin {
 		w.off, w.left = u32(block, blockFirst), u32(block, blockFrames)
 	}
@@ -27,6 +28,9 @@ func (w *walker) start(block []byte) {
 func (w *walker) fill(frames []capture.Frame, clk *clock, link capture.LinkType, port uint8) int {
 	block, off, left, n := w.block, w.off, w.left, 0
 	for n < len(frames) && left > 0 {
+		if n%aheadFrames == 0 {
+			w.readAhead(off)
+		}
 		if uint64(off)+uint64(hdrBytes) > uint64(len(block)) {
 			break
 		}
@@ -55,6 +59,38 @@ func (w *walker) fill(frames []capture.Frame, clk *clock, link capture.LinkType,
 	}
 	w.off, w.left = off, left
 	return n
+}
+
+// What readAhead reads of the frames that come next.
+const (
+	aheadFrames = 16
+	cacheLine   = 64
+	maxAhead    = 2048 // longer frames are few
+	aheadLines  = 3    // ring header, link and network headers, and the first of the payload
+)
+
+// readAhead reads the first cache lines of the next frames, as if they were all
+// as long as the one at off: under RTP they mostly are. The kernel wrote them on
+// another core, and walking them one after the other would wait for each in
+// turn; these reads are under way together. What is read is not used.
+func (w *walker) readAhead(off uint32) {
+	if uint64(off)+uint64(hdrBytes) > uint64(len(w.block)) {
+		return
+	}
+	stride := u32(w.block[off:], hdrNext)
+	if stride < uint32(hdrBytes) || stride > maxAhead {
+		return
+	}
+	sum := uint32(0)
+	for at := uint64(off) + uint64(stride); at < uint64(off)+aheadFrames*uint64(stride); at += uint64(stride) {
+		if at+aheadLines*cacheLine > uint64(len(w.block)) {
+			break
+		}
+		for line := uint64(0); line < aheadLines*cacheLine; line += cacheLine {
+			sum += uint32(w.block[at+line])
+		}
+	}
+	w.sum = sum
 }
 
 // vlan reads the tag the kernel took off the frame. The flags decide, not the

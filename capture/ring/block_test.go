@@ -216,6 +216,7 @@ func TestBlocksComeAndGo(t *testing.T) {
 }
 
 func TestReadClocks(t *testing.T) {
+	readClocks := newClocks()
 	w1, m1 := readClocks()
 	w2, m2 := readClocks()
 	if m2 < m1 {

@@ -74,30 +74,42 @@ func (c *clock) acrossStep(wall int64) int64 {
 	return max(m, low)
 }
 
-// readClocks reads CLOCK_MONOTONIC on both sides of CLOCK_REALTIME. If
+// newClocks returns a function that reads both clocks at one instant. It asks
+// the Go runtime, which reads them without entering the kernel.
+//
+// A reading is good when little time has passed since one just before it. If
 // something came in between, it tries again and takes the best of three.
-func readClocks() (wall, mono int64) {
-	const good = 5 * int64(time.Microsecond)
-	best := int64(-1)
-	for range 3 {
-		before := clockNanos(unix.CLOCK_MONOTONIC)
-		w := clockNanos(unix.CLOCK_REALTIME)
-		after := clockNanos(unix.CLOCK_MONOTONIC)
-		if gap := after - before; best < 0 || gap < best {
-			best, wall, mono = gap, w, before+gap/2
-		}
-		if best <= good {
-			break
+func newClocks() func() (wall, mono int64) {
+	const (
+		good  = 5 * time.Microsecond
+		tries = 3
+	)
+	// A time.Time does not show its monotonic reading, but differences do.
+	var zero time.Time // when CLOCK_MONOTONIC was zeroMono
+	var zeroMono int64
+	for i, best := 0, time.Duration(0); i < tries; i++ {
+		before := time.Now()
+		mono := Now()
+		gap := time.Since(before)
+		if i == 0 || gap < best {
+			zero, zeroMono, best = before.Add(gap/2), mono, gap
 		}
 	}
-	return wall, mono
-}
-
-func clockNanos(id int32) int64 {
-	var ts unix.Timespec
-	// The only errors are an unknown clock and a bad address.
-	_ = unix.ClockGettime(id, &ts)
-	return ts.Nano()
+	return func() (wall, mono int64) {
+		before := time.Now()
+		for i, best := 0, time.Duration(0); i < tries; i++ {
+			t := time.Now()
+			gap := t.Sub(before)
+			if i == 0 || gap < best {
+				wall, mono, best = t.UnixNano(), zeroMono+int64(t.Sub(zero)), gap
+			}
+			if gap <= good {
+				break
+			}
+			before = t
+		}
+		return wall, mono
+	}
 }
 
 // Now returns the clock of Frame.Mono: CLOCK_MONOTONIC, in nanoseconds.

@@ -39,6 +39,15 @@
 // which the block was opened: whatever the wall clock does, Mono is wrong by
 // at most the age of a block.
 //
+// # Waiting
+//
+// Waking a program costs more than the frames of a block. So a reader that
+// finds the ring empty first sleeps for the time in which the kernel closes a
+// block, less if the ring is small, and only then waits in poll(2) for a port
+// that has fallen silent. A frame is handed out at most twice the retire time
+// after it came. Reading the block, the first cache lines of the next frames
+// are read ahead, see readAhead.
+//
 // # The interface goes away
 //
 // Read survives it: it returns 0 frames and no error at the poll interval

@@ -25,7 +25,7 @@ func realKernel() kernel {
 		setRing: func(fd int, req *unix.TpacketReq3) error {
 			return unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, req)
 		},
-		clocks: readClocks,
+		clocks: newClocks(),
 	}
 }
 
