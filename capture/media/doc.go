@@ -11,12 +11,15 @@
 // # Memory and cost
 //
 // A stream is one entry of 320 octets without pointers. Entries live in slabs
-// of 1024 that are made when they are needed and kept; the index is made
-// whole at the start, for the cap, and never grows: open addressing with
-// linear probing, at most half full, at most maxProbe slots per lookup, under
-// a hash whose seed is random per table, so that nobody can aim at one slot.
+// of 1024 that are made when they are needed and kept. The index doubles as
+// streams come: open addressing with linear probing, at most half full, at
+// most maxProbe slots per lookup, under a hash whose seed is random per table,
+// so that nobody can aim at one slot.
+//
 // What a packet reads and writes is the first two cache lines of its entry
-// and one of the index.
+// and one of the index. A packet of 20 ms audio finds none of them in the
+// cache, so packets are best counted in batches (AddBatch): the lines of all
+// are asked for before the first is waited for.
 //
 // # Recognition
 //

@@ -56,34 +56,64 @@ func mix(a, b uint64) uint64 {
 // index finds entries by their key's hash. A slot holds hash<<32 | entry
 // number; 0 is a free slot, and entry numbers begin at 1. The home of a hash
 // is its top bits, so a slot alone says where it would rather be.
+//
+// It begins small and doubles when it is half full: a few thousand streams
+// then fit into the processor's first cache, whatever the cap.
 type index struct {
 	slots []uint64
 	shift uint32 // 32 - log2(len(slots))
+	used  int
 }
 
 // maxProbe bounds a lookup. At half load the longest run of occupied slots is
 // about 60 for 2^17 slots; a key that finds none free is refused.
 const maxProbe = 128
 
-// indexSlots returns how many slots a table for n streams has: a power of two
-// that is at most half full.
-func indexSlots(n int) int { return 1 << max(8, bits.Len(uint(2*n-1))) }
+// firstSlots is the size an index begins with. Doubling one of 2^17 slots takes
+// about half a millisecond.
+const firstSlots = 1 << 10
 
-func newIndex(n int) index {
-	size := indexSlots(n)
+// indexSlots returns how many slots an index of n streams has: a power of two
+// that is at most half full.
+func indexSlots(n int) int { return max(firstSlots, 1<<bits.Len(uint(2*n-1))) }
+
+func newIndex(size int) index {
 	return index{slots: make([]uint64, size), shift: uint32(32 - bits.Len(uint(size-1)))}
 }
 
 // insert puts entry n under hash h and reports whether there was room.
 func (x *index) insert(h, n uint32) bool {
+	if 2*(x.used+1) > len(x.slots) {
+		x.grow()
+	}
 	mask := uint32(len(x.slots) - 1)
 	for i, probe := h>>x.shift, 0; probe < maxProbe; i, probe = i+1, probe+1 {
 		if x.slots[i&mask] == 0 {
 			x.slots[i&mask] = uint64(h)<<32 | uint64(n)
+			x.used++
 			return true
 		}
 	}
 	return false
+}
+
+// grow doubles x. Runs of occupied slots only get shorter by it, so everything
+// finds room again.
+func (x *index) grow() {
+	old := x.slots
+	*x = newIndex(2 * len(old))
+	mask := uint32(len(x.slots) - 1)
+	for _, slot := range old {
+		if slot == 0 {
+			continue
+		}
+		i := uint32(slot>>32) >> x.shift
+		for x.slots[i&mask] != 0 {
+			i++
+		}
+		x.slots[i&mask] = slot
+		x.used++
+	}
 }
 
 // remove takes entry n, which is under hash h, out and closes the gap: what
@@ -103,4 +133,5 @@ func (x *index) remove(h, n uint32) {
 		}
 	}
 	x.slots[i] = 0
+	x.used--
 }

@@ -30,7 +30,7 @@ func TestLayout(t *testing.T) {
 // Removing from the index must leave every other key reachable, whatever the
 // runs of occupied slots look like.
 func TestIndexRemove(t *testing.T) {
-	x := newIndex(128)
+	x := newIndex(indexSlots(512))
 	mask := uint32(len(x.slots) - 1)
 	hash := func(n uint32) uint32 { return n % 7 << 29 / 3 * 2 } // few homes, long runs
 	find := func(n uint32) bool {
@@ -67,7 +67,7 @@ func TestIndexRemove(t *testing.T) {
 }
 
 func TestIndexRefusesLongProbes(t *testing.T) {
-	x := newIndex(4096)
+	x := newIndex(indexSlots(4096))
 	n := uint32(1)
 	for ; x.insert(0xfffff000, n); n++ {
 	}

@@ -47,12 +47,12 @@ func next(f *capture.Frame) {
 
 func TestRTPAllocs(t *testing.T) {
 	w, frames := idleWorker(100), rtpFrames(10)
-	var p capture.Packet
 	n := testing.AllocsPerRun(1000, func() {
 		for i := range frames {
 			next(&frames[i])
-			w.frame(&frames[i], &p)
+			w.frame(&frames[i])
 		}
+		w.countRTP()
 		w.tally.publish(&w.counters)
 	})
 	if n != 0 || w.counters.Protocols[capture.RTP].Load() != 10*1001 {
@@ -65,15 +65,14 @@ func BenchmarkRTP(b *testing.B) {
 	for _, streams := range []int{100, 20000} {
 		b.Run(fmt.Sprint(streams), func(b *testing.B) {
 			w, frames := idleWorker(streams), rtpFrames(streams)
-			var p capture.Packet
 			for i := range frames { // the streams begin
-				w.frame(&frames[i], &p)
+				w.frame(&frames[i])
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				f := &frames[i%streams]
 				next(f)
-				w.frame(f, &p)
+				w.frame(f)
 			}
 		})
 	}
@@ -84,7 +83,6 @@ type path struct {
 	w      *worker
 	m      *merge
 	frames []capture.Frame
-	p      capture.Packet
 }
 
 func newPath(tb testing.TB) *path {
@@ -107,7 +105,7 @@ func newPath(tb testing.TB) *path {
 
 // run takes the frame of a known call all the way to its record.
 func (x *path) run(i int) {
-	x.w.frame(&x.frames[i%len(x.frames)], &x.p)
+	x.w.frame(&x.frames[i%len(x.frames)])
 	if i%32 == 31 {
 		x.w.send()
 		x.m.turn()

@@ -81,6 +81,9 @@ type worker struct {
 	sent   uint64 // snapshots made
 	emit   func(*media.Snapshot)
 	frames []capture.Frame
+
+	rtp  [media.BatchSize]capture.Packet // seen, and not yet counted
+	nrtp int
 }
 
 func newWorker(in Input, table *media.Table, replay bool, now func() int64, wake chan<- struct{}) *worker {
@@ -127,7 +130,6 @@ func (w *worker) run(ctx context.Context) error {
 const drainMost = time.Second
 
 func (w *worker) read(ctx context.Context) error {
-	var p capture.Packet
 	stop := int64(math.MaxInt64)
 	for {
 		if ctx.Err() != nil {
@@ -147,7 +149,7 @@ func (w *worker) read(ctx context.Context) error {
 			return err
 		}
 		for i := range w.frames[:n] {
-			w.frame(&w.frames[i], &p)
+			w.frame(&w.frames[i])
 		}
 		w.afterRead(n)
 		if n == 0 && stop != math.MaxInt64 {
@@ -180,13 +182,16 @@ func (w *worker) steady(f *capture.Frame) {
 
 const stepBack = 5 * time.Second
 
-// frame is the path of every frame.
-func (w *worker) frame(f *capture.Frame, p *capture.Packet) {
+// frame is the path of every frame. RTP is counted in batches, within the read
+// it came in.
+func (w *worker) frame(f *capture.Frame) {
 	if w.replay {
+		w.countRTP()
 		w.steady(f)
 		w.table.Snapshot(f.Mono, w.emit)
 	}
 	w.time = f.Mono
+	p := &w.rtp[w.nrtp]
 	if reason := decode.Decode(f, p); reason != capture.DropNone {
 		w.tally.dropped[reason]++
 		return
@@ -200,7 +205,9 @@ func (w *worker) frame(f *capture.Frame, p *capture.Packet) {
 	w.tally.protocols[proto]++
 	switch proto {
 	case capture.RTP:
-		w.table.Add(p)
+		if w.nrtp++; w.nrtp == len(w.rtp) {
+			w.countRTP()
+		}
 	case capture.SIP, capture.RTCP:
 		if !w.cur.addMessage(p, proto) {
 			if w.send(); !w.cur.addMessage(p, proto) {
@@ -210,8 +217,15 @@ func (w *worker) frame(f *capture.Frame, p *capture.Packet) {
 	}
 }
 
-// afterRead does what is due once per read: counters, snapshots, handing over.
+// countRTP counts the RTP seen since it was called last.
+func (w *worker) countRTP() {
+	w.table.AddBatch(w.rtp[:w.nrtp])
+	w.nrtp = 0
+}
+
+// afterRead does what is due once per read: counting, snapshots, handing over.
 func (w *worker) afterRead(n int) {
+	w.countRTP()
 	w.tally.publish(&w.counters)
 	if !w.replay {
 		if n == 0 {
