@@ -1,6 +1,6 @@
 /*
  * ringloop: the least a program can do that reads a mirror port and keeps RTP
- * statistics. It is the yardstick for the probe: user CPU per packet.
+ * statistics. It is the yardstick for the probe: CPU time per packet.
  *
  * AF_PACKET, TPACKET_V3, 64 blocks of 1 MiB, retired after 20 ms. It walks
  * every packet (Ethernet, VLAN tags, IPv4, UDP), takes for RTP what has

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# User CPU per packet of a receiver on a mirror port, beside the C ring loop's.
+# CPU per packet of a receiver on a mirror port, beside the C ring loop's.
 #
 #   scripts/bench/run.sh
 #   PROBE_CMD='heptap run ... $IFACE' scripts/bench/run.sh
@@ -7,8 +7,11 @@
 # Makes two network namespaces joined by a veth pair, builds gen.c and
 # ringloop.c, and sends from the one to the other: to ringloop, and when
 # PROBE_CMD is set to that in turn, ROUNDS times each. Both are measured the
-# same way: /proc/PID/stat from before the traffic until 1 s after it, over
-# the packets that it got. What counts is the ratio; the figures themselves
+# same way, from before the traffic until 1 s after it, over the packets that it
+# got: user and kernel time together, by the scheduler's clock
+# (/proc/PID/task/*/schedstat). The user's part alone is only sampled by the timer
+# tick, in step with which these programs wake: useless; perf record -e cpu-clock
+# tells. What counts is the ratio; the figures themselves
 # are the machine's. A round in which the ring loop's kernel drops packets says
 # so: the machine is too busy, lower RATE. Needs root, iproute2, gcc, taskset.
 #
@@ -59,10 +62,9 @@ on_tx=() on_rx=()
 if [ "$cores" -ge 2 ]; then
 	on_tx=(taskset -c 0) on_rx=(taskset -c 1)
 fi
-hz=$(getconf CLK_TCK)
 
-# ticks PID: user and system time so far.
-ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{print $12, $13}'; }
+# cpu PID: nanoseconds so far.
+cpu() { awk '{s += $1} END {printf "%.0f", s}' "/proc/$1/task"/*/schedstat; }
 
 # ready PID: it has a packet socket.
 ready() {
@@ -82,17 +84,17 @@ ready() {
 # json KEY FILE: the number under KEY.
 json() { sed "s/.*\"$1\":\([0-9]*\).*/\1/" "$2"; }
 
-# measure NAME COMMAND...: one round; adds "user system" ns per packet to $tmp/NAME.
+# measure NAME COMMAND...: one round; adds ns per packet to $tmp/NAME.
 measure() {
-	local name=$1 u0 s0 u1 s1 frames
+	local name=$1 before after frames
 	shift
 	ip netns exec "$rx" "${sched[@]}" "${on_rx[@]}" "$@" >"$tmp/receiver.out" 2>"$tmp/receiver.err" &
 	receiver=$!
 	ready "$receiver"
-	read -r u0 s0 < <(ticks "$receiver")
+	before=$(cpu "$receiver")
 	ip netns exec "$tx" "${sched[@]}" "${on_tx[@]}" "$tmp/gen" -i bench0 -m "$mode" -n "$calls" -t "$each" -r "$rate" >"$tmp/gen.out"
 	sleep 1
-	read -r u1 s1 < <(ticks "$receiver")
+	after=$(cpu "$receiver")
 	frames=$(json frames "$tmp/gen.out")
 	if [ "$name" = probe ] && [ -n "${PROBE_COUNT:-}" ]; then
 		frames=$(ip netns exec "$rx" bash -c "$PROBE_COUNT")
@@ -106,14 +108,13 @@ measure() {
 			echo "run.sh: the ring was full in this round; lower RATE" >&2
 		fi
 	fi
-	awk -v u=$((u1 - u0)) -v s=$((s1 - s0)) -v n="$frames" -v hz="$hz" \
-		'BEGIN {printf "%.1f %.1f\n", u*1e9/hz/n, s*1e9/hz/n}' | tee -a "$tmp/$name" |
-		awk -v name="$name" '{printf "%-6s user %s ns/packet, system %s ns/packet\n", name, $1, $2}'
+	awk -v t=$((after - before)) -v n="$frames" 'BEGIN {printf "%.1f\n", t/n}' | tee -a "$tmp/$name" |
+		awk -v name="$name" '{printf "%-6s %s ns/packet\n", name, $1}'
 	echo "       gen  $(cat "$tmp/gen.out")"
 	echo "       got  $(tail -n 1 "$tmp/receiver.out")"
 }
 
-# summary NAME: "median least" of the user times.
+# summary NAME: "median least".
 summary() { sort -n "$tmp/$1" | awk '{v[NR]=$1} END {print (v[int((NR+1)/2)] + v[int(NR/2)+1]) / 2, v[1]}'; }
 
 for round in $(seq "$rounds"); do
@@ -125,10 +126,10 @@ for round in $(seq "$rounds"); do
 done
 
 read -r ring_median ring_least < <(summary ring)
-echo "ring   user ns/packet: median $ring_median, least $ring_least"
+echo "ring   ns/packet: median $ring_median, least $ring_least"
 if [ -n "${PROBE_CMD:-}" ]; then
 	read -r probe_median probe_least < <(summary probe)
-	echo "probe  user ns/packet: median $probe_median, least $probe_least"
+	echo "probe  ns/packet: median $probe_median, least $probe_least"
 	awk -v a="$probe_median" -v b="$ring_median" -v c="$probe_least" -v d="$ring_least" -v most="${MAX_RATIO:-0}" 'BEGIN {
 		if (b <= 0 || d <= 0) { print "run.sh: too short to measure, raise SECONDS_EACH" > "/dev/stderr"; exit 1 }
 		printf "ratio  median %.2f, least %.2f\n", a/b, c/d
