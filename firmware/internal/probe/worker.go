@@ -70,7 +70,8 @@ type worker struct {
 	lag      int64        // how long the source may hold a frame back, ns
 
 	full     chan *batch
-	free     chan *batch
+	free     chan *batch // empty ones, back from the merge
+	spare    []*batch    // empty ones that are here; the last one is the next, and warm
 	wake     chan<- struct{}
 	progress atomic.Int64 // no item earlier than this is still to come
 
@@ -93,9 +94,9 @@ func newWorker(in Input, table *media.Table, replay bool, now func() int64, wake
 		frames: make([]capture.Frame, framesPerRead),
 	}
 	for range queueDepth {
-		w.free <- newBatch()
+		w.spare = append(w.spare, newBatch())
 	}
-	w.cur = <-w.free
+	w.cur = w.empty()
 	w.time = math.MinInt64
 	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
@@ -253,18 +254,36 @@ func (w *worker) snapshot(s *media.Snapshot) {
 	}
 }
 
+// empty returns an empty batch, the one that was emptied last: as long as the
+// merge keeps up only a few are ever touched, and the memory of the others
+// stays with the kernel. Without wait it returns nil when there is none.
+func (w *worker) empty() *batch {
+	for {
+		select {
+		case b := <-w.free:
+			w.spare = append(w.spare, b)
+			continue
+		default:
+		}
+		break
+	}
+	if n := len(w.spare); n > 0 {
+		b := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return b
+	}
+	if w.wait {
+		return <-w.free
+	}
+	return nil
+}
+
 // send hands the current batch over and takes an empty one. Without wait it
 // keeps the current one when there is none.
 func (w *worker) send() {
-	var next *batch
-	if w.wait {
-		next = <-w.free
-	} else {
-		select {
-		case next = <-w.free:
-		default:
-			return
-		}
+	next := w.empty()
+	if next == nil {
+		return
 	}
 	w.full <- w.cur // has room: there are only queueDepth batches
 	w.cur = next
