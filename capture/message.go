@@ -11,10 +11,19 @@ const (
 	RTCP               // RFC 3550, one compound packet
 	KeepAlive          // CRLF or other keep-alive on a signalling flow (RFC 5626 4.4.1)
 	STUN               // RFC 8489, recognised so that it is not taken for something else
+	TURN               // channel data with something unknown inside (RFC 8656 12.4)
+	HEP                // somebody else's HEP on the wire
+	DTLS               // RFC 9147, 6347
+	TLS                // RFC 8446, 5246
+	HTTP               // RFC 9112
+	WebSocket          // RFC 6455; SIP inside it is SIP
+	UDPTL              // T.38 fax, named and not read
+	NotSIP             // on a SIP port or connection, and no SIP
 	NumProtocols
 )
 
-var protocolNames = [NumProtocols]string{"unknown", "sip", "rtp", "rtcp", "keepalive", "stun"}
+var protocolNames = [NumProtocols]string{"unknown", "sip", "rtp", "rtcp", "keepalive", "stun",
+	"turn", "hep", "dtls", "tls", "http", "websocket", "udptl", "not sip"}
 
 // String returns the protocol's name as metrics and summaries print it.
 func (p Protocol) String() string {
@@ -32,8 +41,21 @@ type Message struct {
 	TOS      uint8
 	HasVLAN  bool
 	VLAN     uint16
+	Flags    MessageFlags
 	Wall     int64 // time of the frame with the message's last octet
 	Mono     int64
 	Flow     FiveTuple
 	Payload  []byte
 }
+
+// MessageFlags say what an engineer should know before trusting a message.
+type MessageFlags uint8
+
+// The flags of a message.
+const (
+	GapBefore     MessageFlags = 1 << iota // octets of the stream before it were never captured
+	CutShort                               // the capture, or a limit, cut the message short
+	Duplicate                              // a mirrored copy of a message that came before
+	Reassembled                            // put together from IP fragments
+	OverWebSocket                          // carried in a WebSocket message
+)
