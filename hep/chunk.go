@@ -47,6 +47,31 @@ const (
 	chunkIndexed = chunkR + 1 // the types View finds by index
 )
 
+// chunkFlags is our own chunk: vendor "ht", and a type that no collector takes
+// for a generic one when it does not look at the vendor, as most do not.
+const chunkFlags = 0x6874<<16 | 0x0100
+
+// Flags of a record: what an engineer should know before trusting it (chunk
+// 0x0100 of vendor 0x6874).
+const (
+	FlagGap       = 1 << iota // octets of the stream before it were never captured
+	FlagCut                   // the payload is cut short
+	FlagDuplicate             // a mirrored copy of a record that came before
+)
+
+var flagNames = [...]string{"gap", "cut", "duplicate"}
+
+// FlagNames returns the names of the flags that are set, in the order of their
+// bits; those it does not know are left out.
+func FlagNames(flags uint16) (names []string) {
+	for i, name := range flagNames {
+		if flags>>i&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Entries of chunkRule beside a plain size.
 const (
 	ruleSkip    = 0    // View does not read the type

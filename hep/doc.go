@@ -43,6 +43,9 @@
 //	0x0b    1 type       0x21    2 R factor
 //	                     0x65    n extra correlation, JSON (OpenSIPS)
 //
+// Type 0x0100 of vendor 0x6874 ("ht") is ours: 2 octets of flags, see FlagGap. It
+// is sent last, and only when a flag is set.
+//
 // Chunks of another vendor or type are skipped by their length. A chunk of
 // another vendor is never read as generic, although some receivers do so.
 //

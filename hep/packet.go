@@ -20,6 +20,7 @@ type Packet struct {
 	VLAN        uint16 // VLAN id, the low 12 bits
 	MOS         uint16 // chunk 0x20, MOS x 100, absent when 0
 	R           uint16 // chunk 0x21, R factor, absent when 0
+	Flags       uint16 // our own chunk, FlagGap and so on, absent when 0
 	AuthKey     []byte // chunk 0x0e, absent when empty, as all below
 	Correlation []byte // chunk 0x11, the primary correlation id
 	Node        []byte // chunk 0x13, the capture agent's name
@@ -99,6 +100,9 @@ func (p *Packet) size(is6 bool) uint64 {
 	if p.R != 0 {
 		n += chunkHeader + 2
 	}
+	if p.Flags != 0 {
+		n += chunkHeader + 2
+	}
 	return n + octetsSize(p.AuthKey) + octetsSize(p.Correlation) + octetsSize(p.Node) +
 		octetsSize(p.Payload) + octetsSize(p.Extra)
 }
@@ -131,7 +135,10 @@ func (p *Packet) putOptional(w []byte) {
 		w = put16(w, chunkR, p.R)
 	}
 	w = putOctets(w, chunkPayload, p.Payload)
-	putOctets(w, chunkExtra, p.Extra)
+	w = putOctets(w, chunkExtra, p.Extra)
+	if p.Flags != 0 {
+		put16(w, chunkFlags, p.Flags)
+	}
 }
 
 // wireTime splits wall into what the wire can say; what lies outside becomes
@@ -156,31 +163,31 @@ func ipv4(a netip.Addr) uint32 {
 	return binary.BigEndian.Uint32(v[:])
 }
 
-// The put functions write one chunk of vendor 0 to the front of w and return
-// the rest of w.
+// The put functions write one chunk to the front of w and return the rest of w.
+// typ is vendor and type, so that the plain types are those of vendor 0.
 
-func put8(w []byte, typ uint16, v uint8) []byte {
+func put8(w []byte, typ uint32, v uint8) []byte {
 	_ = w[6]
-	binary.BigEndian.PutUint32(w, uint32(typ))
+	binary.BigEndian.PutUint32(w, typ)
 	binary.BigEndian.PutUint16(w[4:], chunkHeader+1)
 	w[6] = v
 	return w[7:]
 }
 
-func put16(w []byte, typ uint16, v uint16) []byte {
+func put16(w []byte, typ uint32, v uint16) []byte {
 	binary.BigEndian.PutUint64(w, uint64(typ)<<32|(chunkHeader+2)<<16|uint64(v))
 	return w[8:]
 }
 
-func put32(w []byte, typ uint16, v uint32) []byte {
+func put32(w []byte, typ uint32, v uint32) []byte {
 	_ = w[9]
-	binary.BigEndian.PutUint32(w, uint32(typ))
+	binary.BigEndian.PutUint32(w, typ)
 	binary.BigEndian.PutUint16(w[4:], chunkHeader+4)
 	binary.BigEndian.PutUint32(w[6:], v)
 	return w[10:]
 }
 
-func put16octets(w []byte, typ uint16, a netip.Addr) []byte {
+func put16octets(w []byte, typ uint32, a netip.Addr) []byte {
 	if a.IsValid() {
 		v := a.As16()
 		return putOctets(w, typ, v[:])
@@ -189,12 +196,12 @@ func put16octets(w []byte, typ uint16, a netip.Addr) []byte {
 	return putOctets(w, typ, v[:])
 }
 
-func putOctets(w []byte, typ uint16, v []byte) []byte {
+func putOctets(w []byte, typ uint32, v []byte) []byte {
 	if len(v) == 0 {
 		return w
 	}
 	n := chunkHeader + len(v)
-	binary.BigEndian.PutUint32(w, uint32(typ))
+	binary.BigEndian.PutUint32(w, typ)
 	binary.BigEndian.PutUint16(w[4:], uint16(n))
 	copy(w[chunkHeader:], v)
 	return w[n:]

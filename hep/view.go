@@ -12,6 +12,7 @@ type View struct {
 	frame []byte
 	index [chunkIndexed]uint16 // offset of the chunk in frame, 0 = absent
 	extra uint16
+	flags uint16
 }
 
 // FrameLength returns how many octets the frame that begins with header has.
@@ -81,6 +82,8 @@ func (v *View) note(id uint32, off, size int) Fault {
 			return FaultChunkSize
 		}
 		slot = &v.index[id]
+	} else if id == chunkFlags && size == 2 {
+		slot = &v.flags
 	} else if id != chunkExtra {
 		return FaultNone
 	}
@@ -200,6 +203,14 @@ func (v *View) R() uint16 { return v.u16(chunkR) }
 // Extra returns chunk 0x65, OpenSIPS's extra correlation ids as JSON.
 func (v *View) Extra() []byte { return v.octets(v.extra) }
 
+// Flags returns our own chunk: FlagGap and so on.
+func (v *View) Flags() uint16 {
+	if b := v.octets(v.flags); b != nil {
+		return binary.BigEndian.Uint16(b)
+	}
+	return 0
+}
+
 // Packet returns what the frame says. Its slices borrow from the frame. The
 // compressed payload is not part of it.
 func (v *View) Packet() Packet {
@@ -207,6 +218,6 @@ func (v *View) Packet() Packet {
 	return Packet{
 		Src: v.Src(), Dst: v.Dst(), Wall: v.Wall(), AgentID: v.AgentID(), Proto: v.Proto(), Type: v.Type(),
 		TOS: v.TOS(), TCPFlags: v.TCPFlags(), HasVLAN: tagged, VLAN: vlan, MOS: v.MOS(), R: v.R(),
-		AuthKey: v.AuthKey(), Correlation: v.Correlation(), Node: v.Node(), Payload: v.Payload(), Extra: v.Extra(),
+		AuthKey: v.AuthKey(), Correlation: v.Correlation(), Node: v.Node(), Payload: v.Payload(), Extra: v.Extra(), Flags: v.Flags(),
 	}
 }

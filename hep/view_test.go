@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"testing"
@@ -98,6 +99,8 @@ func TestParseAccepts(t *testing.T) {
 			hep.Packet{}},
 		{"quality", "0000 0020 0008 0193 0000 0021 0008 005d 0000 0017 0007 02 0000 0018 0007 b8",
 			hep.Packet{MOS: 403, R: 93, TCPFlags: 2, TOS: 0xb8}},
+		{"flags", "6874 0100 0008 0006", hep.Packet{Flags: hep.FlagCut | hep.FlagDuplicate}},
+		{"flags of another size or vendor are skipped", "6874 0100 0007 06 6875 0100 0008 0001 0000 0100 0008 0001", hep.Packet{}},
 		{"VLAN without its priority bits", "0000 0012 0008 e064", hep.Packet{HasVLAN: true, VLAN: 100}},
 		{"the address there counts, whatever the family", "0000 0001 0007 0a 0000 0003 000a c0000201 0000 0007 0008 13c4",
 			hep.Packet{Src: netip.MustParseAddrPort("192.0.2.1:5060")}},
@@ -271,7 +274,7 @@ func FuzzAppend(f *testing.F) {
 		p := hep.Packet{
 			Src: netip.AddrPortFrom(a.Unmap(), port), Dst: netip.AddrPortFrom(d.Unmap(), ^port), Wall: wall, AgentID: agent,
 			Type: typ, Proto: opt, TOS: opt & 3, TCPFlags: opt & 4, MOS: uint16(opt & 8), R: uint16(opt & 16),
-			HasVLAN: opt&32 != 0, Correlation: id, Payload: payload,
+			HasVLAN: opt&32 != 0, Flags: uint16(opt & 128), Correlation: id, Payload: payload,
 		}
 		if p.HasVLAN {
 			p.VLAN = port & 0xfff
@@ -328,4 +331,10 @@ func FuzzLegacy(f *testing.F) {
 		}
 		checkCanonical(t, p, b)
 	})
+}
+
+func TestFlagNames(t *testing.T) {
+	if got := fmt.Sprint(hep.FlagNames(0), hep.FlagNames(hep.FlagGap|hep.FlagDuplicate), hep.FlagNames(0xfffe)); got != "[] [gap duplicate] [cut duplicate]" {
+		t.Error(got)
+	}
 }

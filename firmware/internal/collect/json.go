@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -41,6 +42,11 @@ func AppendJSON(dst []byte, v hep.View) []byte {
 	dst = appendString(dst, v.Correlation())
 	if extra := v.Extra(); len(extra) > 0 {
 		dst = appendExtra(dst, extra)
+	}
+	if names := hep.FlagNames(v.Flags()); len(names) > 0 {
+		dst = append(dst, `,"flags":["`...)
+		dst = append(dst, strings.Join(names, `","`)...)
+		dst = append(dst, `"]`...)
 	}
 	dst = appendPayload(dst, &v)
 	return append(dst, "}\n"...)

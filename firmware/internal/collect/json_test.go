@@ -67,6 +67,7 @@ func TestAppendJSON(t *testing.T) {
 			p.HasVLAN, p.VLAN = true, 100
 			p.Node, p.Correlation, p.Extra = []byte(`no"de`), []byte(`a\b@c`), []byte("{\n\t\"net\":\t\"17 \\\" 18\" ,\"x\":[1, {}]\r\n}")
 		}, head + `"vlan":100,"agent":2001,"node":"no\"de","primary":"a\\b@c","extra":{"net":"17 \" 18","x":[1,{}]},` + bye},
+		{"flags", func(p *hep.Packet) { p.Flags = hep.FlagGap | hep.FlagCut }, head + `"agent":2001,"node":"","primary":"","flags":["gap","cut"],` + bye},
 		{"VLAN 0", func(p *hep.Packet) { p.HasVLAN = true }, head + `"vlan":0,"agent":2001,"node":"","primary":"",` + bye},
 		{"extra is no object", func(p *hep.Packet) { p.Extra = []byte("[\"a\"]") }, head + `"agent":2001,"node":"","primary":"","extra_raw":"[\"a\"]",` + bye},
 		{"extra is no JSON", func(p *hep.Packet) { p.Extra = []byte(`{"a":`) }, head + `"agent":2001,"node":"","primary":"","extra_raw":"{\"a\":",` + bye},
