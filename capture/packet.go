@@ -35,6 +35,7 @@ type Packet struct {
 	Depth     uint8 // IP headers around this one: tunnels opened so far
 
 	TCP      TCP      // valid when Protocol is ProtoTCP and Fragment is not Valid
+	SCTP     SCTP     // valid when Protocol is ProtoSCTP and Fragment is not Valid
 	Fragment Fragment // Valid when the packet is a fragment
 }
 
@@ -54,6 +55,11 @@ const (
 	FlagACK
 	FlagURG
 )
+
+// SCTP is what an SCTP common header says beside its ports (RFC 9260 3.1).
+type SCTP struct {
+	VTag uint32 // verification tag: names the association, one per direction
+}
 
 // Fragment is where an IP fragment belongs (RFC 791 3.2, RFC 8200 4.5).
 type Fragment struct {
