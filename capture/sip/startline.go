@@ -41,6 +41,56 @@ func Sniff(b []byte) bool {
 	return s.parse(b)
 }
 
+// Verdict says whether octets are the front of something.
+type Verdict uint8
+
+// The verdicts of Front.
+const (
+	Maybe Verdict = iota // more octets will tell
+	No
+	Yes
+)
+
+// Front is Sniff for the octets that a stream has so far: b begins with a
+// start line, or never will, or may do so when there is more. Empty lines are
+// not skipped.
+func Front(b []byte) Verdict {
+	v, _ := front(b, 0)
+	return v
+}
+
+// front is Front and returns where the line after the start line begins. The
+// first seen octets of b have no line end.
+func front(b []byte, seen int) (v Verdict, next int) {
+	n := 0
+	for n < len(b) && n < len(version) && b[n]|0x20 == version[n]|0x20 {
+		n++
+	}
+	if n < len(version) && n < len(b) { // no response
+		n = 0
+		for n < len(b) && n <= maxMethod && isToken(b[n]) {
+			n++
+		}
+		if n == 0 || n > maxMethod || n < len(b) && b[n] != ' ' {
+			return No, 0
+		}
+	}
+	line := b[:min(len(b), maxStartLine)]
+	end := bytes.IndexByte(line[min(seen, len(line)):], '\n')
+	if end < 0 {
+		if len(line) == maxStartLine {
+			return No, 0
+		}
+		return Maybe, 0
+	}
+	end += min(seen, len(line)) + 1
+	var s startLine
+	if !s.parse(b[:end]) {
+		return No, 0
+	}
+	return Yes, end
+}
+
 // parse takes apart the start line that b begins with and reports whether
 // there is one.
 func (s *startLine) parse(b []byte) bool {

@@ -233,11 +233,20 @@ func (v *View) cseq(value []byte) bool {
 const maxContentLength = 1 << 30
 
 func (v *View) contentLength(value []byte) bool {
-	n := int64(-1)
-	if number(&n, value); v.ContentLength < 0 && n <= maxContentLength {
-		v.ContentLength = int(n)
+	if v.ContentLength < 0 {
+		v.ContentLength = contentLength(value)
 	}
 	return true
+}
+
+// contentLength returns the octets that a Content-Length value promises, or -1
+// when it makes no sense.
+func contentLength(value []byte) int {
+	n := int64(-1)
+	if number(&n, value); n > maxContentLength {
+		return -1
+	}
+	return int(n)
 }
 
 // Header returns the value of the first header called name, which is in lower
