@@ -18,12 +18,13 @@ const (
 	HTTP               // RFC 9112
 	WebSocket          // RFC 6455; SIP inside it is SIP
 	UDPTL              // T.38 fax, named and not read
+	ZRTP               // RFC 6189
 	NotSIP             // on a SIP port or connection, and no SIP
 	NumProtocols
 )
 
 var protocolNames = [NumProtocols]string{"unknown", "sip", "rtp", "rtcp", "keepalive", "stun",
-	"turn", "hep", "dtls", "tls", "http", "websocket", "udptl", "not sip"}
+	"turn", "hep", "dtls", "tls", "http", "websocket", "udptl", "zrtp", "not sip"}
 
 // String returns the protocol's name as metrics and summaries print it.
 func (p Protocol) String() string {

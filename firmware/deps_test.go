@@ -104,7 +104,9 @@ var under = map[string][]string{
 	"heptap/capture/ring":        {"heptap/capture", "golang.org/x/sys/unix", "golang.org/x/net/bpf"},
 	"heptap/capture/stream":      {"heptap/capture"},
 	"heptap/capture/media":       {"heptap/capture", "heptap/capture/rtp"},
-	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp"},
+	"heptap/capture/httpwire":    {"heptap/capture"},
+	"heptap/capture/websocket":   {"heptap/capture", "heptap/capture/httpwire"},
+	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket"},
 	"heptap/capture/correlate":   {"heptap/capture", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp"},
 	"heptap/capture/capturetest": {"heptap/capture", "github.com/google/gopacket/..."},
 }
