@@ -107,6 +107,8 @@ var under = map[string][]string{
 	"heptap/capture/httpwire":    {"heptap/capture"},
 	"heptap/capture/websocket":   {"heptap/capture", "heptap/capture/httpwire"},
 	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket"},
+	"heptap/capture/mirror":      {"heptap/capture"},
+	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp"},
 	"heptap/capture/correlate":   {"heptap/capture", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp"},
 	"heptap/capture/capturetest": {"heptap/capture", "github.com/google/gopacket/..."},
 }
@@ -121,6 +123,7 @@ var unparsing = map[string]string{
 	"heptap/capture":             "words only",
 	"heptap/capture/capturetest": "test support",
 	"heptap/capture/correlate":   "reads through sip, sdp and rtcp",
+	"heptap/capture/mirror":      "counters in, verdicts out; of a frame it reads the destination address",
 	"heptap/hep/heptest":         "test support",
 }
 
