@@ -11,7 +11,7 @@ import (
 	"heptap/capture"
 )
 
-// Option changes how UDP builds its frame.
+// Option changes how UDP, TCP and SCTP build their frame.
 type Option func(*frame)
 
 type frame struct {
@@ -43,28 +43,71 @@ func IPID(n uint16) Option { return func(f *frame) { f.id = n } }
 // checksums right. src and dst are of one IP version. The caller owns it. It
 // panics on what cannot be a frame: that is a mistake in the test.
 func UDP(src, dst netip.AddrPort, payload []byte, opts ...Option) []byte {
+	udp := &layers.UDP{SrcPort: layers.UDPPort(src.Port()), DstPort: layers.UDPPort(dst.Port())}
+	return build(src.Addr(), dst.Addr(), udp, payload, opts)
+}
+
+// TCP returns a whole frame with one TCP segment, as UDP does for a datagram.
+func TCP(src, dst netip.AddrPort, tcp capture.TCP, payload []byte, opts ...Option) []byte {
+	is := func(flag uint8) bool { return tcp.Flags&flag != 0 }
+	return build(src.Addr(), dst.Addr(), &layers.TCP{
+		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: tcp.Seq, Ack: tcp.Ack, Window: tcp.Window,
+		FIN: is(capture.FlagFIN), SYN: is(capture.FlagSYN), RST: is(capture.FlagRST), PSH: is(capture.FlagPSH),
+		ACK: is(capture.FlagACK), URG: is(capture.FlagURG),
+	}, payload, opts)
+}
+
+// SCTP returns a whole frame with one SCTP packet of the given chunks
+// (RFC 9260 3), as UDP does for a datagram.
+func SCTP(src, dst netip.AddrPort, tag uint32, chunks []byte, opts ...Option) []byte {
+	return build(src.Addr(), dst.Addr(), &layers.SCTP{
+		SrcPort: layers.SCTPPort(src.Port()), DstPort: layers.SCTPPort(dst.Port()), VerificationTag: tag,
+	}, chunks, opts)
+}
+
+// SCTPData returns a DATA chunk (RFC 9260 3.3.1), padded. The flags are those
+// of the header: 1 ends a message, 2 begins one, 4 is unordered.
+func SCTPData(flags uint8, tsn uint32, stream, seq uint16, ppid uint32, data []byte) []byte {
+	b := []byte{0, flags}
+	b = binary.BigEndian.AppendUint16(b, uint16(16+len(data)))
+	b = binary.BigEndian.AppendUint32(b, tsn)
+	b = binary.BigEndian.AppendUint16(b, stream)
+	b = binary.BigEndian.AppendUint16(b, seq)
+	b = binary.BigEndian.AppendUint32(b, ppid)
+	b = append(b, data...)
+	return append(b, make([]byte, -len(b)&3)...)
+}
+
+// build returns the frame around one transport header and its payload.
+func build(src, dst netip.Addr, transport gopacket.SerializableLayer, payload []byte, opts []Option) []byte {
 	f := frame{link: capture.LinkEthernet, ttl: 64}
 	for _, o := range opts {
 		o(&f)
 	}
-	v6 := src.Addr().Is6()
-	udp := &layers.UDP{SrcPort: layers.UDPPort(src.Port()), DstPort: layers.UDPPort(dst.Port())}
-	var ip gopacket.SerializableLayer
-	if v6 {
-		l := &layers.IPv6{Version: 6, NextHeader: layers.IPProtocolUDP, TrafficClass: f.tos, HopLimit: f.ttl,
-			SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
-		must(udp.SetNetworkLayerForChecksum(l))
-		ip = l
-	} else {
-		l := &layers.IPv4{Version: 4, Protocol: layers.IPProtocolUDP, TOS: f.tos, TTL: f.ttl, Id: f.id,
-			SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
-		must(udp.SetNetworkLayerForChecksum(l))
-		ip = l
+	var protocol layers.IPProtocol
+	var checksum func(gopacket.NetworkLayer) error
+	switch l := transport.(type) {
+	case *layers.UDP:
+		protocol, checksum = layers.IPProtocolUDP, l.SetNetworkLayerForChecksum
+	case *layers.TCP:
+		protocol, checksum = layers.IPProtocolTCP, l.SetNetworkLayerForChecksum
+	case *layers.SCTP:
+		protocol, checksum = layers.IPProtocolSCTP, func(gopacket.NetworkLayer) error { return nil }
 	}
+	var ip interface {
+		gopacket.SerializableLayer
+		gopacket.NetworkLayer
+	}
+	if src.Is6() {
+		ip = &layers.IPv6{Version: 6, NextHeader: protocol, TrafficClass: f.tos, HopLimit: f.ttl, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	} else {
+		ip = &layers.IPv4{Version: 4, Protocol: protocol, TOS: f.tos, TTL: f.ttl, Id: f.id, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	}
+	must(checksum(ip))
 	buf := gopacket.NewSerializeBuffer()
 	opt := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
-	must(gopacket.SerializeLayers(buf, opt, ip, udp, gopacket.Payload(payload)))
-	return append(f.header(v6), buf.Bytes()...)
+	must(gopacket.SerializeLayers(buf, opt, ip, transport, gopacket.Payload(payload)))
+	return append(f.header(src.Is6()), buf.Bytes()...)
 }
 
 // header returns the link header for an IP packet.
