@@ -24,7 +24,7 @@ type Packet struct {
 	Length    int
 	Tunnel    uint32 // names the tunnel the packet was in, 0 for none; see FiveTuple.Tunnel
 	Encap     Encap  // what the packet was wrapped in
-	VLAN      uint16 // VLAN id (0-4095) of the innermost tag; valid when HasVLAN
+	VLAN      uint16 // VLAN id (0-4095) of the innermost tag, in or outside of tunnels; valid when HasVLAN
 	IPID      uint16 // IPv4 identification, 0 for IPv6
 	HasVLAN   bool
 	Truncated bool  // the capture cut Payload short
@@ -33,6 +33,9 @@ type Packet struct {
 	TOS       uint8 // or IPv6 traffic class
 	Port      uint8 // mirror port index
 	Depth     uint8 // IP headers around this one: tunnels opened so far
+	// Unknown is set by a drop, and then says what it was that decode does not
+	// read: a link type, an ethertype, a PPP or an IP protocol; see DropReason.
+	Unknown uint16
 
 	TCP      TCP      // valid when Protocol is ProtoTCP and Fragment is not Valid
 	SCTP     SCTP     // valid when Protocol is ProtoSCTP and Fragment is not Valid
@@ -79,13 +82,13 @@ const (
 	EncapPPPoE                    // RFC 2516
 	EncapIPIP                     // IP in IP, 6in4, 4in6 (RFC 2003, 4213, 2473)
 	EncapGRE                      // RFC 2784, 2890
-	EncapERSPAN                   // types I, II, III, over GRE
+	EncapERSPAN                   // types I, II, III; with EncapGRE, which they run over
 	EncapVXLAN                    // RFC 7348, GPE included
 	EncapGeneve                   // RFC 8926
 	EncapTZSP                     // TaZmen sniffer protocol
 	EncapHPERM                    // HP's remote mirroring
 	EncapGTP                      // GTP-U, 3GPP TS 29.281
-	EncapOther                    // EtherIP, L2TPv3, VN-Tag and the like
+	EncapOther                    // EtherIP, L2TP, Teredo, VN-Tag, E-Tag, PBB, NSH
 
 	NumEncaps = 12
 )

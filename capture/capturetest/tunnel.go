@@ -124,6 +124,8 @@ func (t Tunnel) Fits(frame []byte) bool {
 		return ip
 	case KindTeredo:
 		return etherType == 0x86dd
+	case KindVLAN, KindQinQ, KindVNTag, KindETag:
+		return etherType >= 0x600 // a tag may come before a length, but not in Cisco's inter-switch link
 	}
 	return true
 }

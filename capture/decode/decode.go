@@ -1,87 +1,119 @@
 package decode
 
-import (
-	"encoding/binary"
+import "heptap/capture"
 
-	"heptap/capture"
-)
+// decoder is what is known of a frame while its headers are walked inwards.
+// Every method that reads a header moves b behind it.
+type decoder struct {
+	view
+	src, dst []byte           // of the innermost IP header
+	fragment capture.Fragment // Valid ends the walk
+	tunnel   uint32
+	encap    capture.Encap
+	id, vid  uint16
+	unknown  uint16
+	protocol uint8
+	ttl, tos uint8
+	hasVLAN  bool
+	tags     uint8 // of this Ethernet frame
+	depth    uint8 // IP headers
+	layers   uint8 // encapsulations
+}
 
-// Header sizes in octets.
-const (
-	udpHeader   = 8
-	ipv4Header  = 20
-	ipv6Header  = 40
-	etherHeader = 14
-	vlanTag     = 4
-	snapHeader  = 8
-	nullHeader  = 4
-	sllHeader   = 16
-	sll2Header  = 20
-)
-
-// Decode fills in p from the UDP datagram in f and returns
-// capture.DropNone. p's slices borrow from f.Data. Any other reason says why f
-// is not one; p is then left as it was.
+// Decode fills in p from the innermost UDP datagram, TCP segment, SCTP packet
+// or IP fragment in f and returns capture.DropNone. p's slices borrow from
+// f.Data. Any other reason says why f has none; then p.Encap says what was
+// opened until there and p.Unknown what it was, see capture.DropReason, and the
+// rest of p is left as it was.
 func Decode(f *capture.Frame, p *capture.Packet) capture.DropReason {
-	var t tags
+	if plain(f, p) {
+		return capture.DropNone
+	}
+	return decode(f, p)
+}
+
+// decode is the general way.
+func decode(f *capture.Frame, p *capture.Packet) capture.DropReason {
+	var d decoder
 	if f.HasVLAN {
-		t.push(f.VLANTCI)
+		d.tag(f.VLANTCI)
 	}
-	etherType, off, reason := network(f, &t)
-	if reason != capture.DropNone {
-		return reason
-	}
-	var ip packet
-	wire := max(f.Length, len(f.Data)) - off
-	switch etherType {
-	case etherIPv4:
-		reason = ip.parseIPv4(f.Data[off:], wire)
-	case etherIPv6:
-		reason = ip.parseIPv6(f.Data[off:], wire)
-	default:
-		return etherTypeReason(etherType)
+	etherType, reason := d.link(f)
+	if reason == capture.DropNone {
+		reason = d.walk(etherType, p)
 	}
 	if reason != capture.DropNone {
+		p.Encap, p.Unknown = d.encap, d.unknown
 		return reason
 	}
-	if ip.protocol != capture.ProtoUDP {
-		return protocolReason(ip.protocol)
-	}
-	b := ip.payload
-	if len(b) < udpHeader {
-		return capture.DropUDPShort
-	}
-	length := int(binary.BigEndian.Uint16(b[4:]))
-	if length < udpHeader || length > ip.length {
-		return capture.DropUDPLength
-	}
-	end := min(length, len(b))
-	// Field by field: a composite literal is built on the stack and copied.
-	p.Src, p.Dst = ip.src, ip.dst
-	p.SrcPort, p.DstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	p.Payload = b[udpHeader:end:end]
 	p.Wall, p.Mono, p.Port = f.Wall, f.Mono, f.Port
-	p.VLAN, p.HasVLAN = t.vid, t.n > 0
-	p.IPID, p.TTL, p.TOS = ip.id, ip.ttl, ip.tos
-	p.Protocol = capture.ProtoUDP
-	p.Truncated = length > end
 	return capture.DropNone
 }
 
-// protocolReason says why a packet of an IP protocol other than UDP is not
-// decoded.
-func protocolReason(protocol uint8) capture.DropReason {
-	switch protocol {
-	case capture.ProtoTCP:
-		return capture.DropTCP
-	case capture.ProtoSCTP:
-		return capture.DropSCTP
-	case protoICMP, protoICMPv6:
-		return capture.DropICMP
-	case protoIGMP:
-		return capture.DropIGMP
-	case protoIPIP, protoIPv6, protoGRE, protoEtherIP, protoL2TP, protoMPLS:
-		return capture.DropTunnel
+// Resume goes on where fragments stopped Decode. p is the packet of the first
+// fragment with the whole of what was fragmented as its Payload, Length octets
+// long on the wire. p becomes what Decode would have made of the packet in one
+// piece: its slices borrow from the payload, but for addresses that were outside
+// of it. That may be a fragment again, of a packet in a tunnel that was
+// fragmented itself, with a higher Depth. On a drop p is changed as by Decode.
+func Resume(p *capture.Packet) capture.DropReason {
+	d := decoder{
+		view: view{b: p.Payload, wire: max(p.Length, len(p.Payload)), known: true},
+		src:  p.Src, dst: p.Dst, id: p.IPID, protocol: p.Protocol, ttl: p.TTL, tos: p.TOS,
+		tunnel: p.Tunnel, encap: p.Encap, vid: p.VLAN, hasVLAN: p.HasVLAN,
+		depth: p.Depth + 1, layers: p.Depth,
 	}
-	return capture.DropIPProtocol
+	reason := d.skipExtensions(len(p.Src) == 16)
+	if reason == capture.DropNone && d.fragment.Valid {
+		reason = capture.DropIPv6Extension // a fragment header in what was fragmented
+	}
+	if reason == capture.DropNone {
+		var etherType uint16
+		if etherType, reason = d.transport(p); etherType != 0 && reason == capture.DropNone {
+			reason = d.walk(etherType, p)
+		}
+	}
+	if reason != capture.DropNone {
+		p.Encap, p.Unknown = d.encap, d.unknown
+	}
+	return reason
+}
+
+// walk reads headers from the one that etherType announces, until p is filled
+// in. All that is ever between two headers is an ethertype: there are some for
+// a whole Ethernet frame and for PPP, too.
+func (d *decoder) walk(etherType uint16, p *capture.Packet) (reason capture.DropReason) {
+	for {
+		switch etherType {
+		case etherIPv4:
+			reason = d.ipv4()
+		case etherIPv6:
+			reason = d.ipv6()
+		default:
+			if etherType, reason = d.open(etherType); reason != capture.DropNone {
+				return reason
+			}
+			continue
+		}
+		if reason != capture.DropNone {
+			return reason
+		}
+		if etherType, reason = d.transport(p); etherType == 0 || reason != capture.DropNone {
+			return reason
+		}
+	}
+}
+
+// fill sets all of p but what is Decode's, TCP and Fragment. payload had length
+// octets on the wire.
+func (d *decoder) fill(p *capture.Packet, srcPort, dstPort uint16, payload []byte, length int) {
+	// Field by field: a composite literal is built on the stack and copied.
+	p.Src, p.Dst = d.src, d.dst
+	p.SrcPort, p.DstPort = srcPort, dstPort
+	p.Payload = payload
+	p.Length, p.Truncated = length, length > len(payload)
+	p.Tunnel, p.Encap, p.Depth = d.tunnel, d.encap, d.depth-1
+	p.VLAN, p.HasVLAN = d.vid, d.hasVLAN
+	p.IPID, p.TTL, p.TOS, p.Protocol = d.id, d.ttl, d.tos, d.protocol
+	p.Unknown = 0
 }

@@ -94,9 +94,10 @@ func TestLinkReasons(t *testing.T) {
 		{"802.11", 105, v4, capture.DropLinkType},
 		{"arp", capture.LinkEthernet, with(mac+"0806", v4), capture.DropARP},
 		{"rarp", capture.LinkEthernet, with(mac+"8035", v4), capture.DropARP},
-		{"mpls", capture.LinkEthernet, with(mac+"8847", v4), capture.DropMPLS},
-		{"mpls multicast", capture.LinkEthernet, with(mac+"8848", v4), capture.DropMPLS},
-		{"pppoe", capture.LinkEthernet, with(mac+"8864", v4), capture.DropPPPoE},
+		{"mpls without end", capture.LinkEthernet, with(mac+"8847"+strings.Repeat("00010040", 16), v4), capture.DropMPLS},
+		{"mpls multicast", capture.LinkEthernet, with(mac+"8848 00010140", v4), capture.DropNone},
+		{"pppoe of another version", capture.LinkEthernet, with(mac+"8864", v4), capture.DropPPPoE},
+		{"macsec", capture.LinkEthernet, with(mac+"88e5", v4), capture.DropMACsec},
 		{"pppoe discovery", capture.LinkEthernet, with(mac+"8863", v4), capture.DropPPPoE},
 		{"lldp", capture.LinkEthernet, with(mac+"88cc", v4), capture.DropEtherType},
 		{"spanning tree", capture.LinkEthernet, with(mac+"0026 424203", v4), capture.DropLLC},
@@ -139,13 +140,14 @@ func TestVLAN(t *testing.T) {
 		{name: "priority bits are not the id", tags: []uint16{0xb064}, has: true, vlan: 100},
 		{name: "two: the innermost counts", tags: []uint16{7, 100}, has: true, vlan: 100},
 		{name: "four", tags: []uint16{1, 2, 3, 4}, has: true, vlan: 4},
-		{name: "five", tags: []uint16{1, 2, 3, 4, 5}, want: capture.DropVLANDepth},
+		{name: "eight", tags: []uint16{1, 2, 3, 4, 5, 6, 7, 8}, has: true, vlan: 8},
+		{name: "nine", tags: []uint16{1, 2, 3, 4, 5, 6, 7, 8, 9}, want: capture.DropVLANDepth},
 		{name: "stripped", stripped: true, tci: 0x2064, has: true, vlan: 100},
 		{name: "stripped priority tag", stripped: true, tci: 0, has: true, vlan: 0},
 		{name: "tci without the valid flag", tci: 100},
 		{name: "stripped outer, inner in the frame", stripped: true, tci: 7, tags: []uint16{100}, has: true, vlan: 100},
-		{name: "stripped and three", stripped: true, tci: 7, tags: []uint16{1, 2, 3}, has: true, vlan: 3},
-		{name: "stripped and four", stripped: true, tci: 7, tags: []uint16{1, 2, 3, 4}, want: capture.DropVLANDepth},
+		{name: "stripped and seven", stripped: true, tci: 7, tags: []uint16{1, 2, 3, 4, 5, 6, 9}, has: true, vlan: 9},
+		{name: "stripped and eight", stripped: true, tci: 7, tags: []uint16{1, 2, 3, 4, 5, 6, 7, 8}, want: capture.DropVLANDepth},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -155,12 +157,12 @@ func TestVLAN(t *testing.T) {
 			if got := decode.Decode(f, &p); got != tt.want {
 				t.Fatalf("%v, want %v", got, tt.want)
 			}
-			if p.HasVLAN != tt.has || p.VLAN != tt.vlan {
+			if p.HasVLAN != tt.has || p.VLAN != tt.vlan || p.HasVLAN != (p.Encap&capture.EncapVLAN != 0) && tt.want == capture.DropNone {
 				t.Errorf("vlan %d (%v), want %d (%v)", p.VLAN, p.HasVLAN, tt.vlan, tt.has)
 			}
 		})
 	}
-	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100} {
+	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100, 0x9200, 0x9300} {
 		b := capturetest.UDP(a4, b4, []byte("hello"), capturetest.VLAN(5))
 		binary.BigEndian.PutUint16(b[12:], tpid)
 		var p capture.Packet
@@ -180,10 +182,10 @@ func TestCutAtEveryLength(t *testing.T) {
 	ipv6Options := unhex(t, "020000000002 020000000001 86dd 60000000 0015 3c 40"+
 		"20010db8000000000000000000000001 20010db8000000000000000000000002"+
 		"1100010400000000 13c4 13c6 000d 0000 68656c6c6f")
-	tcp := capturetest.UDP(a4, b4, make([]byte, 30))
-	tcp[23] = 6
-	fragment := capturetest.UDP(a4, b4, make([]byte, 30))
-	fragment[20] = 0x20
+	tcp := capturetest.TCP(a4, b4, capture.TCP{}, make([]byte, 30))
+	sctp := capturetest.SCTP(a4, b4, 1, make([]byte, 30))
+	fragment := capturetest.Fragments(capturetest.UDP(a4, b4, make([]byte, 300)), 100, 0)[1]
+	fragment6 := capturetest.Fragments(capturetest.UDP(a6, b6, make([]byte, 300)), 100, 0)[0]
 	options := capturetest.UDP(a4, b4, make([]byte, 30))
 	options[14] = 0x47
 	tests := []struct {
@@ -193,21 +195,25 @@ func TestCutAtEveryLength(t *testing.T) {
 		bounds []until
 	}{
 		{"ipv4", capture.LinkEthernet, capturetest.UDP(a4, b4, []byte("hello")),
-			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {42, capture.DropUDPShort}, {48, capture.DropNone}}},
+			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {43, capture.DropUDPShort}, {48, capture.DropNone}}},
 		{"qinq", capture.LinkEthernet, capturetest.UDP(a4, b4, []byte("hello"), capturetest.VLAN(1, 2)),
-			[]until{{22, capture.DropLinkShort}, {42, capture.DropIPShort}, {50, capture.DropUDPShort}, {56, capture.DropNone}}},
+			[]until{{22, capture.DropLinkShort}, {42, capture.DropIPShort}, {51, capture.DropUDPShort}, {56, capture.DropNone}}},
 		{"ipv6", capture.LinkRaw, capturetest.UDP(a6, b6, []byte("hello"), capturetest.Link(capture.LinkRaw)),
-			[]until{{40, capture.DropIPShort}, {48, capture.DropUDPShort}, {54, capture.DropNone}}},
+			[]until{{40, capture.DropIPShort}, {49, capture.DropUDPShort}, {54, capture.DropNone}}},
 		{"ipv6 destination options", capture.LinkEthernet, ipv6Options,
-			[]until{{14, capture.DropLinkShort}, {54, capture.DropIPShort}, {62, capture.DropIPv6Extension}, {70, capture.DropUDPShort}, {76, capture.DropNone}}},
+			[]until{{14, capture.DropLinkShort}, {54, capture.DropIPShort}, {62, capture.DropIPv6Extension}, {71, capture.DropUDPShort}, {76, capture.DropNone}}},
 		{"sll", capture.LinkLinuxSLL, capturetest.UDP(a4, b4, nil, capturetest.Link(capture.LinkLinuxSLL)),
 			[]until{{16, capture.DropLinkShort}, {36, capture.DropIPShort}, {44, capture.DropUDPShort}, {45, capture.DropNone}}},
 		{"sll2", capture.LinkLinuxSLL2, capturetest.UDP(a4, b4, nil, capturetest.Link(capture.LinkLinuxSLL2)),
 			[]until{{20, capture.DropLinkShort}, {40, capture.DropIPShort}, {48, capture.DropUDPShort}, {49, capture.DropNone}}},
 		{"tcp", capture.LinkEthernet, tcp,
-			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {len(tcp) + 1, capture.DropTCP}}},
+			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {54, capture.DropTCPShort}, {len(tcp) + 1, capture.DropNone}}},
+		{"sctp", capture.LinkEthernet, sctp,
+			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {46, capture.DropSCTPShort}, {len(sctp) + 1, capture.DropNone}}},
 		{"fragment", capture.LinkEthernet, fragment,
-			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {len(fragment) + 1, capture.DropFragment}}},
+			[]until{{14, capture.DropLinkShort}, {34, capture.DropIPShort}, {len(fragment) + 1, capture.DropNone}}},
+		{"ipv6 fragment", capture.LinkEthernet, fragment6,
+			[]until{{14, capture.DropLinkShort}, {54, capture.DropIPShort}, {62, capture.DropIPv6Extension}, {len(fragment6) + 1, capture.DropNone}}},
 		{"ipv4 options", capture.LinkEthernet, options,
 			[]until{{14, capture.DropLinkShort}, {42, capture.DropIPShort}, {50, capture.DropUDPShort}, {len(options) + 1, capture.DropUDPLength}}},
 	}
@@ -247,7 +253,7 @@ func TestDropLeavesPacketAlone(t *testing.T) {
 // TestEveryFieldSet: Decode assigns p's fields one by one, so a field added to
 // capture.Packet could keep the last frame's value.
 func TestEveryFieldSet(t *testing.T) {
-	var old, fresh capture.Packet
+	var old capture.Packet
 	v := reflect.ValueOf(&old).Elem()
 	for i := range v.NumField() {
 		switch f := v.Field(i); f.Kind() {
@@ -257,15 +263,36 @@ func TestEveryFieldSet(t *testing.T) {
 			f.SetBool(true)
 		case reflect.Int64:
 			f.SetInt(99)
-		case reflect.Uint8, reflect.Uint16:
+		case reflect.Int:
+			f.SetInt(99)
+		case reflect.Uint8, reflect.Uint16, reflect.Uint32:
 			f.SetUint(99)
+		case reflect.Struct:
+			switch f := f.Addr().Interface().(type) {
+			case *capture.TCP:
+				*f = capture.TCP{Seq: 1, Ack: 2, Window: 3, Flags: 4}
+			case *capture.SCTP:
+				f.VTag = 5
+			case *capture.Fragment:
+				*f = capture.Fragment{ID: 1, Offset: 2, More: true, Valid: true}
+			default:
+				t.Fatalf("field %d is a %T", i, f)
+			}
 		default:
 			t.Fatalf("field %d is a %v", i, f.Kind())
 		}
 	}
-	f := &capture.Frame{Data: capturetest.UDP(a6, b6, nil, capturetest.Link(capture.LinkRaw)), Link: capture.LinkRaw}
-	if a, b := decode.Decode(f, &old), decode.Decode(f, &fresh); a != b || a != capture.DropNone || !reflect.DeepEqual(old, fresh) {
-		t.Errorf("%v %+v\n%v %+v", a, old, b, fresh)
+	for name, f := range map[string]*capture.Frame{
+		"UDP, the plain way":   ether(capturetest.UDP(a4, b4, []byte("hello"))),
+		"UDP, the general way": ether(capturetest.UDP(a6, b6, nil)),
+		"TCP":                  ether(capturetest.TCP(a6, b6, capture.TCP{}, nil)),
+		"SCTP":                 ether(capturetest.SCTP(a6, b6, 1, nil)),
+		"fragment":             ether(capturetest.Fragments(capturetest.UDP(a6, b6, make([]byte, 300)), 100, 0)[0]),
+	} {
+		stale, fresh := old, capture.Packet{}
+		if a, b := decode.Decode(f, &stale), decode.Decode(f, &fresh); a != b || a != capture.DropNone || !reflect.DeepEqual(stale, fresh) {
+			t.Errorf("%s: %v %+v\n%v %+v", name, a, stale, b, fresh)
+		}
 	}
 }
 
@@ -318,6 +345,14 @@ func FuzzDecode(f *testing.F) {
 		f.Add(uint16(link), capturetest.UDP(src, dst, []byte("hello"), capturetest.Link(link)), uint16(0), false)
 	}
 	f.Add(uint16(1), capturetest.UDP(a4, b4, []byte("hello"), capturetest.VLAN(1, 2, 3)), uint16(20), true)
+	for _, tun := range tunnels() {
+		if inner := capturetest.UDP(a6, b6, []byte("hello")); tun.Fits(inner) {
+			f.Add(uint16(1), tun.Wrap(inner), uint16(0), false)
+		}
+	}
+	for _, b := range capturetest.Fragments(capturetest.UDP(a4, b4, make([]byte, 300)), 200, 0) {
+		f.Add(uint16(1), b, uint16(0), false)
+	}
 	f.Fuzz(func(t *testing.T, link uint16, data []byte, more uint16, stripped bool) {
 		frame := &capture.Frame{Data: data, Length: len(data) + int(more), Link: capture.LinkType(link), HasVLAN: stripped}
 		before := bytes.Clone(data)
@@ -331,12 +366,20 @@ func FuzzDecode(f *testing.F) {
 		}
 		if reason == capture.DropNone {
 			checkView(t, data, &p)
+			if p.Fragment.Valid { // as if it were all of its packet
+				q := p
+				q.Fragment, q.Length = capture.Fragment{}, len(q.Payload)+int(more)
+				if reason := decode.Resume(&q); reason == capture.DropNone {
+					checkView(t, data, &q)
+				}
+			}
 		}
 		for n := range data { // shorter never changes the answer, only hides it
 			var cut capture.Packet
 			got := decode.Decode(&capture.Frame{Data: data[:n:n], Length: frame.Length, Link: frame.Link, HasVLAN: stripped}, &cut)
 			switch got {
-			case reason, capture.DropLinkShort, capture.DropIPShort, capture.DropUDPShort, capture.DropIPv6Extension:
+			case reason, capture.DropLinkShort, capture.DropIPShort, capture.DropUDPShort, capture.DropTCPShort, capture.DropSCTPShort,
+				capture.DropTunnelShort, capture.DropIPv6Extension:
 			default:
 				t.Fatalf("%v, but %v when cut to %d octets", reason, got, n)
 			}
@@ -351,10 +394,25 @@ func FuzzDecode(f *testing.F) {
 func checkView(t *testing.T, data []byte, p *capture.Packet) {
 	t.Helper()
 	src, dst, payload := within(t, data, p.Src), within(t, data, p.Dst), within(t, data, p.Payload)
-	if len(p.Src) != 4 && len(p.Src) != 16 || len(p.Src) != len(p.Dst) || dst != src+len(p.Src) || payload < dst+len(p.Dst)+8 {
+	least := dst + len(p.Dst) // of the payload
+	switch {
+	case p.Fragment.Valid:
+	case p.Protocol == capture.ProtoUDP:
+		least += 8
+	case p.Protocol == capture.ProtoTCP:
+		least += 20
+	case p.Protocol == capture.ProtoSCTP:
+		least += 12
+	default:
+		t.Fatalf("protocol %d", p.Protocol)
+	}
+	if len(p.Src) != 4 && len(p.Src) != 16 || len(p.Src) != len(p.Dst) || dst != src+len(p.Src) || len(p.Payload) > 0 && payload < least {
 		t.Fatalf("source at %d (%d octets), destination at %d, payload at %d", src, len(p.Src), dst, payload)
 	}
-	if len(p.Payload) > 0 && p.SrcPort != binary.BigEndian.Uint16(data[payload-8:]) || p.Protocol != capture.ProtoUDP {
+	if p.Truncated != (p.Length > len(p.Payload)) || p.Length < len(p.Payload) || p.Length > 0xffff && !p.Fragment.Valid && p.Protocol == capture.ProtoUDP {
+		t.Fatalf("%d octets of %d, truncated %v", len(p.Payload), p.Length, p.Truncated)
+	}
+	if !p.Fragment.Valid && p.Protocol == capture.ProtoUDP && len(p.Payload) > 0 && p.SrcPort != binary.BigEndian.Uint16(data[payload-8:]) {
 		t.Fatalf("%+v", p)
 	}
 }

@@ -12,38 +12,39 @@ const (
 	protoICMP        = 1
 	protoIGMP        = 2
 	protoIPIP        = 4
+	protoTCP         = capture.ProtoTCP
+	protoUDP         = capture.ProtoUDP
 	protoIPv6        = 41
 	protoRouting     = 43
 	protoFragment    = 44
 	protoGRE         = 47
+	protoESP         = 50
 	protoAH          = 51
 	protoICMPv6      = 58
+	protoNone        = 59 // no next header
 	protoDestination = 60
 	protoEtherIP     = 97
 	protoL2TP        = 115
+	protoSCTP        = capture.ProtoSCTP
 	protoMobility    = 135
 	protoMPLS        = 137
 	protoHIP         = 139
 	protoShim6       = 140
 )
 
+// Header sizes in octets.
+const (
+	ipv4Header = 20
+	ipv6Header = 40
+)
+
 // maxExtensions is how many extension headers decode walks. RFC 8200 4.1
 // foresees seven kinds, destination options twice.
 const maxExtensions = 8
 
-// packet is the view of one IP packet.
-type packet struct {
-	src, dst []byte
-	payload  []byte // after the last header before the transport, as captured
-	length   int    // what payload has according to the IP header
-	id       uint16
-	protocol uint8
-	ttl, tos uint8
-}
-
-// parseIPv4 reads the IPv4 packet at the start of b, which had wire octets
-// before the capture cut it.
-func (p *packet) parseIPv4(b []byte, wire int) capture.DropReason {
+// ipv4 reads an IPv4 header (RFC 791 3.1).
+func (d *decoder) ipv4() capture.DropReason {
+	b := d.b
 	if len(b) > 0 && b[0]>>4 != 4 {
 		return capture.DropIPVersion
 	}
@@ -52,7 +53,9 @@ func (p *packet) parseIPv4(b []byte, wire int) capture.DropReason {
 	}
 	header, total := int(b[0]&0x0f)*4, int(binary.BigEndian.Uint16(b[2:]))
 	if total == 0 {
-		total = wire // segmentation offload: the length was to be filled in later
+		total = d.wire // segmentation offload: the length was to be filled in later
+	} else {
+		d.known = true
 	}
 	if header < ipv4Header || total < header {
 		return capture.DropIPLength
@@ -60,62 +63,72 @@ func (p *packet) parseIPv4(b []byte, wire int) capture.DropReason {
 	if len(b) < header {
 		return capture.DropIPShort
 	}
-	if binary.BigEndian.Uint16(b[6:])&0x3fff != 0 { // more fragments, or an offset
-		return capture.DropFragment
+	d.src, d.dst = b[12:16:16], b[16:20:20]
+	d.b = b[header:max(header, min(total, len(b)))]
+	d.wire = total - header
+	d.id = binary.BigEndian.Uint16(b[4:])
+	d.tos, d.ttl, d.protocol = b[1], b[8], b[9]
+	d.depth++
+	if where := binary.BigEndian.Uint16(b[6:]); where&0x3fff != 0 { // more fragments, or an offset
+		d.fragment = capture.Fragment{ID: uint32(d.id), Offset: where & 0x1fff * 8, More: where&0x2000 != 0, Valid: true}
+		return capture.DropNone
 	}
-	p.src, p.dst = b[12:16:16], b[16:20:20]
-	p.payload = b[header:max(header, min(total, len(b)))]
-	p.length = total - header
-	p.id = binary.BigEndian.Uint16(b[4:])
-	p.tos, p.ttl, p.protocol = b[1], b[8], b[9]
-	if p.protocol == protoAH {
-		return p.skipExtensions(false)
+	if d.protocol == protoAH {
+		return d.skipExtensions(false)
 	}
 	return capture.DropNone
 }
 
-// parseIPv6 reads the IPv6 packet at the start of b, which had wire octets
-// before the capture cut it.
-func (p *packet) parseIPv6(b []byte, wire int) capture.DropReason {
+// ipv6 reads an IPv6 header (RFC 8200 3) and its extensions.
+func (d *decoder) ipv6() capture.DropReason {
+	b := d.b
 	if len(b) > 0 && b[0]>>4 != 6 {
 		return capture.DropIPVersion
 	}
 	if len(b) < ipv6Header {
 		return capture.DropIPShort
 	}
-	p.length, p.protocol = int(binary.BigEndian.Uint16(b[4:])), b[6]
-	if p.length == 0 && p.protocol == protoHopByHop {
-		p.length = wire - ipv6Header // jumbo payload option: longer than the field can say
+	length := int(binary.BigEndian.Uint16(b[4:]))
+	d.protocol = b[6]
+	if length == 0 && d.protocol == protoHopByHop {
+		length = d.wire - ipv6Header // jumbo payload option: longer than the field can say
+	} else {
+		d.known = true
 	}
-	p.src, p.dst = b[8:24:24], b[24:40:40]
-	p.payload = b[ipv6Header:min(ipv6Header+p.length, len(b))]
-	p.tos, p.ttl = b[0]<<4|b[1]>>4, b[7]
-	if p.protocol == capture.ProtoUDP {
+	d.src, d.dst = b[8:24:24], b[24:40:40]
+	d.b = b[ipv6Header:max(ipv6Header, min(ipv6Header+length, len(b)))]
+	d.wire = length
+	d.id, d.tos, d.ttl = 0, b[0]<<4|b[1]>>4, b[7]
+	d.depth++
+	if d.protocol == protoUDP {
 		return capture.DropNone
 	}
-	return p.skipExtensions(true)
+	return d.skipExtensions(true)
 }
 
-// skipExtensions moves p's payload past extension headers. In IPv4 (v6 false)
-// the only one is the authentication header (RFC 4302 3.1.1).
-func (p *packet) skipExtensions(v6 bool) capture.DropReason {
+// skipExtensions reads extension headers, up to and with that of a fragment. In
+// IPv4 (v6 false) the only one is the authentication header (RFC 4302 3.1.1).
+func (d *decoder) skipExtensions(v6 bool) capture.DropReason {
 	for range maxExtensions {
-		if !isExtension(p.protocol, v6) {
+		if !isExtension(d.protocol, v6) {
 			return capture.DropNone
 		}
-		b := p.payload
+		b := d.b
 		if len(b) < 8 { // no extension header is shorter
 			return capture.DropIPv6Extension
 		}
 		var size int
-		switch p.protocol {
+		switch d.protocol {
 		case protoFragment:
+			size = 8
 			// Offset 0 with no more fragments is an atomic fragment, a whole
 			// packet (RFC 6946).
-			if binary.BigEndian.Uint16(b[2:])&0xfff9 != 0 {
-				return capture.DropFragment
+			if where := binary.BigEndian.Uint16(b[2:]); where&0xfff9 != 0 {
+				d.fragment = capture.Fragment{ID: binary.BigEndian.Uint32(b[4:]), Offset: where &^ 7, More: where&1 != 0, Valid: true}
+				d.protocol = b[0]
+				d.skip(size)
+				return capture.DropNone
 			}
-			size = 8
 		case protoAH: // in words of 4 octets, less 2 (RFC 4302 2.2)
 			size = (int(b[1]) + 2) * 4
 			if size < 12 {
@@ -127,9 +140,10 @@ func (p *packet) skipExtensions(v6 bool) capture.DropReason {
 		if size > len(b) {
 			return capture.DropIPv6Extension
 		}
-		p.protocol, p.payload, p.length = b[0], b[size:], p.length-size
+		d.protocol = b[0]
+		d.skip(size)
 	}
-	if isExtension(p.protocol, v6) {
+	if isExtension(d.protocol, v6) {
 		return capture.DropIPv6Extension
 	}
 	return capture.DropNone

@@ -48,9 +48,6 @@ func TestIPv4(t *testing.T) {
 		{name: "both longer than captured", data: raw4(func(b []byte) { put(b[2:], 43); put(b[24:], 23) }), extra: 10, payload: "hello", truncated: true},
 		{name: "both longer than the wire", data: raw4(func(b []byte) { put(b[2:], 43); put(b[24:], 23) }), payload: "hello", truncated: true},
 		{name: "only padding cut", data: raw4(func([]byte) {}), extra: 13, payload: "hello"},
-		{name: "more fragments", data: raw4(func(b []byte) { b[6] = 0x20 }), want: capture.DropFragment},
-		{name: "fragment offset", data: raw4(func(b []byte) { b[7] = 1 }), want: capture.DropFragment},
-		{name: "fragment of TCP", data: raw4(func(b []byte) { b[7], b[9] = 1, 6 }), want: capture.DropFragment},
 		{name: "don't fragment", data: raw4(func(b []byte) { b[6] = 0x40 }), payload: "hello"},
 		{name: "reserved flag", data: raw4(func(b []byte) { b[6] = 0x80 }), payload: "hello"},
 		{name: "options", data: unhex(t, "46 00 0025 0000 0000 40 11 0000 c0000201 c0000202 94040000 13c4 13c6 000d 0000 68656c6c6f"), payload: "hello"},
@@ -78,10 +75,13 @@ func check(t *testing.T, f *capture.Frame, want capture.DropReason, payload stri
 	}
 }
 
+// TestProtocols: what an IP protocol is called, with a UDP header as its
+// content, which is no tunnel.
 func TestProtocols(t *testing.T) {
 	want := map[byte]capture.DropReason{
-		1: capture.DropICMP, 58: capture.DropICMP, 2: capture.DropIGMP, 6: capture.DropTCP, 132: capture.DropSCTP,
-		4: capture.DropTunnel, 41: capture.DropTunnel, 47: capture.DropTunnel, 97: capture.DropTunnel, 115: capture.DropTunnel, 137: capture.DropTunnel,
+		1: capture.DropICMP, 58: capture.DropICMP, 2: capture.DropIGMP, 6: capture.DropTCPShort, 132: capture.DropNone,
+		4: capture.DropIPVersion, 41: capture.DropIPVersion, 47: capture.DropTunnel, 50: capture.DropESP,
+		97: capture.DropTunnel, 115: capture.DropTunnel, 137: capture.DropMPLS,
 		17: capture.DropNone, 51: capture.DropIPv6Extension, // what follows is no authentication header
 	}
 	for protocol := range 256 {
@@ -89,8 +89,14 @@ func TestProtocols(t *testing.T) {
 		if !ok {
 			reason = capture.DropIPProtocol
 		}
-		b := raw4(func(b []byte) { b[9] = byte(protocol) })
-		check(t, whole(capture.LinkRaw, b), reason, "hello", false)
+		var p capture.Packet
+		got := decode.Decode(whole(capture.LinkRaw, raw4(func(b []byte) { b[9] = byte(protocol) })), &p)
+		if got != reason {
+			t.Errorf("protocol %d: %v, want %v", protocol, got, reason)
+		}
+		if got == capture.DropIPProtocol && p.Unknown != uint16(protocol) {
+			t.Errorf("protocol %d is called %d", protocol, p.Unknown)
+		}
 	}
 }
 
@@ -142,18 +148,15 @@ func TestIPv6(t *testing.T) {
 		{"no room", v6(t, 60, "11000104"), capture.DropIPv6Extension},
 		{"atomic fragment", v6(t, 44, "11 00 0000 12345678"+udp), capture.DropNone},
 		{"atomic fragment, reserved bits", v6(t, 44, "11 ff 0006 12345678"+udp), capture.DropNone},
-		{"first fragment", v6(t, 44, "11 00 0001 12345678"+udp), capture.DropFragment},
-		{"last fragment", v6(t, 44, "11 00 0008 12345678"+udp), capture.DropFragment},
-		{"fragment of TCP", v6(t, 44, "06 00 0001 12345678"+udp), capture.DropFragment},
 		{"fragment header cut", v6(t, 44, "11 00 0000"), capture.DropIPv6Extension},
 		{"no next header", v6(t, 59, udp), capture.DropIPProtocol},
-		{"esp", v6(t, 50, udp), capture.DropIPProtocol},
+		{"esp", v6(t, 50, udp), capture.DropESP},
 		{"icmp after options", v6(t, 0, "3a"+options+udp), capture.DropICMP},
-		{"tcp after options", v6(t, 60, "06"+options+udp), capture.DropTCP},
-		{"tunnel", v6(t, 41, udp), capture.DropTunnel},
+		{"tcp after options", v6(t, 60, "06"+options+udp), capture.DropTCPShort},
+		{"tunnel", v6(t, 41, udp), capture.DropIPVersion},
 		{"payload length 0", length(v6(t, 17, udp), 0), capture.DropUDPShort},
 		{"payload length 0 under hop-by-hop", length(v6(t, 0, "11"+options+udp), 0), capture.DropNone},
-		{"big TCP", length(v6(t, 0, "06 00 c204 00020000"+udp), 0), capture.DropTCP},
+		{"big TCP", length(v6(t, 0, "06 00 c204 00020000"+udp), 0), capture.DropTCPShort},
 		{"UDP length 0", v6(t, 17, "13c4 13c6 0000 0000 68656c6c6f"), capture.DropUDPLength},
 		{"UDP longer than IP", v6(t, 17, "13c4 13c6 000e 0000 68656c6c6f"), capture.DropUDPLength},
 		{"UDP longer than IP after options", v6(t, 60, "11"+options+"13c4 13c6 000e 0000 68656c6c6f"), capture.DropUDPLength},
@@ -166,4 +169,51 @@ func TestIPv6(t *testing.T) {
 	}
 	f := whole(capture.LinkRaw, length(v6(t, 17, "13c4 13c6 0012 0000 68656c6c6f"), 18))
 	check(t, f, capture.DropNone, "hello", true)
+}
+
+// TestResume: what was fragmented is decoded as if it had not been, tunnels and
+// fragments inside of fragments included.
+func TestResume(t *testing.T) {
+	for name, inner := range inners() {
+		for _, tun := range tunnels() {
+			if !tun.Fits(inner) {
+				continue
+			}
+			whole := tun.Wrap(inner)
+			if over := binary.BigEndian.Uint16(whole[12:]); over != 0x0800 && over != 0x86dd {
+				continue // not over IP
+			}
+			parts := capturetest.Fragments(whole, 60, 7)
+			if len(parts) < 2 {
+				continue
+			}
+			want := mustDecode(t, whole)
+			var got capture.Packet
+			var payload []byte
+			for i, b := range parts {
+				p := mustDecode(t, b)
+				if !p.Fragment.Valid {
+					t.Fatalf("%s in %v: no fragment", name, tun)
+				}
+				if i == 0 {
+					got = p
+				}
+				payload = append(payload, p.Payload...)
+			}
+			got.Payload, got.Length, got.Fragment = payload, len(payload), capture.Fragment{}
+			if reason := decode.Resume(&got); reason != capture.DropNone || !same(got, want) || got.Encap != want.Encap || got.Tunnel != want.Tunnel || got.Depth != want.Depth {
+				t.Errorf("%s in %v: %v\ngot  %+v\nwant %+v", name, tun, reason, got, want)
+			}
+		}
+	}
+}
+
+// What the capture cut off the fragments is still known to be missing.
+func TestResumeTruncated(t *testing.T) {
+	p := mustDecode(t, capturetest.UDP(a4, b4, make([]byte, 500)))
+	udp := append([]byte{0x13, 0xc4, 0x13, 0xc6, 0x01, 0xfc, 0, 0}, p.Payload...)
+	p.Payload, p.Length, p.Truncated = udp[:200], len(udp), true
+	if reason := decode.Resume(&p); reason != capture.DropNone || !p.Truncated || len(p.Payload) != 192 || p.Length != 500 {
+		t.Errorf("%v: %d of %d octets, truncated %v", reason, len(p.Payload), p.Length, p.Truncated)
+	}
 }
