@@ -227,5 +227,6 @@ func (r *Reader) Lost(gap int64) bool {
 	return false
 }
 
-// AtMessage reports whether a message has to begin next.
-func (r *Reader) AtMessage() bool { return r.state == start && r.line == 0 }
+// AtMessage reports whether a message has to begin next, or its head is not
+// complete.
+func (r *Reader) AtMessage() bool { return r.state == start }

@@ -58,10 +58,11 @@ func read(t testing.TB, r *websocket.Reader, stream []byte, ends []int, last boo
 			switch u.Kind {
 			case websocket.Message:
 				fmt.Fprintf(&out, "%d:%s", u.Opcode, websocket.Append(nil, b[:u.N]))
-				for flag, set := range map[string]bool{"!": u.Cut, "z": u.Compressed} {
-					if set {
-						out.WriteString(flag)
-					}
+				if u.Compressed {
+					out.WriteByte('z')
+				}
+				if u.Cut {
+					out.WriteByte('!')
 				}
 				out.WriteByte('\n')
 			case websocket.Control:

@@ -1,0 +1,153 @@
+package dissect
+
+import (
+	"sync/atomic"
+
+	"heptap/capture"
+	"heptap/capture/websocket"
+)
+
+// MaxPending is the most octets of one direction that a Conn leaves
+// unconsumed. Who keeps fewer of them loses only messages larger than that.
+const MaxPending = 64 << 10
+
+// At is when and where a frame was captured.
+type At struct {
+	Wall, Mono int64 // see capture.Frame
+	VLAN       uint16
+	HasVLAN    bool
+	TOS        uint8
+	Port       uint8 // mirror port index
+}
+
+// Config says how Connections works. Zero values mean the defaults.
+type Config struct {
+	// Windows bounds the windows for permessage-deflate with context takeover
+	// (RFC 7692): one per direction of a connection that needs it. 256.
+	Windows int
+	// Control, when not nil, is shown every WebSocket control frame: ping,
+	// pong and close (see websocket.CloseReason). payload is borrowed.
+	Control func(flow capture.FiveTuple, at *At, op websocket.Opcode, payload []byte)
+}
+
+const (
+	windowBytes   = 32 << 10
+	inflaterBytes = 44 << 10
+)
+
+func (c Config) withDefaults() Config {
+	if c.Windows <= 0 {
+		c.Windows = 256
+	}
+	return c
+}
+
+// MemoryBytes returns the most memory that a Connections made from c holds.
+// The Conns are their owner's: 240 octets each, and 400 more for each that
+// carries HTTP or WebSocket.
+func (c Config) MemoryBytes() int64 {
+	return int64(c.withDefaults().Windows)*windowBytes + inflaterBytes + 2*MaxPending
+}
+
+// Connections is what the Conns of one goroutine share: where messages go, the
+// counters, and what is too large to have for each. Only Stats may be called
+// from other goroutines.
+type Connections struct {
+	config  Config
+	emit    func(*capture.Message)
+	message capture.Message // the one being emitted
+	wire    []byte          // scratch: a WebSocket message, unmasked
+	text    []byte          // scratch: the same, inflated
+	z       *websocket.Inflater
+	windows int // granted now
+	count   counters
+}
+
+// NewConnections returns a Connections. Its Conns call emit with every
+// message, whose Payload is borrowed until emit returns.
+func NewConnections(config Config, emit func(*capture.Message)) *Connections {
+	return &Connections{config: config.withDefaults(), emit: emit}
+}
+
+// Stats are running totals.
+type Stats struct {
+	// Conns are connections by what they were found to be, Unknown for nothing
+	// we know. One that goes from HTTP to WebSocket to SIP counts as each.
+	Conns  [capture.NumProtocols]uint64
+	NotSIP uint64 // connections on a SIP port that began as something other than SIP and TLS
+
+	Messages   uint64 // emitted
+	Cut        uint64 // of these, incomplete
+	BadLength  uint64 // of these, with a senseless or contradictory Content-Length
+	KeepAlives uint64 // runs of CRLFs and the like between messages
+	Gaps       uint64 // gaps in a direction, the unseen beginnings not included
+	JunkOctets uint64 // passed over in search of a message or frame
+	RestOctets uint64 // left of messages that were cut, passed over
+
+	Handshakes     uint64 // WebSockets opened, verified
+	Unverified     uint64 // the same, but the request came later or not at all
+	BadHandshakes  uint64 // a connection was switched to something that is not a WebSocket of its request
+	Controls       uint64 // ping, pong, close
+	WrongMasks     uint64 // frames masked by the server or not by the client (RFC 6455 5.1)
+	BadFrames      uint64 // headers that make no sense
+	OtherMessages  uint64 // WebSocket messages that are no SIP
+	NotInflated    uint64 // compressed messages that could not be read
+	WindowsRefused uint64 // no window left: see Config.Windows
+	GivenUp        uint64 // WebSockets in which no frame was found any more
+	Windows        uint64 // windows held now
+}
+
+// counters are the Stats, to be read from any goroutine.
+type counters struct {
+	conns [capture.NumProtocols]atomic.Uint64
+
+	notSIP, messages, cut, badLength, keepAlives, gaps, junk, rest         atomic.Uint64
+	handshakes, unverified, badHandshakes, controls, wrongMasks, badFrames atomic.Uint64
+	otherMessages, notInflated, windowsRefused, givenUp, windows           atomic.Uint64
+}
+
+// Stats returns the totals. It may be called from any goroutine.
+func (s *Connections) Stats() Stats {
+	c := &s.count
+	t := Stats{
+		NotSIP: c.notSIP.Load(), Messages: c.messages.Load(), Cut: c.cut.Load(), BadLength: c.badLength.Load(),
+		KeepAlives: c.keepAlives.Load(), Gaps: c.gaps.Load(), JunkOctets: c.junk.Load(), RestOctets: c.rest.Load(),
+		Handshakes: c.handshakes.Load(), Unverified: c.unverified.Load(), BadHandshakes: c.badHandshakes.Load(),
+		Controls: c.controls.Load(), WrongMasks: c.wrongMasks.Load(), BadFrames: c.badFrames.Load(),
+		OtherMessages: c.otherMessages.Load(), NotInflated: c.notInflated.Load(),
+		WindowsRefused: c.windowsRefused.Load(), GivenUp: c.givenUp.Load(), Windows: c.windows.Load(),
+	}
+	for i := range c.conns {
+		t.Conns[i] = c.conns[i].Load()
+	}
+	return t
+}
+
+// scratch makes the scratch buffers when the first WebSocket message comes.
+func (s *Connections) scratch() (wire, text []byte) {
+	if s.wire == nil {
+		s.wire, s.text = make([]byte, 0, MaxPending), make([]byte, 0, MaxPending)
+	}
+	return s.wire, s.text
+}
+
+// grant returns a window, or nil when there are too many already.
+func (s *Connections) grant(bits uint8) *websocket.Window {
+	if s.windows >= s.config.Windows {
+		s.count.windowsRefused.Add(1)
+		return nil
+	}
+	s.windows++
+	s.count.windows.Store(uint64(s.windows))
+	return websocket.NewWindow(bits)
+}
+
+// release takes back a window, if it is one.
+func (s *Connections) release(w **websocket.Window) {
+	if *w == nil {
+		return
+	}
+	*w = nil
+	s.windows--
+	s.count.windows.Store(uint64(s.windows))
+}
