@@ -129,16 +129,18 @@ func FuzzAdd(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tab := media.New(media.Config{Streams: 8})
 		p := capture.Packet{Src: []byte{10, 0, 0, 1}, Dst: []byte{10, 0, 0, 2}, Protocol: capture.ProtoUDP, DstPort: 5000}
-		var sent, packets, strays uint64
+		var sent, packets, strays, copies uint64
 		take := func(x *media.Snapshot) {
 			if !x.Ended {
 				return
 			}
 			packets += x.Packets
 			strays += x.Strays
+			copies += x.Copies
 			if x.Packets == 0 || x.Expected == 0 || x.Missing > x.Expected || x.Reordered+x.Duplicates > x.Packets ||
 				x.LossEvents > x.Missing || x.Lost != int64(x.Expected-x.Packets) || x.Jitter > x.MaxJitter ||
-				x.IntervalMaxJitter > x.MaxJitter || x.MaxJitter > 2e9 || x.MaxDelta < x.IntervalMaxDelta {
+				x.IntervalMaxJitter > x.MaxJitter || x.MaxJitter > 2e9 || x.MaxDelta < x.IntervalMaxDelta ||
+				x.BurstMissing > x.BurstNumbers || x.BurstMissing > x.Missing || x.CopyLagMax > int64(time.Second) || x.CopyLagMean > x.CopyLagMax {
 				t.Fatalf("%+v", *x)
 			}
 		}
@@ -146,6 +148,7 @@ func FuzzAdd(f *testing.F) {
 			n := min(int(b[3]), len(b)-4)
 			p.SrcPort = 1000 + 10*uint16(b[0])
 			p.Truncated = b[1]&2 != 0
+			p.IPID, p.TTL, p.Tunnel = uint16(b[1]>>2&1), b[1]>>3&1, uint32(b[1]&1)*uint32(b[0]&1)
 			p.Mono += int64(int8(b[2])) * ms << (b[1] >> 4)
 			p.Payload = b[4 : 4+n : 4+n]
 			b = b[4+n:]
@@ -161,7 +164,7 @@ func FuzzAdd(f *testing.F) {
 			st.Created != st.Ended+st.CandidatesExpired+st.CandidatesRecycled {
 			t.Fatalf("%d sent, %+v", sent, st)
 		}
-		if st.CandidatesRecycled == 0 && packets+strays != st.Packets {
+		if st.CandidatesRecycled == 0 && packets+strays+copies != st.Packets || st.Copies > st.Packets {
 			t.Fatalf("%d + %d in streams, %+v", packets, strays, st)
 		}
 	})

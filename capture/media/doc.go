@@ -5,17 +5,17 @@
 //
 // A stream is what one SSRC sends from one address and port to another, as
 // one mirror port sees it: the two directions of a call are two streams, and
-// a flow whose SSRC changes has two. VLAN tags are not part of the key, since
-// some mirrors tag one direction only.
+// a flow whose SSRC changes has two. The tunnel is part of the key (see
+// capture.FiveTuple). VLAN tags are not, since some mirrors tag one direction
+// only.
 //
 // # Memory and cost
 //
-// A stream is one entry of 320 octets without pointers. Entries live in slabs
+// A stream is one entry of 384 octets without pointers. Entries live in slabs
 // of 1024 that are made when they are needed and kept. The index doubles as
 // streams come: open addressing with linear probing, at most half full, at
 // most maxProbe slots per lookup, under a hash whose seed is random per table,
 // so that nobody can aim at one slot.
-//
 // What a packet reads and writes is the first two cache lines of its entry
 // and one of the index. A packet of 20 ms audio finds none of them in the
 // cache, so packets are best counted in batches (AddBatch): the lines of all
@@ -83,6 +83,34 @@
 // A packet that comes later than the first one seen but before it in sequence
 // moves the beginning back: it is reordered, not surplus.
 //
+// # Mirrored copies
+//
+// A mirror may deliver a packet twice: both directions of a port, two VLANs,
+// before and after a router. Such copies are counted apart, in Snapshot.Copies
+// alone. While duplicates come (until there was none for 64 packets) what
+// arrives is noted, 8 packets per stream, and a packet whose number has been seen
+// is compared with its original:
+//
+//	later than Config.CopyWindow, or another timestamp or length    duplicate
+//	another TTL, VLAN or depth of tunnels                           copy
+//	another IPv4 identification                                     duplicate: it was sent twice
+//	the same IPv4 identification, not 0                             copy
+//	no identification (IPv6, or 0), all else the same; or the       copy if it is so with three
+//	original is noted no more, but not known to be too old          quarters of the last 32 packets
+//
+// So what a network duplicates below IP, as a loop of switches does, is taken
+// for the mirror's doing, since nothing tells them apart; and so is, without an
+// identification, a network that duplicates nearly everything (PRP). Duplicates
+// that came before the watch, or before the three quarters were reached, become
+// copies in hindsight, 32 at most: Packets and Duplicates may then go down a little.
+//
+// # Bursts and events
+//
+// Bursts of loss are those of RFC 3611 4.7.2 with Gmin 16. Telephone-events (RFC
+// 4733) are recognised by form: a dynamic payload type, four octets, the event
+// one of the keys. SDP may know better. They are counted; which keys they were is
+// not kept.
+//
 // # Time
 //
 // Jitter is RFC 3550 A.8 in nanoseconds, over arrival on the monotonic clock.
@@ -92,7 +120,7 @@
 // timestamp against arrival of 2 s and more: those are the sender's, not the
 // network's, and are counted. The clock rate is RFC 3551's for static payload
 // types. For others it is estimated: timestamps and arrivals over at least
-// 1 s and 20 timestamps, if the ratio is within 3 % of 8000, 16000, 24000,
+// 1 s and 20 timestamps (not those of telephone-events), if the ratio is within 3 % of 8000, 16000, 24000,
 // 32000, 44100, 48000 or 90000; until then the stream has no jitter. One
 // dynamic payload type at a time has a clock: another takes over after 50
 // packets in a row, so that telephone-events never do.

@@ -11,14 +11,19 @@ import (
 //
 //	w0..w3  IPv4: source<<32 | destination, 0, 0, 0; IPv6: source, source, destination, destination
 //	ports   source port<<48 | destination port<<32 | SSRC
-//	meta    mirror port | metaIPv6
+//	meta    mirror port | metaIPv6 | metaTunnel
+//	tunnel  capture.FiveTuple.Tunnel; what is in no tunnel need not look at it
 type key struct {
 	w0, w1, w2, w3 uint64
 	ports          uint64
+	tunnel         uint32
 	meta           uint16
 }
 
-const metaIPv6 = 0x100
+const (
+	metaIPv6   = 0x100
+	metaTunnel = 0x200 // tunnel is not 0
+)
 
 // set fills k from p and reports whether p's addresses are a pair.
 func (k *key) set(p *capture.Packet, ssrc uint32) bool {
@@ -34,6 +39,9 @@ func (k *key) set(p *capture.Packet, ssrc uint32) bool {
 	default:
 		return false
 	}
+	if k.tunnel = p.Tunnel; k.tunnel != 0 {
+		k.meta |= metaTunnel
+	}
 	k.ports = uint64(p.SrcPort)<<48 | uint64(p.DstPort)<<32 | uint64(ssrc)
 	return true
 }
@@ -42,8 +50,9 @@ func (k *key) set(p *capture.Packet, ssrc uint32) bool {
 // AES instructions, and unpredictable to who does not know the seed.
 func (k *key) hash(seed *[4]uint64) uint32 {
 	h := mix(k.w0^seed[0], k.ports^seed[1])
-	if k.meta&metaIPv6 != 0 {
+	if k.meta >= metaIPv6 {
 		h ^= mix(k.w1^seed[2], k.w2^seed[3]) + k.w3
+		h ^= mix(uint64(k.tunnel)^seed[1], seed[0])
 	}
 	return uint32(mix(h^seed[2], uint64(k.meta)^seed[3]) >> 32)
 }

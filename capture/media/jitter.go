@@ -77,7 +77,7 @@ func (s *stream) sample(mono int64, ts uint32) {
 // estimate looks for the clock of the current payload type, which has none
 // yet.
 func (s *stream) estimate(mono int64, ts uint32) {
-	if noise(s.pt) || rtp.Static(s.pt).Clock != 0 {
+	if noise(s.pt) || rtp.Static(s.pt).Clock != 0 || s.eventType == s.pt && s.pt != 0 {
 		return
 	}
 	if !s.hasDyn || s.dynType != s.pt {

@@ -19,7 +19,8 @@ func TestLayout(t *testing.T) {
 	}{
 		{"the second line", unsafe.Offsetof(s.packets), 64},
 		{"the rest", unsafe.Offsetof(s.w1), 128},
-		{"size", unsafe.Sizeof(s), 320},
+		{"size", unsafe.Sizeof(s), 384},
+		{"a watcher's size", unsafe.Sizeof(watcher{}), 160},
 	} {
 		if c.have != c.want {
 			t.Errorf("%s at %d, want %d", c.name, c.have, c.want)

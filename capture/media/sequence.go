@@ -44,10 +44,8 @@ func (s *stream) add(p *capture.Packet, h *rtp.Header) uint8 {
 	s.last = p.Mono
 	switch step := h.Sequence - uint16(s.highest); {
 	case step == 1:
-		// The one that leaves the window is the last of a run of missing ones
-		// if it is missing and its successor is not.
-		if s.window[1]>>62 == 1 {
-			s.lossRuns++
+		if s.window[1]>>63 == 0 {
+			s.leave(1) // missing for good
 		}
 		s.window[1] = s.window[1]<<1 | s.window[0]>>63
 		s.window[0] = s.window[0]<<1 | 1
@@ -61,9 +59,7 @@ func (s *stream) add(p *capture.Packet, h *rtp.Header) uint8 {
 		}
 	case -step <= maxMisorder:
 		if s.late(uint32(-step)) {
-			s.duplicates++
-			s.packets++
-			s.octets += uint64(h.PayloadLen)
+			s.duplicate(h)
 			return s.inSeq
 		}
 		s.reordered++
@@ -71,11 +67,24 @@ func (s *stream) add(p *capture.Packet, h *rtp.Header) uint8 {
 	default:
 		return s.stray(p.Mono, h)
 	}
+	if h.PayloadLen == eventOctets {
+		s.event(p, h)
+	}
 	s.accept(p.Mono, h)
 	if s.inSeq < confirmAfter {
 		s.inSeq++
 	}
 	return s.inSeq
+}
+
+// duplicate counts a packet whose number was seen before.
+func (s *stream) duplicate(h *rtp.Header) {
+	s.duplicates++
+	s.packets++
+	s.octets += uint64(h.PayloadLen)
+	if s.watch == 0 {
+		s.watch, s.unsure, s.unsureOctets = newly, 1, uint32(h.PayloadLen)
+	}
 }
 
 // accept counts what s and h's packet have in common, once its sequence
@@ -103,20 +112,38 @@ func (s *stream) accept(mono int64, h *rtp.Header) {
 
 // jump moves the window forward by n, which is at least 2.
 func (s *stream) jump(n uint32) {
-	hi, lo := s.lossEnds()
+	s.leave(n)
 	w := &s.window
 	switch {
 	case n < 64:
-		s.lossRuns += uint32(bits.OnesCount64(hi >> (64 - n)))
 		w[1], w[0] = w[1]<<n|w[0]>>(64-n), w[0]<<n|1
 	case n < 128:
-		s.lossRuns += uint32(bits.OnesCount64(hi) + bits.OnesCount64(lo>>(128-n)))
 		w[1], w[0] = w[0]<<(n-64), 1
 	default:
-		s.lossRuns += uint32(bits.OnesCount64(hi) + bits.OnesCount64(lo))
 		w[1], w[0] = 0, 1
 	}
 	s.highest += n
+}
+
+// leave counts the missing among the n oldest numbers of the window, which are
+// about to leave it, and among those that a jump of more than the window never
+// lets in.
+func (s *stream) leave(n uint32) {
+	hi, lo := s.lossEnds()
+	mHi, mLo := ^s.window[1], ^s.window[0]
+	if n < 64 {
+		hi, mHi = hi>>(64-n), mHi>>(64-n)<<(64-n)
+	}
+	if n <= 64 {
+		lo, mLo = 0, 0
+	} else if n < 128 {
+		lo, mLo = lo>>(128-n), mLo>>(128-n)<<(128-n)
+	}
+	s.lossRuns += uint32(bits.OnesCount64(hi) + bits.OnesCount64(lo))
+	s.bursts.missing(s.highest, mHi, mLo)
+	if n > 128 {
+		s.bursts.lose(s.highest+1, n-128)
+	}
 }
 
 // lossEnds marks, in the window's own order, the missing numbers whose
@@ -167,8 +194,8 @@ func (s *stream) stray(mono int64, h *rtp.Header) uint8 {
 
 // restart begins the next generation with the stray before this packet.
 func (s *stream) restart(mono int64, h *rtp.Header) {
-	hi, lo := s.lossEnds()
-	s.lossRuns += uint32(bits.OnesCount64(hi) + bits.OnesCount64(lo))
+	s.leave(128)
+	s.bursts.end()
 	s.priorExpected += uint64(s.highest - s.base + 1)
 	s.gen++
 	s.strays -= uint32(s.badCount)

@@ -47,6 +47,21 @@ type Snapshot struct {
 	Jitter, MeanJitter, MaxJitter, IntervalMaxJitter int64
 	MaxDelta, IntervalMaxDelta                       int64
 	Skew, MaxSkew                                    int64 // MaxSkew is the one furthest from 0
+
+	// Mirrored copies are in none of the counts above. Their lag is the time from
+	// the original to the copy, of those whose original was still known.
+	Copies                  uint64
+	CopyLagMean, CopyLagMax int64
+
+	// Bursts of loss (RFC 3611 4.7.2, Gmin 16): how many, the sequence numbers
+	// from the first to the last missing of each, and how many of them are missing.
+	Bursts, BurstNumbers, BurstMissing uint64
+
+	// Telephone-events (RFC 4733), if EventType really is one: how many, and how
+	// long in all, in timestamp units. Which keys they were is kept nowhere.
+	Events     uint32
+	EventUnits uint64
+	EventType  uint8 // payload type, 0 when Events is
 }
 
 // maxVisits bounds the work of one call of Snapshot. What is left is due at
@@ -94,7 +109,7 @@ func (t *Table) visit(l *list, n uint32, s *stream, now int64, fn func(*Snapshot
 		return
 	}
 	if s.seen() != s.reported && (s.inSeq == isConfirmed || !s.once) {
-		t.report(s, false, fn)
+		t.report(n, s, false, fn)
 	}
 	s.due = now + int64(t.config.Interval)
 	l.push(t, n, s)
@@ -111,7 +126,7 @@ func (t *Table) endRetired(fn func(*Snapshot)) {
 // end reports s for the last time and frees its entry, which is in no list and
 // not in the index.
 func (t *Table) end(n uint32, s *stream, fn func(*Snapshot)) {
-	t.report(s, true, fn)
+	t.report(n, s, true, fn)
 	if s.inSeq == isConfirmed {
 		t.count.Confirmed--
 		t.count.Ended++
@@ -140,8 +155,9 @@ func (t *Table) Flush(fn func(*Snapshot)) {
 	t.publish()
 }
 
-func (t *Table) report(s *stream, ended bool, fn func(*Snapshot)) {
+func (t *Table) report(n uint32, s *stream, ended bool, fn func(*Snapshot)) {
 	t.snapshot = s.snapshot(t.wallOffset)
+	t.lag(n, s)
 	t.snapshot.Ended = ended
 	s.allMaxJitter, s.maxJitter = uint32(t.snapshot.MaxJitter), 0
 	s.allMaxDelta, s.maxDelta = t.snapshot.MaxDelta, 0
@@ -169,7 +185,12 @@ func (s *stream) snapshot(wallOffset int64) Snapshot {
 		Jitter:         int64(s.jitter), IntervalMaxJitter: int64(s.maxJitter), MaxJitter: int64(max(s.maxJitter, s.allMaxJitter)),
 		IntervalMaxDelta: s.maxDelta, MaxDelta: max(s.maxDelta, s.allMaxDelta),
 		Skew: s.skew, MaxSkew: s.maxSkew,
+		Copies: uint64(s.copies), Events: s.events, EventUnits: uint64(s.eventUnits) + uint64(s.eventSpan), EventType: s.eventType,
 	}
+	b := s.bursts
+	b.missing(s.highest, ^s.window[1], ^s.window[0])
+	b.end()
+	x.Bursts, x.BurstNumbers, x.BurstMissing = uint64(b.n), uint64(b.numbers), uint64(b.gone)
 	x.Lost = int64(x.Expected - x.Packets)
 	x.Missing = uint64(x.Lost) + x.Duplicates
 	x.ClockRate = s.rateOf(x.PayloadType)

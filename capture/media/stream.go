@@ -18,6 +18,7 @@ type stream struct {
 	inSeq   uint8  // packets in sequence so far, up to confirmAfter; then isConfirmed
 	hasRef  bool   // jitter may be measured from refTS and refMono
 	suspect uint8  // unfitting or unfamiliar: the last packet was a stray; otherwise 0
+	watch   uint8  // watched or newly: duplicates were seen, and packets are noted; otherwise 0
 	highest uint32 // sequence number with cycles
 	refTS   uint32 // the last timestamp, and the first arrival with it
 	refMono int64
@@ -75,20 +76,32 @@ type stream struct {
 	hasVLAN       bool
 	once          bool  // a snapshot was made
 	badType       uint8 // payload type of that stray, and its marker
+
+	eventType    uint8  // payload type of telephone-events, 0 none seen
+	eventSpan    uint16 // duration of the last event so far, in timestamp units
+	unsure       uint16 // duplicates that may turn out to be copies, and
+	unsureOctets uint32 // their payload
+	tunnel       uint32 // key
+	copies       uint32
+	events       uint32 // telephone-events
+	eventTS      uint32 // of the last one
+	eventUnits   uint32 // durations of those before it
+	bursts       bursts
+	_            [8]byte // whole cache lines
 }
 
 // setKey makes k the key of s.
 func (s *stream) setKey(k *key) {
-	s.w0, s.w1, s.w2, s.w3, s.ports, s.meta = k.w0, k.w1, k.w2, k.w3, k.ports, k.meta
+	s.w0, s.w1, s.w2, s.w3, s.ports, s.tunnel, s.meta = k.w0, k.w1, k.w2, k.w3, k.ports, k.tunnel, k.meta
 }
 
 // key returns the key of s.
-func (s *stream) key() key { return key{s.w0, s.w1, s.w2, s.w3, s.ports, s.meta} }
+func (s *stream) key() key { return key{s.w0, s.w1, s.w2, s.w3, s.ports, s.tunnel, s.meta} }
 
 // is reports whether k is the key of s.
 func (s *stream) is(k *key) bool {
 	return s.ports == k.ports && s.w0 == k.w0 && s.meta == k.meta &&
-		(k.meta&metaIPv6 == 0 || s.w1 == k.w1 && s.w2 == k.w2 && s.w3 == k.w3)
+		(k.meta < metaIPv6 || s.tunnel == k.tunnel && s.w1 == k.w1 && s.w2 == k.w2 && s.w3 == k.w3)
 }
 
 // fiveTuple rebuilds the flow from the key.
@@ -100,9 +113,9 @@ func (s *stream) fiveTuple() capture.FiveTuple {
 		src, dst = addr16(s.w0, s.w1), addr16(s.w2, s.w3)
 	}
 	return capture.FiveTuple{
-		Proto: capture.ProtoUDP,
-		Src:   netip.AddrPortFrom(src, uint16(s.ports>>48)),
-		Dst:   netip.AddrPortFrom(dst, uint16(s.ports>>32)),
+		Proto: capture.ProtoUDP, Tunnel: s.tunnel,
+		Src: netip.AddrPortFrom(src, uint16(s.ports>>48)),
+		Dst: netip.AddrPortFrom(dst, uint16(s.ports>>32)),
 	}
 }
 

@@ -16,7 +16,24 @@ type Config struct {
 	Idle      time.Duration // a confirmed stream without a packet for so long has ended, 60 s
 	Candidate time.Duration // the same for one that is not confirmed, 5 s
 	Worker    uint16        // goes into Snapshot.ID; each Table of a process has its own
+
+	Copies     Copies        // what becomes of mirrored copies
+	CopyWindow time.Duration // a copy comes at most so long after its original, 50 ms; at most MaxCopyWindow
 }
+
+// Copies says what becomes of a packet that the mirror delivered more than once.
+type Copies uint8
+
+// The modes. A stream's report counts copies apart in both of the first: there
+// is nothing to mark.
+const (
+	CopiesDrop Copies = iota
+	CopiesMark
+	CopiesOff // a copy is a duplicate like those the network makes
+)
+
+// MaxCopyWindow bounds Config.CopyWindow.
+const MaxCopyWindow = time.Second
 
 // MaxStreams bounds Config.Streams.
 const MaxStreams = 1 << 22
@@ -29,11 +46,12 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		have  *time.Duration
 		usual time.Duration
-	}{{&c.Interval, 2 * time.Second}, {&c.Idle, time.Minute}, {&c.Candidate, 5 * time.Second}} {
+	}{{&c.Interval, 2 * time.Second}, {&c.Idle, time.Minute}, {&c.Candidate, 5 * time.Second}, {&c.CopyWindow, 50 * time.Millisecond}} {
 		if *d.have <= 0 {
 			*d.have = d.usual
 		}
 	}
+	c.CopyWindow = min(c.CopyWindow, MaxCopyWindow)
 	return c
 }
 
@@ -42,7 +60,7 @@ func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	slabs := (c.Streams + slabSize - 1) / slabSize
 	// While the index doubles, the half it had is still there.
-	return int64(slabs)*int64(unsafe.Sizeof(slab{})) + 8*int64(indexSlots(c.Streams))*3/2
+	return int64(slabs)*int64(unsafe.Sizeof(slab{})+unsafe.Sizeof(watchSlab{})) + 8*int64(indexSlots(c.Streams))*3/2
 }
 
 // Verdict says what Add made of a packet.
@@ -67,12 +85,14 @@ type slab [slabSize]stream
 // Table holds the streams of one ring worker, which alone calls its methods;
 // Stats may be called from any goroutine.
 type Table struct {
-	config Config
-	seed   [4]uint64
-	index  index
-	slabs  []*slab
-	used   int    // entries ever taken from the slabs
-	free   uint32 // entries given back, linked by next
+	config   Config
+	seed     [4]uint64
+	index    index
+	slabs    []*slab
+	watchers []*watchSlab // beside slabs; nil where no stream was ever watched
+	watching int          // watchers that are not nil
+	used     int          // entries ever taken from the slabs
+	free     uint32       // entries given back, linked by next
 
 	candidates, confirmed list // by due time
 	retired               list // succeeded by another stream, and not reported yet
@@ -93,6 +113,7 @@ func New(c Config) *Table {
 		t.seed[i] = rand.Uint64()
 	}
 	t.slabs = make([]*slab, 0, (c.Streams+slabSize-1)/slabSize)
+	t.watchers = make([]*watchSlab, cap(t.slabs))
 	return t
 }
 
@@ -203,6 +224,9 @@ func (t *Table) arrive(p *capture.Packet, a *arrival) Verdict {
 		if s := t.at(uint32(slot)); s.is(k) {
 			t.count.Packets++
 			t.wallOffset = p.Wall - p.Mono
+			if s.watch != 0 && t.copied(p, h, s, uint32(slot)) {
+				return Counted
+			}
 			if p.Mono-s.last >= pause {
 				switch s.afterPause(p, h) {
 				case stray:
