@@ -29,6 +29,9 @@ type call struct {
 	seen      int64
 	endedAt   int64
 	bindings  []*binding // the one confirmed last at the end
+	sides     [2]side    // caller and callee
+	answered  int64      // mono of the first 2xx, 0 none seen
+	oneWay    bool       // it was told that media went one way only
 	streams   []*stream
 
 	gen uint64 // of the search that found the call last, and
@@ -156,6 +159,7 @@ func (c *Correlator) establish(k *call) {
 	if k.state == established {
 		return
 	}
+	k.answered = c.now
 	c.Stats.CallsEstablished.Add(1)
 	c.enter(k, established, c.now+int64(c.cfg.CallIdle))
 }

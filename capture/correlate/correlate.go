@@ -2,7 +2,6 @@ package correlate
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -22,6 +21,10 @@ const (
 	matchWindow   = 10 * time.Second // a young stream looks for further calls for so long
 	quietCall     = time.Minute      // an established call without signalling and media for so long makes room at the cap
 	streamTimeout = 3 * time.Minute  // a stream without a snapshot for so long is over; media's last one comes after one minute
+
+	oneWayAfter = 5 * time.Second  // media one way only is an event when it has been so for so long
+	askAgain    = 8 * time.Second  // and when the last SDP is so old: the other way's first snapshot is up to 3 s late
+	stopAfter   = 10 * time.Second // a stream without a packet for so long has stopped
 )
 
 // Caps on what hostile input can make a call hold. What is beyond them is
@@ -29,11 +32,14 @@ const (
 const (
 	maxCallID       = 256 // octets of the Call-ID of a call that is followed
 	maxTag          = 128 // octets of a tag that are kept and compared
-	maxBindings     = 32  // addresses advertised by one call
-	maxCodecs       = 8   // of one address, besides those of RFC 3551
+	maxBindings     = 48  // addresses and SSRCs advertised by one call, or learned
+	maxCandidates   = 12  // ICE candidates taken from one SDP, and as many SSRCs
+	maxCodecs       = 12  // of one address, besides those of RFC 3551
 	maxCallStreams  = 64  // streams linked to one call
 	maxLegs         = 4   // calls one stream is linked to
 	maxReports      = 32  // records made of one RTCP datagram
+	maxCopies       = 8   // streams looked at that may be copies of one
+	maxTunnels      = 16  // looked through for an endpoint that is not in the flow's own
 	bindingsPerCall = 5   // addresses advertised, over all calls; RTP and RTCP of two parties are 4
 	keptSlots       = 8   // bindings or streams that a forgotten call's place keeps room for
 )
@@ -45,6 +51,7 @@ type Config struct {
 	CallIdle       time.Duration // see the package comment
 	ReportInterval time.Duration // between the interval reports of a stream, 0 for none
 	UnknownRTP     bool          // make reports for confirmed streams of no known call
+	Events         bool          // make log records of one-way audio, and of RTP that stops and resumes
 	// Emit receives each record. It borrows the record until it returns.
 	Emit func(*record.Record)
 }
@@ -62,7 +69,12 @@ type Stats struct {
 
 	StreamsLinked, StreamsUnknown, StreamsRefused atomic.Uint64
 	StreamsLost                                   atomic.Uint64 // ended because their last snapshot never came
+	StreamsCopied                                 atomic.Uint64 // seen in full by another ring or mirror port too, and not reported
 	ReportsPeriodic, ReportsFinal                 atomic.Uint64
+
+	OneWay, Stopped, Resumed atomic.Uint64 // events found, whether or not records are made of them
+	SRTCP                    atomic.Uint64 // of RTCPPackets, datagrams of which only the header could be read
+	UDPTL                    atomic.Uint64 // messages of T.38 between endpoints that a call gave
 
 	Calls, Streams, Endpoints atomic.Int64
 }
@@ -79,10 +91,13 @@ type Correlator struct {
 	freeCalls *call
 	lists     [numStates]callList // by state, the longest in it first: who makes room at the cap
 	wheel     wheel
-	endpoints map[netip.AddrPort]endpoint
+	endpoints map[place]endpoint
+	tunnels   map[uint32]int // endpoints in each tunnel
 	streams   map[uint64]*stream
-	recent    streamList // the one heard of longest ago first
-	gen       uint64     // counts searches, see call.gen
+	senders   map[sender]*stream // the newest of each
+	recent    streamList         // the one heard of longest ago first
+	silent    streamList         // those not heard of for stopAfter, likewise
+	gen       uint64             // counts searches, see call.gen
 
 	freeBindings *binding
 	freeStreams  *stream
@@ -95,6 +110,7 @@ type Correlator struct {
 	links   []record.Link
 	matches []match
 	id      []byte
+	from    origin
 }
 
 // New returns a Correlator that follows nothing yet.
@@ -103,8 +119,10 @@ func New(cfg Config) *Correlator {
 		cfg:       cfg,
 		seed:      maphash.MakeSeed(),
 		calls:     make(map[uint64]*call),
-		endpoints: make(map[netip.AddrPort]endpoint),
+		endpoints: make(map[place]endpoint),
+		tunnels:   make(map[uint32]int),
 		streams:   make(map[uint64]*stream),
+		senders:   make(map[sender]*stream),
 		wheel:     newWheel(),
 		links:     make([]record.Link, 0, record.MaxLinks),
 	}
@@ -119,6 +137,10 @@ func (c *Correlator) Message(m *capture.Message) {
 		c.sipMessage(m)
 	case capture.RTCP:
 		c.rtcpMessage(m)
+	case capture.UDPTL:
+		if c.T38(m.Flow) {
+			c.Stats.UDPTL.Add(1)
+		}
 	}
 }
 
@@ -140,8 +162,10 @@ func (c *Correlator) Flush() {
 	for _, call := range c.wheel.all() {
 		c.finish(call)
 	}
-	for c.recent.head != nil {
-		c.endStream(c.recent.head)
+	for _, l := range [...]*streamList{&c.silent, &c.recent} {
+		for l.head != nil {
+			c.endStream(l.head)
+		}
 	}
 }
 
@@ -150,8 +174,8 @@ func (cfg *Config) MemoryBytes() int64 {
 	const (
 		mapEntry = 64 // of 8 or 40 octets, at a map's worst load
 		perCall  = int64(unsafe.Sizeof(call{})) + maxCallID + maxTag + 2*keptSlots*8 + mapEntry
-		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 2*mapEntry
-		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + mapEntry
+		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
+		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)
 	return int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
 }

@@ -9,28 +9,87 @@ import (
 	"heptap/capture/sdp"
 )
 
-// endpoint is an address with its bindings, the newest first.
+// place is where an endpoint is: an address and port in a tunnel, or an SSRC
+// wherever that comes from.
+type place struct {
+	hi, lo uint64 // the address as IPv6
+	rest   uint64 // tunnel << 32 | port
+}
+
+func placeOf(tunnel uint32, a netip.AddrPort) place {
+	var p place
+	for i, b := range a.Addr().As16() {
+		if i < 8 {
+			p.hi = p.hi<<8 | uint64(b)
+		} else {
+			p.lo = p.lo<<8 | uint64(b)
+		}
+	}
+	p.rest = uint64(tunnel)<<32 | uint64(a.Port())
+	return p
+}
+
+// placeOfSSRC returns a place that no address has.
+func placeOfSSRC(ssrc uint32) place { return place{^uint64(0), 0xffffffff<<32 | uint64(ssrc), 1 << 16} }
+
+func (p place) tunnel() uint32 { return uint32(p.rest >> 32) }
+
+// in returns p in another tunnel.
+func (p place) in(tunnel uint32) place {
+	p.rest = uint64(tunnel)<<32 | p.rest&(1<<32-1)
+	return p
+}
+
+// endpoint is a place with its bindings, the newest first.
 type endpoint struct {
 	head *binding
 	n    int
 }
 
-// binding says that a party of a call advertised an address for media.
+// rank says how much a binding is worth.
+type rank uint8
+
+const (
+	forsaken   rank = iota // of a branch that did not win
+	alias                  // the port advertised, at the address that the signalling came from
+	candidate              // of ICE, or an SSRC
+	advertised             // in m= and c=, or a=rtcp
+	learned                // not advertised: where a stream of the call came from
+)
+
+// binding says that a party of a call uses a place for media.
 type binding struct {
-	addr         netip.AddrPort
+	place        place
 	call         *call
-	since        int64    // mono of the first SDP with it
-	codecs       []codec  // those that are not as RFC 3551 has them
-	aprev, anext *binding // at the address; anext alone, among the free ones
-	party        uint8    // 0 the caller, 1 the callee
-	rtcp         bool     // for RTCP only
+	since        int64      // mono of the first SDP with it
+	via          netip.Addr // that the signalling with it came from
+	tag          uint64     // of who advertised it
+	codecs       []codec    // those that are not as RFC 3551 has them
+	aprev, anext *binding   // at the place; anext alone, among the free ones
+	party        uint8      // 0 the caller, 1 the callee
+	rank         rank
+	kind         sdp.MediaType
+	rtcp         bool // for RTCP only
+	secure       bool // for SRTP
+	udptl        bool // for T.38, whatever it was before
+	hidden       bool // a private address that was advertised from a public one only
+}
+
+// origin is what the bindings of one SDP have in common.
+type origin struct {
+	via    netip.Addr
+	tag    uint64
+	tunnel uint32
+	party  uint8
+	hidden bool
 }
 
 // codec is what SDP says of a payload type.
 type codec struct {
 	clock uint32
 	pt, n uint8
-	name  [18]byte // the first n octets of it
+	kind  sdp.MediaType
+	name  [17]byte // the first n octets of it
 }
 
 func newCodec[S string | []byte](pt uint8, name S, clock uint32) codec {
@@ -39,35 +98,133 @@ func newCodec[S string | []byte](pt uint8, name S, clock uint32) codec {
 	return k
 }
 
-// bindSession takes in the media addresses of c.sdp, which party sent.
-func (c *Correlator) bindSession(k *call, party uint8) {
+// bindSession takes in the media addresses of c.sdp, which came as c.from says.
+// What counts least comes first, since it also gives way first.
+func (c *Correlator) bindSession(k *call) {
 	media := c.sdp.Media()
+	left, sources := maxCandidates, maxCandidates
+	for i := range media {
+		for _, ssrc := range media[i].SSRCs()[:min(sources, len(media[i].SSRCs()))] {
+			c.bind(k, placeOfSSRC(ssrc), candidate, false)
+			sources--
+		}
+	}
+	var first *binding // that of the first media, where bundled ones go too
 	for i := range media {
 		m := &media[i]
-		addr := m.AddrPort()
-		if !m.RTP || !addr.IsValid() || addr.Addr().IsUnspecified() {
-			continue // not RTP, refused, a name, or held the old way (RFC 3264 8.4)
+		b := c.bindCandidates(k, m, &left)
+		if main := c.bindMedia(k, m); main != nil {
+			b = main
+		} else if m.BundleOnly && first != nil {
+			b = first
 		}
-		addr = unmap(addr)
-		if b := c.bind(k, addr, party, false); b != nil {
+		if b != nil {
 			b.takeCodecs(m)
 		}
-		// Whether a=rtcp-mux was agreed on is not worth waiting for: RTCP on
-		// the RTP port is found there, on the other port here.
-		if rtcp := m.RTCP(false); rtcp.IsValid() && unmap(rtcp) != addr && !rtcp.Addr().IsUnspecified() {
-			c.bind(k, unmap(rtcp), party, true)
+		if first == nil {
+			first = b
 		}
 	}
 }
 
-// bind remembers that the call advertised addr. When the call holds as many
-// addresses as it may, the one that was confirmed longest ago gives way. It
-// returns nil when all calls together hold as many as they may.
-func (c *Correlator) bind(k *call, addr netip.AddrPort, party uint8, rtcp bool) *binding {
+// bindCandidates binds the ICE candidates of m and returns the first binding
+// that is for RTP. a=remote-candidates are the other party's.
+func (c *Correlator) bindCandidates(k *call, m *sdp.Media, left *int) (first *binding) {
+	if !m.RTP {
+		return nil
+	}
+	from := c.from
+	defer func() { c.from = from }()
+	for _, n := range m.Candidates() {
+		if *left == 0 {
+			c.Stats.BindingsRefused.Add(1)
+			return first
+		}
+		*left--
+		c.from = from
+		if n.Remote {
+			c.from.party, c.from.via = 1-from.party, netip.Addr{}
+		}
+		b := c.bind(k, placeOf(from.tunnel, n.Addr), candidate, n.Component == 2)
+		if b == nil || n.Remote {
+			continue
+		}
+		b.kind, b.secure = m.Type, m.Secure || m.Crypto
+		if b.rtcp {
+			continue
+		}
+		if first == nil {
+			first = b
+		}
+	}
+	return first
+}
+
+// bindMedia binds where m says that its media goes, and returns the binding for
+// the media itself, nil when there is none.
+func (c *Correlator) bindMedia(k *call, m *sdp.Media) *binding {
+	addr := m.AddrPort()
+	if !m.RTP && !m.UDPTL || !addr.IsValid() || addr.Addr().IsUnspecified() {
+		return nil // refused, a name, or held the old way (RFC 3264 8.4)
+	}
+	// Whether a=rtcp-mux was agreed on is not worth waiting for: RTCP on
+	// the RTP port is found there, on the other port here.
+	secure := m.Secure || m.Crypto
+	if rtcp := m.RTCP(false); rtcp.IsValid() && unmap(rtcp) != unmap(addr) && !rtcp.Addr().IsUnspecified() {
+		if b := c.advertise(k, unmap(rtcp), true); b != nil {
+			b.secure = secure
+		}
+	}
+	b := c.advertise(k, unmap(addr), false)
+	if b != nil {
+		b.kind, b.secure, b.udptl = m.Type, secure, m.UDPTL
+	}
+	return b
+}
+
+// advertise binds an address that SDP gives. Who advertises a private address
+// from a public one is behind a NAT: its media comes from the public address, if
+// the NAT is kind from the same port, and the private address means nothing
+// here unless the other end of a flow vouches for it.
+func (c *Correlator) advertise(k *call, addr netip.AddrPort, rtcp bool) *binding {
+	via := c.from.via
+	hidden := private(addr.Addr()) && via.IsValid() && !private(via)
+	if hidden {
+		c.bind(k, placeOf(c.from.tunnel, netip.AddrPortFrom(via, addr.Port())), alias, rtcp)
+	}
+	c.from.hidden = hidden
+	b := c.bind(k, placeOf(c.from.tunnel, addr), advertised, rtcp)
+	c.from.hidden = false
+	if b != nil && !hidden {
+		b.hidden = false // seen from itself, or from inside
+	}
+	return b
+}
+
+// private says whether an address may be in use in many places (RFC 1918, 4193,
+// 6598, 3927).
+func private(a netip.Addr) bool {
+	if a.Is4() {
+		b := a.As4()
+		if b[0] == 100 && b[1]&0xc0 == 64 {
+			return true
+		}
+	}
+	return a.IsPrivate() || a.IsLinkLocalUnicast()
+}
+
+// bind remembers that c.from.party uses a place, if it is not known yet. When
+// the call holds as many as it may, the one that was confirmed longest ago gives
+// way. It returns nil when all calls together hold as many as they may.
+func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
+	f := &c.from
 	for i, b := range k.bindings {
-		if b.addr == addr && b.party == party && b.rtcp == rtcp {
+		if b.place == at && b.party == f.party && b.rtcp == rtcp {
 			copy(k.bindings[i:], k.bindings[i+1:])
 			k.bindings[len(k.bindings)-1] = b
+			if r != learned {
+				b.rank, b.tag = max(r, b.rank%learned), f.tag
+			}
 			return b
 		}
 	}
@@ -76,7 +233,11 @@ func (c *Correlator) bind(k *call, addr netip.AddrPort, party uint8, rtcp bool) 
 		c.unbind(k.bindings[0])
 		k.bindings = slices.Delete(k.bindings, 0, 1)
 	}
-	if int(c.Stats.Endpoints.Load()) >= c.cfg.Calls*bindingsPerCall {
+	room := c.cfg.Calls * bindingsPerCall
+	if r != advertised {
+		room -= room / 4
+	}
+	if int(c.Stats.Endpoints.Load()) >= room {
 		c.Stats.BindingsRefused.Add(1)
 		return nil
 	}
@@ -86,12 +247,14 @@ func (c *Correlator) bind(k *call, addr netip.AddrPort, party uint8, rtcp bool) 
 	} else {
 		b = new(binding)
 	}
-	e := c.endpoints[addr]
-	*b = binding{addr: addr, call: k, party: party, rtcp: rtcp, since: c.now, codecs: b.codecs[:0], anext: e.head}
+	e := c.endpoints[at]
+	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: f.via, tag: f.tag, hidden: f.hidden, codecs: b.codecs[:0], anext: e.head}
 	if e.head != nil {
 		e.head.aprev = b
+	} else if n := at.tunnel(); n != 0 {
+		c.tunnels[n]++
 	}
-	c.endpoints[addr] = endpoint{b, e.n + 1}
+	c.endpoints[at] = endpoint{b, e.n + 1}
 	k.bindings = append(k.bindings, b)
 	c.Stats.Endpoints.Add(1)
 	return b
@@ -99,7 +262,7 @@ func (c *Correlator) bind(k *call, addr netip.AddrPort, party uint8, rtcp bool) 
 
 // unbind forgets b, which its call still lists.
 func (c *Correlator) unbind(b *binding) {
-	e := c.endpoints[b.addr]
+	e := c.endpoints[b.place]
 	if b.aprev != nil {
 		b.aprev.anext = b.anext
 	} else {
@@ -109,57 +272,91 @@ func (c *Correlator) unbind(b *binding) {
 		b.anext.aprev = b.aprev
 	}
 	if e.n--; e.n == 0 {
-		delete(c.endpoints, b.addr)
+		delete(c.endpoints, b.place)
+		if n := b.place.tunnel(); n != 0 {
+			if c.tunnels[n]--; c.tunnels[n] == 0 {
+				delete(c.tunnels, n)
+			}
+		}
 	} else {
-		c.endpoints[b.addr] = e
+		c.endpoints[b.place] = e
 	}
 	*b = binding{codecs: b.codecs[:0], anext: c.freeBindings}
 	c.freeBindings = b
 	c.Stats.Endpoints.Add(-1)
 }
 
+// decide notes that of a forked call the dialog with this tag of the callee
+// was answered first. What other branches advertised counts only where nothing
+// else fits, until they are answered too.
+func (k *call) decide(tag uint64) {
+	for _, b := range k.bindings {
+		if b.party == 1 && b.tag != tag && b.rank != learned {
+			b.rank = forsaken
+		}
+	}
+}
+
 // takeCodecs adds what m says of payload types to what is known: an answer may
-// narrow the offer and a re-INVITE change it while packets are under way.
+// narrow the offer and a re-INVITE change it while packets are under way. When
+// there is no room, audio is what matters.
 func (b *binding) takeCodecs(m *sdp.Media) {
 	for _, f := range m.Formats() {
 		if len(f.Name) == 0 {
 			continue
 		}
+		n := newCodec(f.PT, f.Name, f.ClockRate)
+		n.kind = m.Type
 		at := slices.IndexFunc(b.codecs, func(k codec) bool { return k.pt == f.PT })
 		usual := rtp.Static(f.PT)
 		switch {
 		case at >= 0:
-			b.codecs[at] = newCodec(f.PT, f.Name, f.ClockRate)
+			b.codecs[at] = n
 		case usual.Clock == f.ClockRate && strings.EqualFold(usual.Name, string(f.Name)):
 		case len(b.codecs) < maxCodecs:
-			b.codecs = append(b.codecs, newCodec(f.PT, f.Name, f.ClockRate))
-		default:
+			b.codecs = append(b.codecs, n)
+		case m.Type == sdp.Audio:
 			copy(b.codecs, b.codecs[1:])
-			b.codecs[maxCodecs-1] = newCodec(f.PT, f.Name, f.ClockRate)
+			b.codecs[maxCodecs-1] = n
 		}
 	}
 }
 
-// codec returns what the call's SDP says of a payload type sent to addr, or
-// from it.
-func (k *call) codec(addr netip.AddrPort, pt uint8) (codec, bool) {
+// codec returns what the call's SDP says of a payload type sent to or from a
+// place, or else of that payload type at all.
+func (k *call) codec(dst, src place, pt uint8) (codec, bool) {
+	var found codec
+	best := 0
 	for _, b := range k.bindings {
-		if b.addr != addr {
+		worth := 1
+		switch {
+		case b.place.same(dst):
+			worth = 3
+		case b.place.same(src):
+			worth = 2
+		}
+		if worth <= best {
 			continue
 		}
 		for _, o := range b.codecs {
 			if o.pt == pt {
-				return o, true
+				found, best = o, worth
 			}
 		}
 	}
-	return codec{}, false
+	return found, best > 0
 }
 
-// binding returns the call's binding of that address and party.
-func (k *call) binding(addr netip.AddrPort, party uint8, rtcp bool) *binding {
+// same compares places of one call, whose signalling may have been seen
+// outside the tunnel that its media is in.
+func (p place) same(o place) bool {
+	return p.hi == o.hi && p.lo == o.lo && uint32(p.rest) == uint32(o.rest)
+}
+
+// binding returns the call's binding of that place and party.
+func (k *call) binding(at place, party uint8, rtcp bool) *binding {
 	for _, b := range k.bindings {
-		if b.addr == addr && b.party == party && (!b.rtcp || rtcp) {
+		if b.place.same(at) && b.party == party && (!b.rtcp || rtcp) {
 			return b
 		}
 	}

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"net/netip"
 	"strconv"
 	"unicode/utf8"
 )
@@ -40,6 +41,12 @@ func (o *object) text(k, v string) {
 	o.b = append(o.b, '"')
 	o.b = append(o.b, v...)
 	o.b = append(o.b, '"')
+}
+
+func (o *object) addr(ip, port string, a netip.AddrPort) {
+	o.key(ip)
+	o.b = append(a.Addr().AppendTo(append(o.b, '"')), '"')
+	o.int(port, int64(a.Port()))
 }
 
 // bytes appends octets from the wire: escaped, and what is not UTF-8 replaced

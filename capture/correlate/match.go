@@ -4,6 +4,8 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+
+	"heptap/capture"
 )
 
 // match is a call that a stream may belong to.
@@ -11,7 +13,27 @@ type match struct {
 	call    *call
 	binding *binding
 	toward  bool  // the binding is the stream's destination
-	score   uint8 // 3 both ends, 2 the destination, 1 the source
+	score   uint8 // ends<<3 | rank; ends is 3 both, 2 the destination, 1 the source
+}
+
+const bothEnds = 3 << 3
+
+// ends is a flow, as endpoints have it.
+type ends struct {
+	src, dst     place
+	srcIP, dstIP netip.Addr
+}
+
+func endsOf(f capture.FiveTuple) ends {
+	src, dst := unmap(f.Src), unmap(f.Dst)
+	return ends{placeOf(f.Tunnel, src), placeOf(f.Tunnel, dst), src.Addr(), dst.Addr()}
+}
+
+// what is looked for.
+type want struct {
+	last int64 // mono of the flow's last packet
+	rtcp bool
+	weak bool // it may be no RTP at all
 }
 
 // maxScan is how many calls at one address are looked at, the newest first. A
@@ -25,23 +47,49 @@ const maxScan = 256
 // advertised its address after last, the time of the flow's last packet, is
 // not considered; one that has ended, only if no other call fits as well:
 // media and RTCP trail behind the BYE, and sometimes only begin then. More
-// calls than one can have legs are strangers on a shared port: none of them is
-// taken, as nothing says which one is right.
-func (c *Correlator) match(src, dst netip.AddrPort, rtcp bool, last int64) []match {
+// calls than one can have legs are strangers on a shared port: the address
+// that their signalling came from may tell which one is right, and otherwise
+// none of them is taken.
+func (c *Correlator) match(e *ends, w want) []match {
 	c.matches = c.matches[:0]
 	c.gen++
-	to, from := c.endpoints[dst], c.endpoints[src]
+	to, from := c.at(e.dst), c.at(e.src)
 	if toFirst := to.n <= from.n; toFirst {
-		c.collect(to.head, src, rtcp, true, last)
-		if c.best() < 3 {
-			c.collect(from.head, dst, rtcp, false, last)
+		c.collect(to.head, e.src, true, w)
+		if c.best() < bothEnds {
+			c.collect(from.head, e.dst, false, w)
 		}
 	} else {
-		c.collect(from.head, dst, rtcp, false, last)
-		if c.best() < 3 {
-			c.collect(to.head, src, rtcp, true, last)
+		c.collect(from.head, e.dst, false, w)
+		if c.best() < bothEnds {
+			c.collect(to.head, e.src, true, w)
 		}
 	}
+	c.chooseBest()
+	if len(c.matches) > maxLegs {
+		c.matches = slices.DeleteFunc(c.matches, func(m match) bool { return !m.sameNAT(e) })
+	}
+	if len(c.matches) > maxLegs {
+		return nil
+	}
+	return c.matches
+}
+
+// matchSSRC finds the calls that named a source (RFC 5576). It is for media
+// whose addresses say nothing, as between a client and its TURN server.
+func (c *Correlator) matchSSRC(ssrc uint32, w want) []match {
+	c.matches = c.matches[:0]
+	c.gen++
+	c.collect(c.endpoints[placeOfSSRC(ssrc)].head, place{}, false, w)
+	c.chooseBest()
+	if len(c.matches) > maxLegs {
+		return nil
+	}
+	return c.matches
+}
+
+// chooseBest leaves the best of c.matches.
+func (c *Correlator) chooseBest() {
 	best, newest, live := c.best(), int64(math.MinInt64), false
 	for _, m := range c.matches {
 		if m.score == best {
@@ -52,10 +100,6 @@ func (c *Correlator) match(src, dst netip.AddrPort, rtcp bool, last int64) []mat
 	c.matches = slices.DeleteFunc(c.matches, func(m match) bool {
 		return m.score < best || m.binding.since < newest-int64(legWindow) || live && m.call.state == ended
 	})
-	if len(c.matches) > maxLegs {
-		return nil
-	}
-	return c.matches
 }
 
 func (c *Correlator) best() (best uint8) {
@@ -65,23 +109,56 @@ func (c *Correlator) best() (best uint8) {
 	return best
 }
 
+// sameNAT reports whether the flow's other end has the address that the other
+// party's signalling came from.
+func (m *match) sameNAT(e *ends) bool {
+	ip := e.dstIP
+	if m.toward {
+		ip = e.srcIP
+	}
+	return slices.ContainsFunc(m.call.bindings, func(b *binding) bool { return b.party != m.binding.party && b.via == ip })
+}
+
+// at returns the endpoint at a place. Where there is none, signalling and media
+// may be in different tunnels, or only one of them in any: then the same
+// address elsewhere counts if it is in one other place only.
+func (c *Correlator) at(p place) endpoint {
+	e := c.endpoints[p]
+	if e.head != nil || len(c.tunnels) == 0 || len(c.tunnels) > maxTunnels {
+		return e
+	}
+	e = c.endpoints[p.in(0)]
+	for n := range c.tunnels { // the order does not matter: one or none
+		if o := c.endpoints[p.in(n)]; o.head != nil {
+			if e.head != nil {
+				return endpoint{}
+			}
+			e = o
+		}
+	}
+	return e
+}
+
 // collect adds the calls bound at one end of a flow to c.matches, each once,
 // as it fits best. other is the other end.
-func (c *Correlator) collect(b *binding, other netip.AddrPort, rtcp, toward bool, last int64) {
+func (c *Correlator) collect(b *binding, other place, toward bool, w want) {
 	for scanned := 0; b != nil && scanned < maxScan; b, scanned = b.anext, scanned+1 {
-		if b.rtcp && !rtcp || b.since > last {
+		if b.rtcp && !w.rtcp || b.since > w.last || b.udptl && w.weak {
 			continue
 		}
-		m := match{call: b.call, binding: b, toward: toward, score: 1}
-		if toward {
-			m.score = 2
+		m := match{call: b.call, binding: b, toward: toward, score: 1 << 3}
+		if toward && b.rank != learned {
+			m.score = 2 << 3
 		}
-		if far := b.call.binding(other, 1-b.party, rtcp); far != nil {
-			m.score = 3
+		if far := b.call.binding(other, 1-b.party, w.rtcp); far != nil {
+			m.score = bothEnds
 			if !toward {
 				m.binding, m.toward = far, true
 			}
+		} else if b.hidden {
+			continue // the same private address is in use elsewhere
 		}
+		m.score |= uint8(min(m.binding.rank, advertised))
 		switch k := b.call; {
 		case k.gen != c.gen:
 			k.gen, k.at = c.gen, len(c.matches)

@@ -8,6 +8,7 @@ import (
 
 	"heptap/capture/media"
 	"heptap/capture/record"
+	"heptap/capture/sdp"
 )
 
 // kind of a report, as Homer's TYPE says it.
@@ -50,11 +51,11 @@ func jitterSince(last, since *media.Snapshot) int64 {
 // less returns a - b, or 0 where a late packet has taken back what b counted.
 func less(a, b uint64) int64 { return max(0, int64(a-b)) }
 
-// speech tells audio from video by the clock, which is 90 kHz for the latter
-// (RFC 3551 5), and from telephone-events and comfort noise.
+// speech tells audio from video by what SDP says, or by the clock, which is 90
+// kHz for the latter (RFC 3551 5), and from telephone-events and comfort noise.
 func (k *codec) speech() bool {
 	name := string(k.name[:k.n])
-	return k.clock != 90000 && !strings.EqualFold(name, "telephone-event") && !strings.EqualFold(name, "CN")
+	return (k.kind == sdp.Audio || k.clock != 90000 && k.kind != sdp.Video) && !strings.EqualFold(name, "telephone-event") && !strings.EqualFold(name, "CN")
 }
 
 // scores sums up the intervals of a stream.
@@ -102,7 +103,7 @@ func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Snapshot, 
 	} else {
 		c.Stats.ReportsPeriodic.Add(1)
 	}
-	c.payload = t.appendReport(c.payload[:0], primary, kd, since, q, all)
+	c.payload = t.appendReport(c.payload[:0], primary, k, kd, since, q, all)
 	s := &t.last
 	c.rec = record.Record{
 		Type: record.RTPReport, Class: class, Wall: s.LastWall, Mono: s.LastMono,
@@ -125,7 +126,7 @@ func ssrcHex(ssrc uint32) []byte {
 // appendReport appends the report in the form Homer charts (HEP type 34; the
 // keys are those of hepgen's full report). Times are milliseconds. Loss is the
 // packets that never came, whatever came twice.
-func (t *stream) appendReport(b []byte, primary []byte, kd kind, since *media.Snapshot, q score, all *scores) []byte {
+func (t *stream) appendReport(b []byte, primary []byte, k *call, kd kind, since *media.Snapshot, q score, all *scores) []byte {
 	s := &t.last
 	o := object{append(b, '{')}
 	o.bytes("CORRELATION_ID", primary)
@@ -141,8 +142,12 @@ func (t *stream) appendReport(b []byte, primary []byte, kd kind, since *media.Sn
 	o.key("SSRC")
 	o.b = append(append(append(o.b, `"0x`...), ssrcHex(s.SSRC)...), '"')
 	t.appendCounts(&o, since, q)
+	t.appendBursts(&o, since)
 	t.appendTimes(&o, kd, q, all)
 	t.appendEnds(&o)
+	if k != nil {
+		t.appendCall(&o, k, kd)
+	}
 	return append(o.b, '}')
 }
 
@@ -158,6 +163,36 @@ func (t *stream) appendCounts(o *object, since *media.Snapshot, q score) {
 	o.int("OUT_ORDER", less(s.Reordered, since.Reordered))
 	o.int("SEQ", less(s.Strays, since.Strays)) // sequence errors: numbers that fit nowhere
 	o.int("SSRC_CHG", 0)                       // a new SSRC is a new stream here
+	if n := less(s.Copies, since.Copies); n > 0 {
+		o.int("COPIES", n) // by the mirror; in no other count
+		o.float("COPY_LAG", ms(s.CopyLagMean))
+		o.float("MAX_COPY_LAG", ms(s.CopyLagMax))
+	}
+}
+
+// appendBursts appends RFC 3611 4.7.2's metrics: densities in percent, mean
+// durations in milliseconds, by the mean time between two packets. The gaps are
+// one more than the bursts: before, between and after them.
+func (t *stream) appendBursts(o *object, since *media.Snapshot) {
+	s := &t.last
+	expected, n := less(s.Expected, since.Expected), less(s.Bursts, since.Bursts)
+	if expected == 0 {
+		return
+	}
+	numbers := min(less(s.BurstNumbers, since.BurstNumbers), expected)
+	missing := min(less(s.BurstMissing, since.BurstMissing), numbers)
+	rest := expected - numbers
+	start := s.FirstMono
+	if since.Packets > 0 {
+		start = since.LastMono
+	}
+	each := ms(s.LastMono-start) / float64(expected)
+	percent := func(part, of int64) float64 { return 100 * float64(part) / float64(max(of, 1)) }
+	o.float("BURST_DENSITY", percent(missing, numbers))
+	o.float("GAP_DENSITY", percent(min(max(less(s.Missing, since.Missing)-missing, 0), rest), rest))
+	o.float("BURST_DURATION", each*float64(numbers)/float64(max(n, 1)))
+	o.float("GAP_DURATION", each*float64(rest)/float64(n+1))
+	o.int("BURSTS", n)
 }
 
 func (t *stream) appendTimes(o *object, kd kind, q score, all *scores) {
@@ -193,18 +228,15 @@ func ms(ns int64) float64 { return float64(ns) / 1e6 }
 
 func (t *stream) appendEnds(o *object) {
 	f := t.last.Flow
-	o.key("SRC_IP")
-	o.b = append(f.Src.Addr().AppendTo(append(o.b, '"')), '"')
-	o.int("SRC_PORT", int64(f.Src.Port()))
-	o.key("DST_IP")
-	o.b = append(f.Dst.Addr().AppendTo(append(o.b, '"')), '"')
-	o.int("DST_PORT", int64(f.Dst.Port()))
+	o.addr("SRC_IP", "SRC_PORT", f.Src)
+	o.addr("DST_IP", "DST_PORT", f.Dst)
 	o.int("CODEC_PT", int64(t.last.PayloadType))
 	k := t.codecNow()
 	if k.n == 0 {
 		k = newCodec(k.pt, "unknown", k.clock)
 	}
 	o.bytes("CODEC_NAME", k.name[:k.n])
+	o.text("MEDIA", k.media())
 	o.int("CLOCK", int64(k.clock))
 	o.int("DIR", int64(t.sender))
 	o.int("PARTY", int64(t.sender))
@@ -213,4 +245,52 @@ func (t *stream) appendEnds(o *object) {
 	o.b = f.Src.Addr().AppendTo(o.b)
 	o.b = strconv.AppendUint(append(o.b, ':'), uint64(f.Src.Port()), 10)
 	o.b = append(o.b, '"')
+}
+
+// media is what kind of media a codec is for.
+func (k *codec) media() string {
+	switch {
+	case k.kind != sdp.Other:
+		return k.kind.String()
+	case k.clock == 90000:
+		return "video"
+	}
+	return "audio"
+}
+
+// appendCall appends what only the call's SDP or its other streams tell.
+func (t *stream) appendCall(o *object, k *call, kd kind) {
+	s := &t.last
+	secure := t.secure(k)
+	if secure {
+		o.key("SRTP")
+		o.b = append(o.b, "true"...)
+	}
+	if e, ok := k.codec(t.ends.dst, t.ends.src, s.EventType); ok && s.Events > 0 && !secure && e.clock > 0 &&
+		strings.EqualFold(string(e.name[:e.n]), "telephone-event") {
+		o.int("DTMF_EVENTS", int64(s.Events))
+		o.float("DTMF_DURATION", 1000*float64(s.EventUnits)/float64(e.clock))
+	}
+	if kd == final {
+		one := int64(0)
+		if k.isOneWay(t) {
+			one = 1
+		}
+		o.int("ONE_WAY_RTP", one)
+	}
+}
+
+// secure says whether all that the call advertised of the stream's ends is for
+// SRTP.
+func (t *stream) secure(k *call) bool {
+	found := false
+	for _, b := range k.bindings {
+		if !b.rtcp && (b.place.same(t.ends.dst) || b.place.same(t.ends.src)) {
+			if !b.secure {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }

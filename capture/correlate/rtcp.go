@@ -13,7 +13,14 @@ import (
 func (c *Correlator) rtcpMessage(m *capture.Message) {
 	var primary []byte
 	c.links = c.links[:0]
-	for _, f := range c.match(unmap(m.Flow.Src), unmap(m.Flow.Dst), true, m.Mono) {
+	e, secure := endsOf(m.Flow), rtcp.Encrypted(m.Payload)
+	w := want{last: m.Mono, rtcp: true}
+	found := c.match(&e, w)
+	if len(found) == 0 {
+		found = c.matchSSRC(rtcp.SenderSSRC(m.Payload), w)
+	}
+	for _, f := range found {
+		secure = secure || f.call.secureRTCP(&e)
 		if primary == nil {
 			primary = f.call.id
 			f.call.seen = max(f.call.seen, m.Mono)
@@ -29,6 +36,15 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 		primary = c.id
 	} else {
 		c.Stats.RTCPLinked.Add(1)
+	}
+	if secure {
+		// What follows the first header is ciphertext even if it parses.
+		c.Stats.SRTCP.Add(1)
+		c.Stats.RTCPPackets.Add(1)
+		c.payload = rtcp.AppendSecureJSON(c.payload[:0], m.Payload)
+		c.rec = record.Record{Type: record.RTCP, Class: record.Periodic, Primary: primary, Links: c.links, Payload: c.payload}
+		c.emit(m)
+		return
 	}
 	for w := rtcp.Walk(m.Payload); ; {
 		if _, ok := w.Next(); !ok {
@@ -48,6 +64,23 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 		c.rec = record.Record{Type: record.RTCP, Class: record.Periodic, Primary: primary, Links: c.links, Payload: c.payload}
 		c.emit(m)
 	}
+}
+
+// secureRTCP says whether what the call advertised of a flow's ends is for SRTP
+// (RFC 3711 makes RTCP of it SRTCP). An address for RTCP alone is what the RTP
+// beside it is.
+func (k *call) secureRTCP(e *ends) bool {
+	found := false
+	for _, b := range k.bindings {
+		if !b.place.same(e.dst) && !b.place.same(e.src) {
+			continue
+		}
+		if !b.secure {
+			return false
+		}
+		found = true
+	}
+	return found
 }
 
 // appendFlowID appends the two ends of a flow, the smaller first, so that both

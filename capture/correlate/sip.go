@@ -22,7 +22,7 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	if len(v.CallID) == 0 {
 		c.Stats.SIPNoCallID.Add(1)
 	} else {
-		c.followCall()
+		c.followCall(m)
 	}
 	c.rec = record.Record{Type: record.SIP, Class: sipClass(v.CSeqMethod, v.Method), Primary: v.CallID, Payload: m.Payload}
 	c.emit(m)
@@ -32,6 +32,7 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 func (c *Correlator) emit(m *capture.Message) {
 	r := &c.rec
 	r.Wall, r.Mono, r.Flow, r.HasVLAN, r.VLAN, r.TOS = m.Wall, m.Mono, m.Flow, m.HasVLAN, m.VLAN, m.TOS
+	r.Flags = record.FlagsOf(m.Flags)
 	c.cfg.Emit(r)
 }
 
@@ -48,8 +49,8 @@ func sipClass(cseqMethod, method []byte) record.Class {
 	return record.Routine
 }
 
-// followCall moves the call of the message in c.sip on, and takes in its SDP.
-func (c *Correlator) followCall() {
+// followCall moves the call of m, which c.sip views, on, and takes in its SDP.
+func (c *Correlator) followCall(m *capture.Message) {
 	v := &c.sip
 	begins := v.IsRequest && string(v.Method) == "INVITE"
 	if len(v.CallID) > maxCallID {
@@ -79,7 +80,7 @@ func (c *Correlator) followCall() {
 	k.seen = c.now
 	c.progress(k, begins)
 	if body != nil && k.state != ended {
-		c.takeSDP(k, body)
+		c.takeSDP(k, body, m)
 	}
 }
 
@@ -121,6 +122,7 @@ func (c *Correlator) invite(k *call) {
 			k.setCaller(v.FromTag)
 		}
 		k.branches, k.dialogs = few{}, few{}
+		k.sides, k.answered, k.oneWay = [2]side{}, 0, false
 		c.enter(k, setup, c.now+int64(SetupTimeout))
 	}
 	k.cseq = max(k.cseq, v.CSeq)
@@ -134,6 +136,9 @@ func (c *Correlator) invite(k *call) {
 func (c *Correlator) answer(k *call) {
 	if k.state == ended && k.bye {
 		return // a late copy
+	}
+	if k.state == setup && c.party(k) == 1 {
+		k.decide(maphash.Bytes(c.seed, c.sip.ToTag))
 	}
 	k.dialogs.add(c.dialog())
 	k.branches = few{}
@@ -177,14 +182,20 @@ func offersMedia(cseqMethod []byte) bool {
 	return false
 }
 
-// takeSDP remembers where the sender of the message in c.sip wants its media.
-func (c *Correlator) takeSDP(k *call, body []byte) {
+// takeSDP remembers where the sender of m, which c.sip views, wants its media.
+func (c *Correlator) takeSDP(k *call, body []byte, m *capture.Message) {
 	c.Stats.SDPBodies.Add(1)
 	if err := c.sdp.Parse(body); err != nil {
 		c.Stats.SDPMalformed.Add(1)
 		return
 	}
-	c.bindSession(k, c.party(k))
+	party, tag := c.party(k), c.sip.ToTag
+	if c.sip.IsRequest {
+		tag = c.sip.FromTag
+	}
+	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: maphash.Bytes(c.seed, tag)}
+	k.sides[party].take(c.sdp.Media(), c.now)
+	c.bindSession(k)
 }
 
 // party says who sent the message in c.sip: 0 the caller, 1 the callee. Who

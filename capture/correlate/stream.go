@@ -13,14 +13,20 @@ type stream struct {
 	base  media.Snapshot // where the current calls' share of it begins
 	inter media.Snapshot // at the last interval report
 
+	ends    ends    // of its flow
 	calls   []*call // linked, at most maxLegs
 	at      int64   // mono of the last interval report, or of the first packet
 	touched int64   // mono of the newest snapshot
+	covered int64   // mono up to which another stream has reported the same packets
 	sender  uint8   // party that sends it: 0 the caller, 1 the callee
 	known   bool    // was linked to a call at some time
+	learned bool    // where it comes from is bound
+	silent  bool    // in the list of silent ones
+	copied  bool    // counted as a copy
 	scores  scores  // of the intervals since base
 
 	prev, next *stream // in the order of touched; next alone, among the free ones
+	older      *stream // with the same sender
 }
 
 // Stream takes in what a worker has counted of a stream at the time now. It
@@ -34,7 +40,7 @@ func (c *Correlator) Stream(s *media.Snapshot, now int64) {
 			return
 		}
 	} else {
-		c.recent.remove(t)
+		c.unlist(t)
 	}
 	t.touched = c.now
 	c.recent.push(t)
@@ -43,13 +49,12 @@ func (c *Correlator) Stream(s *media.Snapshot, now int64) {
 		c.handOver(t, s)
 	}
 	t.last = *s
+	c.cover(t)
 	if len(t.calls) == 0 || s.LastMono-s.FirstMono < int64(matchWindow) {
 		c.link(t)
 	}
 	if moved {
-		for _, k := range t.calls {
-			k.seen = max(k.seen, s.LastMono)
-		}
+		c.alive(t)
 	}
 	c.reportInterval(t)
 	switch {
@@ -71,9 +76,11 @@ func (c *Correlator) newStream(s *media.Snapshot) *stream {
 	} else {
 		t = new(stream)
 	}
-	*t = stream{at: s.FirstMono, calls: t.calls[:0]}
-	t.last.ID = s.ID
+	*t = stream{at: s.FirstMono, calls: t.calls[:0], ends: endsOf(s.Flow)}
+	t.last.ID, t.last.SSRC = s.ID, s.SSRC
 	c.streams[s.ID] = t
+	t.older = c.senders[t.from()]
+	c.senders[t.from()] = t
 	c.Stats.Streams.Add(1)
 	return t
 }
@@ -81,16 +88,34 @@ func (c *Correlator) newStream(s *media.Snapshot) *stream {
 // forget frees a stream that is linked to no call.
 func (c *Correlator) forget(t *stream) {
 	delete(c.streams, t.last.ID)
-	c.recent.remove(t)
+	c.unlist(t)
+	c.unsend(t)
 	c.Stats.Streams.Add(-1)
 	t.next = c.freeStreams
 	c.freeStreams = t
 }
 
-// expireStreams ends the streams of which nothing was heard for so long that
-// their last snapshot must have been lost on its way.
+// unlist takes a stream out of the list it is in.
+func (c *Correlator) unlist(t *stream) {
+	if t.silent {
+		c.silent.remove(t)
+		t.silent = false
+		return
+	}
+	c.recent.remove(t)
+}
+
+// expireStreams looks at the streams that have fallen silent, and ends those of
+// which nothing was heard for so long that their last snapshot must have been
+// lost on its way.
 func (c *Correlator) expireStreams() {
-	for t := c.recent.head; t != nil && c.now-t.touched >= int64(streamTimeout); t = c.recent.head {
+	for t := c.recent.head; t != nil && c.now-t.touched >= int64(stopAfter); t = c.recent.head {
+		c.recent.remove(t)
+		c.silent.push(t)
+		t.silent = true
+		c.stopped(t)
+	}
+	for t := c.silent.head; t != nil && c.now-t.touched >= int64(streamTimeout); t = c.silent.head {
 		c.Stats.StreamsLost.Add(1)
 		c.endStream(t)
 	}
@@ -102,7 +127,15 @@ func (c *Correlator) link(t *stream) {
 	if t.last.Packets == t.base.Packets || slices.ContainsFunc(t.calls, (*call).over) {
 		return
 	}
-	for _, m := range c.match(unmap(t.last.Flow.Src), unmap(t.last.Flow.Dst), false, t.last.LastMono) {
+	w := want{last: t.last.LastMono, weak: !t.last.Confirmed && !t.known}
+	found := c.match(&t.ends, w)
+	if len(found) == 0 && t.last.Confirmed {
+		found = c.matchSSRC(t.last.SSRC, w)
+	}
+	for _, m := range found {
+		if t.known && len(t.calls) == 0 && m.call.has(t) {
+			continue // it stays with the call it came from, which is over
+		}
 		if len(t.calls) == maxLegs || len(m.call.streams) == maxCallStreams || slices.Contains(t.calls, m.call) {
 			continue
 		}
@@ -111,6 +144,43 @@ func (c *Correlator) link(t *stream) {
 		}
 		t.calls = append(t.calls, m.call)
 		m.call.streams = append(m.call.streams, t)
+		t.learned = false
+	}
+	c.learn(t)
+}
+
+// has reports whether the call has a stream of another SSRC on the flow of t.
+func (k *call) has(t *stream) bool {
+	return slices.ContainsFunc(k.streams, func(o *stream) bool {
+		return o.last.SSRC != t.last.SSRC && o.ends.src == t.ends.src && o.ends.dst == t.ends.dst
+	})
+}
+
+// learn binds where a stream comes from that goes where it should, when nobody
+// said that it would come from there: what is sent back goes there too.
+func (c *Correlator) learn(t *stream) {
+	if t.learned || !t.last.Confirmed || len(t.calls) == 0 {
+		return
+	}
+	t.learned = true
+	for _, k := range t.calls {
+		to := k.binding(t.ends.dst, 1-t.sender, false)
+		if to == nil || k.binding(t.ends.src, t.sender, false) != nil {
+			continue
+		}
+		c.from = origin{party: t.sender, tunnel: t.last.Flow.Tunnel, via: t.ends.srcIP}
+		if b := c.bind(k, t.ends.src, learned, false); b != nil {
+			b.secure, b.kind = to.secure, to.kind
+		}
+	}
+}
+
+// alive notes what a stream that has moved says of its calls.
+func (c *Correlator) alive(t *stream) {
+	c.learn(t)
+	for _, k := range t.calls {
+		k.seen = max(k.seen, t.last.LastMono)
+		c.heard(k, t)
 	}
 }
 
@@ -134,8 +204,8 @@ func (c *Correlator) handOver(t *stream, s *media.Snapshot) {
 	if len(t.calls) == 0 || !t.calls[0].over() {
 		return
 	}
-	found := c.match(unmap(s.Flow.Src), unmap(s.Flow.Dst), false, s.LastMono)
-	if len(found) == 0 || found[0].call.over() || found[0].binding.since < t.calls[0].endedAt {
+	found := c.match(&t.ends, want{last: s.LastMono})
+	if len(found) == 0 || found[0].call.over() || found[0].binding.since < t.calls[0].endedAt || found[0].call.has(t) {
 		return
 	}
 	c.leaveCalls(t)
@@ -158,12 +228,8 @@ func (c *Correlator) leaveCalls(t *stream) {
 // or else by RFC 3551. It may change while the stream goes on.
 func (t *stream) codecNow() codec {
 	pt := t.last.PayloadType
-	dst, src := unmap(t.last.Flow.Dst), unmap(t.last.Flow.Src)
 	for _, k := range t.calls {
-		if o, ok := k.codec(dst, pt); ok {
-			return o
-		}
-		if o, ok := k.codec(src, pt); ok {
+		if o, ok := k.codec(t.ends.dst, t.ends.src, pt); ok {
 			return o
 		}
 	}
@@ -180,6 +246,10 @@ func (c *Correlator) reportInterval(t *stream) {
 	}
 	q := t.quality(&t.inter)
 	t.scores.note(q)
+	if c.isCopy(t) {
+		t.inter, t.at = t.last, c.now
+		return
+	}
 	for _, k := range t.calls {
 		c.report(t, k, periodic, &t.inter, q, &t.scores)
 	}
@@ -217,6 +287,11 @@ func (c *Correlator) final(t *stream, k *call) {
 	if t.last.Packets == t.base.Packets {
 		return
 	}
+	if c.isCopy(t) {
+		c.countCopy(t)
+		return
+	}
+	c.coverOthers(t)
 	all := t.scores
 	if t.last.Packets != t.inter.Packets {
 		all.note(t.quality(&t.inter))

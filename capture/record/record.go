@@ -14,11 +14,12 @@ import (
 type Type uint8
 
 // The record types made today. The others OpenSIPS knows (dns 53, isup 54, mi
-// 87, rest 88, net 89, log 100) come with the packages that make them.
+// 87, rest 88, net 89) come with the packages that make them.
 const (
 	SIP       Type = 1
 	RTCP      Type = 5
 	RTPReport Type = 34
+	Log       Type = 100 // JSON with an "event"
 )
 
 // String returns the type's name as OpenSIPS spells it in extra correlation.
@@ -30,6 +31,8 @@ func (t Type) String() string {
 		return "rtcp"
 	case RTPReport:
 		return "rtp"
+	case Log:
+		return "log"
 	}
 	return fmt.Sprintf("type%d", uint8(t))
 }
@@ -41,7 +44,7 @@ type Class uint8
 const (
 	Periodic   Class = iota // interval reports and RTCP: the next one says more
 	Routine                 // signalling outside calls: REGISTER, OPTIONS, SUBSCRIBE, ...
-	Final                   // one report per stream, at its end
+	Final                   // one report per stream, at its end; and events, each once per call
 	Call                    // signalling of calls
 	NumClasses              // how many classes there are
 )
@@ -58,8 +61,27 @@ func (c Class) String() string {
 
 // Flags of a record.
 const (
-	FlagVLAN uint16 = 1 << iota // the frame was tagged, VLAN is valid
+	FlagVLAN      uint16 = 1 << iota // the frame was tagged, VLAN is valid
+	FlagGap                          // octets of the stream before the message were never captured
+	FlagCut                          // the capture, or a limit, cut the message short
+	FlagDuplicate                    // a mirrored copy of a message that came before
+
+	flagsKept = FlagGap | FlagCut | FlagDuplicate // of Record.Flags
 )
+
+// FlagsOf returns what a record's Flags say of a message.
+func FlagsOf(m capture.MessageFlags) (f uint16) {
+	if m&capture.GapBefore != 0 {
+		f |= FlagGap
+	}
+	if m&capture.CutShort != 0 {
+		f |= FlagCut
+	}
+	if m&capture.Duplicate != 0 {
+		f |= FlagDuplicate
+	}
+	return f
+}
 
 // How says how a link was found, so that an engineer knows what to trust.
 type How uint8
@@ -107,8 +129,9 @@ type Record struct {
 	Mono    int64  // monotonic nanoseconds
 	Epoch   uint32 // set by the log
 	BootID  [16]byte
-	Flow    capture.FiveTuple
-	HasVLAN bool
+	Flow    capture.FiveTuple // without Tunnel, which means nothing elsewhere
+	Flags   uint16            // FlagGap, FlagCut, FlagDuplicate
+	HasVLAN bool              // FlagVLAN
 	VLAN    uint16
 	TOS     uint8
 	MOS     uint16 // x 100, 0 = none
@@ -134,7 +157,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	if !src.Is4() || !dst.Is4() {
 		size = 16
 	}
-	var flags uint16
+	flags := r.Flags & flagsKept
 	if r.HasVLAN {
 		flags |= FlagVLAN
 	}
@@ -210,6 +233,7 @@ func Parse(b []byte, r *Record) error {
 		Wall:    int64(binary.BigEndian.Uint64(b[24:])),
 		Mono:    int64(binary.BigEndian.Uint64(b[32:])),
 		Epoch:   binary.BigEndian.Uint32(b[40:]),
+		Flags:   binary.BigEndian.Uint16(b[10:]) & flagsKept,
 		HasVLAN: binary.BigEndian.Uint16(b[10:])&FlagVLAN != 0,
 		VLAN:    binary.BigEndian.Uint16(b[44:]),
 		MOS:     binary.BigEndian.Uint16(b[46:]),

@@ -124,3 +124,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestFlags(t *testing.T) {
+	for m, want := range map[capture.MessageFlags]uint16{
+		0: 0, capture.GapBefore: record.FlagGap, capture.CutShort: record.FlagCut, capture.Duplicate: record.FlagDuplicate,
+		capture.Reassembled | capture.OverWebSocket: 0, 0xff: record.FlagGap | record.FlagCut | record.FlagDuplicate,
+	} {
+		if got := record.FlagsOf(m); got != want {
+			t.Errorf("%x: flags %x, want %x", m, got, want)
+		}
+		r := record.Record{Type: record.Log, Class: record.Final, HasVLAN: m == 0, Flags: record.FlagsOf(m) | record.FlagVLAN, Flow: capture.FiveTuple{Tunnel: 9}}
+		b, err := r.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Seal(b, 1, 1, [16]byte{})
+		var back record.Record
+		if err := record.Parse(b, &back); err != nil || back.Flags != want || back.HasVLAN != (m == 0) || back.Type.String() != "log" || back.Flow.Tunnel != 0 {
+			t.Errorf("%x: %v, flags %x, VLAN %v, %v", m, err, back.Flags, back.HasVLAN, back.Type)
+		}
+	}
+}

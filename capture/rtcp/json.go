@@ -31,6 +31,21 @@ func AppendJSON(dst []byte, part []byte) []byte {
 	return append(o.dst, '}')
 }
 
+// AppendSecureJSON appends what is in clear of an SRTCP packet (RFC 3711 3.4):
+// the type of the first packet and the SSRC of its sender, with "srtcp". It
+// returns dst unchanged when b is shorter than that.
+func AppendSecureJSON(dst, b []byte) []byte {
+	if len(b) < headerSize+4 {
+		return dst
+	}
+	o := object{dst: append(dst, '{')}
+	o.uint("ssrc", uint64(word(b, 1)))
+	o.uint("type", uint64(b[1]))
+	o.key("srtcp")
+	o.dst = append(o.dst, "true"...)
+	return append(o.dst, '}')
+}
+
 // object appends members to dst.
 type object struct{ dst []byte }
 

@@ -157,6 +157,10 @@ func Split(b []byte) (part, rest []byte) {
 	}
 }
 
+// SenderSSRC returns the SSRC in the first header of b, which is in clear in SRTCP
+// too; 0 when b is too short.
+func SenderSSRC(b []byte) uint32 { return word(b, 1) }
+
 // SSRC returns the sender's SSRC, or of SDES and BYE the first source; 0 when
 // p has none.
 func (p Packet) SSRC() uint32 {

@@ -7,7 +7,9 @@
 //	m=type port[/n] proto fmt   begins a media description
 //	c=IN IP4 address            where to (or the session's)
 //	a=rtpmap:PT name/clock[/channels], a=rtcp:port [address] (RFC 3605),
-//	a=rtcp-mux (RFC 5761), a=sendonly and so on, a=ptime, a=crypto
+//	a=rtcp-mux (RFC 5761), a=sendonly and so on, a=ptime, a=crypto,
+//	a=candidate, a=remote-candidates (RFC 8839), a=ssrc (RFC 5576),
+//	a=bundle-only (RFC 9143); a=fingerprint also at session level (RFC 8122)
 //
 // Lines that make no sense are skipped, line ends may be LF alone, the first
 // of repeated lines counts. Everything has a cap; what exceeds it is counted.

@@ -43,6 +43,7 @@ func (m *Media) reset() {
 	m.Addr, m.AddrRaw, m.RTCPPort, m.RTCPAddr = netip.Addr{}, nil, 0, netip.Addr{}
 	m.Direction, m.PTime, m.FormatRaw = SendRecv, 0, nil
 	m.hasConnection, m.hasDirection, m.numFormats = false, false, 0
+	m.BundleOnly, m.numCandidates, m.numSSRCs = false, 0, 0
 }
 
 func mediaType(name []byte) MediaType {
@@ -96,8 +97,9 @@ func (m *Media) list(formats []byte) (dropped int) {
 	}
 }
 
-// attribute takes in the value of an a= line at media level.
-func (m *Media) attribute(value []byte) {
+// attribute takes in the value of an a= line at media level and returns how
+// much of it exceeds a cap.
+func (m *Media) attribute(value []byte) (dropped int) {
 	name, arg, _ := cut(value, ':')
 	switch string(name) {
 	case "rtpmap":
@@ -108,6 +110,14 @@ func (m *Media) attribute(value []byte) {
 		m.RTCPMux = true
 	case "crypto", "fingerprint": // RFC 4568, RFC 8122
 		m.Crypto = true
+	case "candidate":
+		return m.candidate(arg)
+	case "remote-candidates":
+		return m.remoteCandidates(arg)
+	case "ssrc":
+		return m.ssrc(arg)
+	case "bundle-only":
+		m.BundleOnly = true
 	case "ptime":
 		if ms, ok := number(arg, 65535); ok {
 			m.PTime = uint16(ms)
@@ -117,6 +127,7 @@ func (m *Media) attribute(value []byte) {
 			m.Direction, m.hasDirection = d, true
 		}
 	}
+	return 0
 }
 
 func direction(name []byte) Direction {

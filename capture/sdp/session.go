@@ -9,6 +9,9 @@ import (
 const (
 	MaxMedia   = 16 // media descriptions
 	MaxFormats = 24 // formats of one media description
+
+	MaxCandidates = 16 // ICE candidates of one media description, remote ones included
+	MaxSSRCs      = 8  // SSRCs of one media description
 )
 
 // ErrNotSDP is what Parse returns for a body without a v=, o= or m= line.
@@ -21,7 +24,8 @@ type Session struct {
 	Connection    netip.Addr // session level c=; invalid when absent or a name
 	ConnectionRaw []byte     // its address as written
 	Direction     Direction  // session level default
-	Dropped       int        // media descriptions and formats beyond the caps
+	Dropped       int        // media descriptions, formats, candidates and SSRCs beyond the caps
+	Crypto        bool       // session level a=fingerprint; every media without its own has it
 
 	numMedia int
 	media    [MaxMedia]Media
@@ -83,7 +87,7 @@ func (d Direction) String() string {
 type Media struct {
 	Type     MediaType
 	TypeName []byte // as written
-	Port     uint16 // 0: refused, switched off, or bundled (RFC 8843)
+	Port     uint16 // 0: refused, switched off, or bundled (RFC 9143)
 	NumPorts uint16 // 1 unless the m= line says otherwise
 	Proto    []byte // as written
 	RTP      bool   // RTP/AVP, RTP/SAVPF, UDP/TLS/RTP/SAVP, ...
@@ -99,6 +103,8 @@ type Media struct {
 	RTCPAddr netip.Addr // of a=rtcp, invalid when absent
 	RTCPMux  bool       // a=rtcp-mux: offered in an offer, agreed in an answer
 
+	BundleOnly bool // a=bundle-only: with port 0, goes where the first media goes (RFC 9143 6)
+
 	Direction Direction
 	PTime     uint16 // ms, 0 when absent
 	FormatRaw []byte // the format list as written
@@ -107,6 +113,10 @@ type Media struct {
 	hasDirection  bool
 	numFormats    uint8
 	formats       [MaxFormats]Format
+	numCandidates uint8
+	candidates    [MaxCandidates]Candidate
+	numSSRCs      uint8
+	ssrcs         [MaxSSRCs]uint32
 }
 
 // Format is an RTP payload type of a media description.
@@ -120,6 +130,14 @@ type Format struct {
 // Formats returns the RTP payload types in order of preference: a slice of m,
 // valid until the next Parse. It is empty when m is not RTP.
 func (m *Media) Formats() []Format { return m.formats[:m.numFormats] }
+
+// Candidates returns the ICE candidates (RFC 8839 5.1) that are UDP and IP
+// addresses, of RTP and RTCP: a slice of m, valid until the next Parse.
+func (m *Media) Candidates() []Candidate { return m.candidates[:m.numCandidates] }
+
+// SSRCs returns the sources that the description's sender says it sends (RFC
+// 5576 4.1), each once: a slice of m, valid until the next Parse.
+func (m *Media) SSRCs() []uint32 { return m.ssrcs[:m.numSSRCs] }
 
 // Format returns m's payload type pt, or nil.
 func (m *Media) Format(pt uint8) *Format {
@@ -170,7 +188,7 @@ func (m *Media) Hold() bool {
 // Parse fills s from the description b, replacing what it held. On ErrNotSDP s
 // is empty.
 func (s *Session) Parse(b []byte) error {
-	s.Origin, s.Connection, s.ConnectionRaw, s.Direction, s.Dropped, s.numMedia = nil, netip.Addr{}, nil, SendRecv, 0, 0
+	s.Origin, s.Connection, s.ConnectionRaw, s.Direction, s.Dropped, s.Crypto, s.numMedia = nil, netip.Addr{}, nil, SendRecv, 0, false, 0
 	var m *Media  // the current one
 	skip := false // the current one is nothing we can keep
 	known := false
@@ -213,9 +231,11 @@ func (s *Session) Parse(b []byte) error {
 func (s *Session) line(m *Media, typ byte, value []byte) {
 	switch {
 	case typ == 'a' && m != nil:
-		m.attribute(value)
+		s.Dropped += m.attribute(value)
 	case typ == 'a':
-		if d := direction(value); d < numDirections {
+		if name, _, _ := cut(value, ':'); string(name) == "fingerprint" {
+			s.Crypto = true
+		} else if d := direction(value); d < numDirections {
 			s.Direction = d
 		}
 	case m == nil && s.ConnectionRaw == nil:
@@ -236,5 +256,6 @@ func (s *Session) inherit() {
 		if !m.hasDirection {
 			m.Direction = s.Direction
 		}
+		m.Crypto = m.Crypto || s.Crypto
 	}
 }
