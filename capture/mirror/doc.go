@@ -29,8 +29,9 @@
 //	cut frames         10 packets in a minute, more than 0.5 %, certain,   truncation off, MTU of the tunnel
 //	                   shorter than their IP header says
 //	mirror drops       10 segments in 3 different seconds on 3             fewer sources, faster destination
-//	                   connections, acknowledged and never seen, over
-//	                   0.01 %, certain; or streams that lost here what
+//	                   connections (20 seconds if there are no 3),
+//	                   acknowledged and never seen, over 0.01 %, certain,
+//	                   and under half; or streams that lost here what
 //	                   their RTCP reports say arrived: half of those
 //	                   whose receivers report loss, or 70 % of all,
 //	                   certain
@@ -85,9 +86,8 @@
 //
 // A Judge and a Tally have a fixed size (Config.MemoryBytes,
 // TallyConfig.MemoryBytes) and do not allocate once made; texts do. Tally.Add
-// is a few counters; from 10,000 frames a second on it looks at the addresses
-// of only 1024 neighbouring packets of each 16,384. It remembers 1024
-// conversations of TCP, SCTP and answered UDP, and 1024 others, which is a
+// is a few counters; of more than 8192 packets a second it looks at the addresses
+// of about that many, in runs of 1024 neighbours. It remembers 1024 conversations of TCP, SCTP and answered UDP, and 1024 others, which is a
 // sample when there are more.
 //
 // Specifications: RFC 3550 6.4.1 (reports), RFC 9293 3.4 (acknowledgements).

@@ -47,13 +47,15 @@ type Judge struct {
 	short    window // a minute
 	long     window // ten minutes
 	quiet    int64  // nanoseconds since the last frame
+	clean    uint64 // segments seen since one was last acknowledged unseen
 	bothAt   int64  // when a conversation was last seen both ways
 	early    uint64 // StreamsStarted when the first half minute was over
 	dropped  int64  // when our own ring last lost a frame
 	unread   [2][MaxNamed]Named
 	unreadAt int64
 
-	states [NumKinds]state
+	states  [NumKinds]state
+	scratch Verdict // what a rule fills in, so that it need not be allocated
 }
 
 // state is what has come of one kind of verdict.
@@ -109,7 +111,7 @@ func (j *Judge) Observe(mono int64, s *Sample) {
 // forget begins an epoch.
 func (j *Judge) forget(mono int64) {
 	j.epoch, j.all, j.quiet, j.dropped = mono, counts{}, 0, mono-tainted
-	j.bothAt = mono - oblivion
+	j.clean, j.bothAt = 0, mono-oblivion
 	j.short.reset()
 	j.long.reset()
 	j.unreadAt = mono - 2*minute
@@ -131,8 +133,9 @@ func (j *Judge) take(mono int64, d *counts) {
 		// acknowledgements and reports come later than what they are about.
 		clear(d[cLossFirst : cLossLast+1])
 	}
+	j.clean += d[cSeen]
 	if d[cUnseen] > 0 {
-		d[cLossTimes] = 1
+		d[cLossTimes], j.clean = 1, 0
 	}
 	j.all.add(d)
 	j.short.add(d)
@@ -162,13 +165,12 @@ func (j *Judge) judge() {
 		return
 	}
 	for k := range TooEarly {
-		var v Verdict
-		v.Window = time.Duration(j.short.sum[cTime])
+		j.scratch = Verdict{Window: time.Duration(j.short.sum[cTime])}
 		finding := unknown
 		if rule := rules[k]; rule != nil {
-			finding = rule(j, &v)
+			finding = rule(j, &j.scratch)
 		}
-		j.settle(k, finding, &v)
+		j.settle(k, finding, &j.scratch)
 	}
 	j.conclude()
 }

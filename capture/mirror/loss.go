@@ -19,15 +19,15 @@ func drops(j *Judge, v *Verdict) finding {
 	return byAck
 }
 
-// ackLoss looks at what TCP and SCTP acknowledge. The last minute decides, if
-// it has seen enough that the loss of ten minutes would show in it.
+// ackLoss looks at what TCP and SCTP acknowledge. What has come without loss
+// since the last one decides, if the loss of ten minutes would show in so much.
 func (j *Judge) ackLoss(v *Verdict) finding {
 	w := &j.short.sum
 	f := j.ackLossIn(w)
 	if f != yes {
 		l := &j.long.sum
-		before := float64(l[cUnseen]) / float64(max(1, l[cUnseen]+l[cSeen]))
-		if w[cUnseen] == 0 && float64(w[cSeen])*before >= dropsLeast {
+		before := float64(l.unseen()) / float64(max(1, l.unseen()+l[cSeen]))
+		if float64(j.clean)*before >= dropsLeast {
 			return no
 		}
 		w, f = l, j.ackLossIn(l)
@@ -35,30 +35,37 @@ func (j *Judge) ackLoss(v *Verdict) finding {
 	if f != yes {
 		return f
 	}
-	n := w[cUnseen] + w[cSeen]
+	k, n := w.unseen(), w.unseen()+w[cSeen]
 	v.Window = time.Duration(w[cTime])
-	v.Severity, v.Confidence = Warning, sure(w[cUnseen], n, dropsShare)
-	if low, _ := wilson(w[cUnseen], n, z99); low > dropsFault {
+	v.Severity, v.Confidence = Warning, sure(k, n, dropsShare)
+	if low, _ := wilson(k, n, z99); low > dropsFault {
 		v.Severity = Fault
 	}
-	v.fact(factUnseen, w[cUnseen])
+	v.fact(factUnseen, k)
 	v.fact(factSeen, w[cSeen])
 	v.fact(factConnections, j.all[cConnections])
 	return yes
 }
 
 func (j *Judge) ackLossIn(w *counts) finding {
-	k, n := w[cUnseen], w[cUnseen]+w[cSeen]
+	k, n := w.unseen(), w.unseen()+w[cSeen]
+	most := dropsMost
+	// A connection that took another path for a moment acknowledges what went
+	// there. So it has to be several, several times, and most must be seen.
+	// Where there are not several it has to be so all the time.
+	times := uint64(dropsTimes)
+	if j.all[cConnections] < dropsConnections {
+		times, most = dropsTimesOfFew, dropsMostOfFew
+	}
+	few := j.latest.Talk.TCPBoth+j.latest.Talk.TCPOneWay <= dropsConnections
 	switch {
 	case n < noteLeast:
 		return unknown
 	case k == 0:
 		return no
-	// A connection that took another path for a moment acknowledges what went
-	// there. So it has to be several, and several times, and most must be seen.
-	case k < dropsLeast, w[cLossTimes] < dropsTimes, j.all[cConnections] < dropsConnections:
+	case k < dropsLeast, w[cLossTimes] < times, j.all[cConnections] < dropsConnections && !few:
 		return unknown
-	case float64(k) > dropsMost*float64(n), sure(k, n, dropsShare) < certain:
+	case float64(k) > most*float64(n), sure(k, n, dropsShare) < certain:
 		return no
 	}
 	return yes
@@ -81,7 +88,7 @@ func (j *Judge) reportLoss(v *Verdict) finding {
 		return unknown
 	case hearing < pairsHearing && all < pairsAll:
 		return no
-	case w[cUnseen] == 0 && float64(w[cSeen])*rate >= dropsLeast:
+	case w.unseen() == 0 && float64(w[cSeen])*rate >= dropsLeast:
 		return no
 	}
 	v.Window = time.Duration(w[cTime])

@@ -46,7 +46,7 @@ func (j *Judge) AppendReport(b []byte) []byte {
 		{"copies", fmt.Sprintf("%d of %d", w[cCopies], w[cChecked])},
 		{"calls", fmt.Sprintf("%d SIP messages, %d answered, %d without media; %d RTP packets, %d streams began, %d linked",
 			w[cSIP], w[cCalls], w[cSilent], w[cRTP], w[cStarted], w[cLinked])},
-		{"proof", fmt.Sprintf("%d segments seen, %d acknowledged and never seen", w[cSeen], w[cUnseen])},
+		{"proof", fmt.Sprintf("%d segments seen, %d acknowledged and never seen", w[cSeen], w.unseen())},
 	} {
 		b = fmt.Appendf(b, "    %-9s  %s\n", l.name, l.text)
 	}

@@ -68,6 +68,8 @@ const (
 	dropsLeast       = 10   // segments acknowledged and never seen
 	dropsTimes       = 3    // seconds in which they were
 	dropsConnections = 3    // connections
+	dropsTimesOfFew  = 20   // seconds, where there are fewer
+	dropsMostOfFew   = .2   // share, the same
 	dropsMost        = .5   // above this share it is a direction or a path that is missing, not packets
 	dropsShare       = 1e-4 // below this it is not worth a word
 	dropsFault       = .01

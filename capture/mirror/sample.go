@@ -70,11 +70,12 @@ type Talk struct {
 }
 
 // Acked is what the receivers' acknowledgements say about what we saw. Only
-// connections whose data is seen in the direction in question count.
+// connections that are followed, in directions whose data is seen, count.
 type Acked struct {
-	Seen        uint64 // segments (or SCTP chunks) with data, each once
+	Seen        uint64 // segments (or SCTP chunks), each once
 	Unseen      uint64 // segments that were acknowledged though they were never seen
-	Connections uint64 // connections that had any Unseen
+	Late        uint64 // of Unseen: that came after all
+	Connections uint64 // connections that had any Unseen, each once
 }
 
 // Named is a count under a name, such as "ethertype 0x88e5 (MACsec)".
@@ -116,6 +117,7 @@ const (
 	cSIPTLS
 	cSeen
 	cUnseen
+	cLate
 	cConnections
 	cLossTimes // samples with any cUnseen
 	cPairsClean
@@ -159,7 +161,7 @@ func (c *counts) set(s *Sample) {
 		cChecked: s.Checked, cCopies: s.Copies, cCopyLag: s.CopyLag,
 		cSIP: s.SIPRequests + s.SIPResponses, cRTP: s.RTPPackets, cStarted: s.StreamsStarted, cLinked: s.StreamsLinked,
 		cCalls: s.CallsWithMedia, cSilent: s.CallsSilent, cTLS: s.TLSSegments, cSIPTLS: s.SIPTLSSegments,
-		cSeen: s.TCP.Seen + s.SCTP.Seen, cUnseen: s.TCP.Unseen + s.SCTP.Unseen, cConnections: s.TCP.Connections + s.SCTP.Connections,
+		cSeen: s.TCP.Seen + s.SCTP.Seen, cUnseen: s.TCP.Unseen + s.SCTP.Unseen, cLate: s.TCP.Late + s.SCTP.Late, cConnections: s.TCP.Connections + s.SCTP.Connections,
 		cPairsClean: r.Clean, cPairsAfter: r.After, cPairsShared: r.Shared, cPairsMirror: r.Mirror, cPairsHearing: r.Hearing, cPairsHearingMirror: r.HearingMirror,
 		cPairExpected: r.Expected, cPairMissing: r.Missing, cPairReported: r.Reported,
 		cInstants: m.Instants, cInstantsCommon: m.CommonInstants, cChance: m.Chance,
@@ -193,6 +195,9 @@ func (c *counts) subtract(d *counts) {
 
 // between is how many frames ran between two other hosts.
 func (c *counts) between() uint64 { return c[cUnicast] + c[cTunnelled] }
+
+// unseen is how many segments were acknowledged and never seen.
+func (c *counts) unseen() uint64 { return c[cUnseen] - min(c[cUnseen], c[cLate]) }
 
 // group is how many frames are for everybody.
 func (c *counts) group() uint64 { return c[cMulticast] + c[cBroadcast] }

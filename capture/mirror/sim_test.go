@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"heptap/capture"
 	"heptap/capture/mirror"
 )
 
@@ -324,6 +323,9 @@ func (s *site) talk(asleep bool) {
 // to see, if there is one.
 func (s *site) watch(j *mirror.Judge, seconds int, see func(t int, all []mirror.Verdict)) {
 	var room []mirror.Verdict
+	if s.t == 0 {
+		j.Observe(0, &mirror.Sample{Link: s.link})
+	}
 	for range seconds {
 		j.Observe(int64(s.t+1)*second, s.step())
 		if see != nil {
@@ -341,5 +343,3 @@ func has(all []mirror.Verdict, k mirror.Kind) *mirror.Verdict {
 	}
 	return nil
 }
-
-var _ = capture.NumEncaps

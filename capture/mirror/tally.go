@@ -21,14 +21,13 @@ type TallyConfig struct {
 // MemoryBytes returns how much memory a Tally holds, always.
 func (TallyConfig) MemoryBytes() int64 { return int64(unsafe.Sizeof(Tally{})) }
 
-// Sampling. When a second has more than sampleAll frames, only the first
-// sampleRun packets of sampleEvery are looked at closely. They are neighbours,
-// so that a question and its answer are both among them or neither is, however
-// many packets of other flows are skipped.
+// Sampling. When a second has more than sampleAll frames, only so many of its
+// packets are looked at closely, in runs of sampleRun. They are neighbours, so
+// that a question and its answer are both among them or neither is, however many
+// packets are skipped between runs.
 const (
-	sampleAll   = 10_000
-	sampleRun   = 1024
-	sampleEvery = 16 * sampleRun
+	sampleAll = 8192
+	sampleRun = 1024
 
 	giantFrame  = 2048 // octets; baby giants with tags and tunnels stay below
 	hostsPeriod = 60   // seconds
@@ -112,8 +111,9 @@ func (t *Tally) look(p *capture.Packet) {
 		return
 	}
 	a, b := endpoint(p.Src, 0, t.seeds[0]), endpoint(p.Dst, 0, t.seeds[0])
-	t.current.add(mix(a^t.seeds[0], t.seeds[1]))
-	t.current.add(mix(b^t.seeds[0], t.seeds[1]))
+	// Twice, since one product spreads neighbouring addresses too evenly.
+	t.current.add(mix(mix(a^t.seeds[0], t.seeds[1]), t.seeds[0]))
+	t.current.add(mix(mix(b^t.seeds[0], t.seeds[1]), t.seeds[0]))
 	a, b = a^uint64(p.SrcPort), b^uint64(p.DstPort)
 	if a == b {
 		return // to itself: no direction to tell
@@ -141,9 +141,9 @@ func (t *Tally) Tick(mono int64) {
 	}
 	c := &t.count
 	frames := c.Unicast + c.Tunnelled + c.Own + c.Multicast + c.Broadcast + c.Unclassed
-	t.mask = 0
-	if frames-t.frames > sampleAll {
-		t.mask = sampleEvery - 1
+	t.mask = sampleRun - 1 // all
+	for n := frames - t.frames; n > sampleAll && t.mask < 1<<30; n /= 2 {
+		t.mask = t.mask<<1 | 1
 	}
 	t.frames = frames
 	if t.minute++; t.minute >= hostsPeriod {
