@@ -59,6 +59,7 @@ type association struct {
 	closed     bool
 	initiated  bool  // an INIT was seen
 	data       bool  // and data
+	lossy      bool  // in PortStats.UnseenAssociations
 	restarts   uint8 // directions of a restart that is half seen, a bit each
 }
 

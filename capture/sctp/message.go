@@ -158,5 +158,10 @@ func (t *Table) miss(d *direction, m missed) {
 	d.gap = true
 	t.count.Lost += uint64(m.lost)
 	t.count.AckedUnseen += uint64(m.proven)
-	t.count.Ports[min(d.port, MaxPorts-1)].AckedUnseen += uint64(m.proven)
+	port := &t.count.Ports[min(d.port, MaxPorts-1)]
+	port.AckedUnseen += uint64(m.proven)
+	if m.proven > 0 && !d.association.lossy {
+		d.association.lossy = true
+		port.UnseenAssociations++
+	}
 }

@@ -43,6 +43,8 @@ type Stats struct {
 type PortStats struct {
 	Data        uint64 // data chunks seen for the first time
 	AckedUnseen uint64 // see Stats; by the port that shows the sender's data
+
+	UnseenAssociations uint64 // that had any of these, each once
 }
 
 func (t *Table) publish() {

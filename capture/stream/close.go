@@ -204,7 +204,7 @@ func (a *Assembler) closed(c *Conn, why Reason) {
 			n-- // it may have been the FIN
 		}
 		if n > 0 && s.is(started|seen|acked) && a.now-s.ackAt >= int64(a.config.Reorder) {
-			a.unseen(s, uint32(n))
+			a.unseen(c, s, uint32(n))
 		}
 	}
 	if c.flags&wantRelease == 0 {

@@ -26,6 +26,7 @@ const (
 	resetSeen                         // a credible RST came
 	rival                             // a SYN of another connection with this key is among the openings
 	counted                           // in OneDirection or BothDirections
+	lossy                             // in UnseenConnections
 )
 
 // half is what is known of one direction.
@@ -67,6 +68,9 @@ func (s *half) start(next uint32) {
 	s.flags |= started
 	if n := distance(s.ack, next); n > ahead || n < -ahead {
 		s.flags &^= acked // that was about something else
+	}
+	if s.is(acked) && s.buf != nil {
+		s.buf.acknowledge(s.ack, s.ackAt)
 	}
 }
 

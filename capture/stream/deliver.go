@@ -7,6 +7,7 @@ import "bytes"
 func (a *Assembler) data(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *Meta) {
 	s := &c.half[dir]
 	total := len(b) + int(tail)
+	a.port.DataSegments++
 	s.largest = max(s.largest, uint16(min(total, 1<<16-1)))
 	if tail > 0 {
 		a.port.Truncated++

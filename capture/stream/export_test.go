@@ -11,6 +11,9 @@ const ConnSize = unsafe.Sizeof(Conn{})
 // OpeningSize is what a handshake costs.
 const OpeningSize = unsafe.Sizeof(opening{})
 
+// Next is the number of the octet after the last one shown, while Data runs.
+func (c *Conn) Next(dir int) uint32 { return c.half[dir].next }
+
 // Check compares a's books with what is there.
 func (a *Assembler) Check() error {
 	used, buffers := 0, 0

@@ -202,7 +202,7 @@ func (a *Assembler) lose(c *Conn, dir int, to uint32) {
 	s.flags &^= lostProven
 	if s.is(acked) {
 		if proven := min(distance(s.ack, from), n); proven > 0 {
-			a.unseen(s, uint32(proven))
+			a.unseen(c, s, uint32(proven))
 			if proven == n {
 				s.flags |= lostProven
 			} else {
@@ -215,12 +215,16 @@ func (a *Assembler) lose(c *Conn, dir int, to uint32) {
 
 // unseen counts octets that the receiver has acknowledged and we never saw. How
 // many segments they were is an estimate, the least it can have been.
-func (a *Assembler) unseen(s *half, octets uint32) {
+func (a *Assembler) unseen(c *Conn, s *half, octets uint32) {
 	size := uint32(s.largest)
 	if size == 0 {
 		size = 1460
 	}
 	port := &a.count.Ports[s.port]
+	if c.flags&lossy == 0 {
+		c.flags |= lossy
+		port.UnseenConnections++
+	}
 	port.AckedUnseenOctets += uint64(octets)
 	port.AckedUnseen += uint64((octets-1)/size + 1)
 }
@@ -269,18 +273,23 @@ func (a *Assembler) acknowledge(c *Conn, dir int, ack uint32) {
 		return
 	}
 	if s.lostFrom != s.lostTo && !s.is(lostProven) && distance(ack, s.lostTo) >= 0 {
-		a.unseen(s, s.lostTo-s.lostFrom)
+		a.unseen(c, s, s.lostTo-s.lostFrom)
 		s.flags |= lostProven
 	}
 	if s.buf == nil || s.buf.held == nil {
 		return
 	}
-	for g := s.buf.held; g != nil && distance(ack, g.seq) >= 0; g = g.next {
+	s.buf.acknowledge(ack, a.now)
+	a.wait(c, dir)
+}
+
+// acknowledge notes which holes the receiver does not have.
+func (b *buffer) acknowledge(ack uint32, at int64) {
+	for g := b.held; g != nil && distance(ack, g.seq) >= 0; g = g.next {
 		if g.acked == 0 {
-			g.acked = a.now
+			g.acked = at
 		}
 	}
-	a.wait(c, dir)
 }
 
 // wait sees to it that the first hole of one direction is given up in time, and

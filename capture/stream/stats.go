@@ -60,7 +60,8 @@ type PortStats struct {
 	Truncated       uint64 // segments that the capture cut short
 	TruncatedOctets uint64 // what was cut off them
 
-	Retransmissions uint64 // nothing in them was new
+	DataSegments    uint64 // with octets, of connections that are followed
+	Retransmissions uint64 // of these, nothing in them was new
 	OutOfOrder      uint64 // came before others that belong before them
 	Overlaps        uint64 // some of the octets were new, some not
 	Conflicts       uint64 // segments that contradicted the first copy of an octet
@@ -71,6 +72,7 @@ type PortStats struct {
 	// not come. Segments are an estimate, the least it can have been.
 	AckedUnseen       uint64
 	AckedUnseenOctets uint64
+	UnseenConnections uint64 // that had any of them, each once
 	// Late is what came after it had been given up; LateUnseen the part of it
 	// that is in AckedUnseen and does not belong there.
 	Late             uint64
