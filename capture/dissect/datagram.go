@@ -69,7 +69,7 @@ func classify(p *capture.Packet) capture.Protocol {
 // it. That is for media to weigh.
 func media(b []byte) capture.Protocol {
 	if rtp.IsRTCP(b) {
-		if rtcp.Valid(b) {
+		if rtcp.ValidReduced(b) || rtcp.Encrypted(b) {
 			return capture.RTCP
 		}
 		return capture.Unknown

@@ -10,7 +10,8 @@
 //	0x80-0xbf  version 2 of RTP and RTCP: first, as almost every datagram is one,
 //	           and nothing else we read can begin so. A second octet of 192-223 is
 //	           RTCP's (RFC 5761 4): then it is RTCP, if it holds together from
-//	           end to end (RFC 3550 A.2), or unknown, never RTP. DNS and others with
+//	           end to end (RFC 3550 A.2, RFC 5506) or its front does and the rest
+//	           may be SRTCP (RFC 3711 3.4), or unknown, never RTP. DNS and others with
 //	           random first octets get in here too: an RTP header is plausible, not
 //	           proven, and media waits for a sequence before it believes.
 //	0xc0-0xff  nothing that we read (QUIC, SRTP of no version): unknown

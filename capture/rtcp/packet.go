@@ -120,12 +120,14 @@ func minimum(t uint8, count int) int {
 }
 
 // Encrypted reports whether b looks like SRTCP (RFC 3711 3.4): it begins with
-// the header of a report, but is not RTCP, and the SRTCP index stands where
-// one of the usual transforms puts it, with the E bit set and the index below
-// 2^24: before a tag of 10 octets (HMAC-SHA1-80), before one of 4, or at the
-// end (AEAD, RFC 7714 9.2). A wrong yes is about as likely as 3 in 256.
+// the header of an RTCP packet that has room in it, but is not RTCP, and the
+// SRTCP index stands where one of the usual transforms puts it, with the E bit
+// set and the index below 2^24: before a tag of 10 octets (HMAC-SHA1-80), before
+// one of 4, or at the end (AEAD, RFC 7714 9.2). Random octets are taken for it
+// once in some ten million times.
 func Encrypted(b []byte) bool {
-	if len(b) < 8+4+4 || b[0]>>6 != 2 || b[1] < SR || b[1] > XR || ValidReduced(b) {
+	n := size(b)
+	if n == 0 || b[1] < SR || b[1] > XR || n < minimum(b[1], int(b[0]&0x1f)) || len(b)-n < 4 || ValidReduced(b) {
 		return false
 	}
 	for _, tag := range [...]int{10, 4, 0} {
