@@ -102,6 +102,9 @@ type Correlator struct {
 	freeBindings *binding
 	freeStreams  *stream
 
+	ports    [evidencePorts]evidence
+	awaiting awaiting
+
 	// scratch, reused for each message
 	sip     sip.View
 	sdp     sdp.Session
@@ -152,6 +155,7 @@ func (c *Correlator) Advance(mono int64) {
 	}
 	c.now, c.begun = mono, true
 	c.wheel.advance(mono, c.due)
+	c.checkAwaited()
 	c.expireStreams()
 }
 
@@ -177,5 +181,5 @@ func (cfg *Config) MemoryBytes() int64 {
 		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)
-	return int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
+	return int64(unsafe.Sizeof(Correlator{})) + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
 }

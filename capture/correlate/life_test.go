@@ -296,9 +296,9 @@ func TestReportsAreJSON(t *testing.T) {
 // snapshot is stream without handing it in.
 func (r *rig) snapshot(id uint64, src, dst netip.AddrPort, n, lost uint64, ended bool) *media.Snapshot {
 	return &media.Snapshot{ID: id, Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: src, Dst: dst}, SSRC: 0xdeadbeef,
-		Confirmed: n >= 50, Ended: ended, FirstWall: r.now - int64(n)*20e6, LastWall: r.now, FirstMono: r.now - int64(n)*20e6, LastMono: r.now,
-		Packets: n - lost, Octets: 160 * (n - lost), Expected: n, Lost: int64(lost), Missing: lost, LossEvents: lost, PayloadType: 8, ClockRate: 8000,
-		Jitter: 2e6, MeanJitter: 1e6, MaxJitter: 4e6}
+		Confirmed: n >= 50, Ended: ended, FirstWall: r.now - int64(n)*20e6, FirstMono: r.now - int64(n)*20e6,
+		Mark: media.Mark{LastWall: r.now, LastMono: r.now, Packets: n - lost, Octets: 160 * (n - lost), Expected: n, Missing: lost, LossEvents: lost, MeanJitter: 1e6},
+		Lost: int64(lost), PayloadType: 8, ClockRate: 8000, Jitter: 2e6, MaxJitter: 4e6}
 }
 
 // BenchmarkSharedAddress is a call's whole life while 20,000 others advertise

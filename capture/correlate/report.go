@@ -28,7 +28,7 @@ type score struct {
 
 // quality rates the stream since a snapshot. A codec that carries no speech is
 // not rated: its score is zero.
-func (t *stream) quality(since *media.Snapshot) score {
+func (t *stream) quality(since *media.Mark) score {
 	percent, burst := t.last.LossSince(since)
 	q := score{lossPercent: percent, jitter: jitterSince(&t.last, since), weight: float64(max(1, less(t.last.Expected, since.Expected)))}
 	if k := t.codecNow(); k.speech() {
@@ -39,7 +39,7 @@ func (t *stream) quality(since *media.Snapshot) score {
 
 // jitterSince estimates the mean jitter between two snapshots from their means
 // since the start, taking packets for samples.
-func jitterSince(last, since *media.Snapshot) int64 {
+func jitterSince(last *media.Snapshot, since *media.Mark) int64 {
 	n := less(last.Packets, since.Packets)
 	if since.Packets == 0 || n == 0 {
 		return last.MeanJitter
@@ -81,7 +81,7 @@ func (s *scores) note(q score) {
 
 // report emits one report on what the stream has done since a snapshot, for
 // the call k, or under an id of the stream's own when k is nil.
-func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Snapshot, q score, all *scores) {
+func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Mark, q score, all *scores) {
 	var primary []byte
 	c.links = c.links[:0]
 	if k != nil {
@@ -126,7 +126,7 @@ func ssrcHex(ssrc uint32) []byte {
 // appendReport appends the report in the form Homer charts (HEP type 34; the
 // keys are those of hepgen's full report). Times are milliseconds. Loss is the
 // packets that never came, whatever came twice.
-func (t *stream) appendReport(b []byte, primary []byte, k *call, kd kind, since *media.Snapshot, q score, all *scores) []byte {
+func (t *stream) appendReport(b []byte, primary []byte, k *call, kd kind, since *media.Mark, q score, all *scores) []byte {
 	s := &t.last
 	o := object{append(b, '{')}
 	o.bytes("CORRELATION_ID", primary)
@@ -151,7 +151,7 @@ func (t *stream) appendReport(b []byte, primary []byte, k *call, kd kind, since 
 	return append(o.b, '}')
 }
 
-func (t *stream) appendCounts(o *object, since *media.Snapshot, q score) {
+func (t *stream) appendCounts(o *object, since *media.Mark, q score) {
 	s := &t.last
 	o.int("TL_BYTE", less(s.Octets, since.Octets))
 	o.int("TOTAL_PK", less(s.Packets, since.Packets))
@@ -173,7 +173,7 @@ func (t *stream) appendCounts(o *object, since *media.Snapshot, q score) {
 // appendBursts appends RFC 3611 4.7.2's metrics: densities in percent, mean
 // durations in milliseconds, by the mean time between two packets. The gaps are
 // one more than the bursts: before, between and after them.
-func (t *stream) appendBursts(o *object, since *media.Snapshot) {
+func (t *stream) appendBursts(o *object, since *media.Mark) {
 	s := &t.last
 	expected, n := less(s.Expected, since.Expected), less(s.Bursts, since.Bursts)
 	if expected == 0 {

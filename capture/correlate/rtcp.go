@@ -47,10 +47,18 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 		return
 	}
 	for w := rtcp.Walk(m.Payload); ; {
-		if _, ok := w.Next(); !ok {
+		p, ok := w.Next()
+		if !ok {
 			break
 		}
 		c.Stats.RTCPPackets.Add(1)
+		for i := range min(int(p.Count), maxReports) {
+			b, ok := p.ReportBlock(i)
+			if !ok {
+				break
+			}
+			c.sawReport(m, &b)
+		}
 	}
 	parts := 0
 	for part, rest := rtcp.Split(m.Payload); len(part) > 0; part, rest = rtcp.Split(rest) {

@@ -16,6 +16,7 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 		return // a start line, but nothing that can be told from garbage
 	}
 	c.Stats.SIP.Add(1)
+	c.evidence(m.Port).sawSIP(v.IsRequest)
 	if v.BodyCut || v.HeadersCut {
 		c.Stats.SIPCut.Add(1)
 	}
@@ -78,7 +79,11 @@ func (c *Correlator) followCall(m *capture.Message) {
 		}
 	}
 	k.seen = c.now
+	was := k.answered
 	c.progress(k, begins)
+	if was == 0 && k.answered != 0 {
+		c.await(k, m.Port)
+	}
 	if body != nil && k.state != ended {
 		c.takeSDP(k, body, m)
 	}

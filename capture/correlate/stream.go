@@ -4,26 +4,28 @@ import (
 	"slices"
 
 	"heptap/capture/media"
+	"heptap/capture/mirror"
 	"heptap/capture/rtp"
 )
 
 // stream is what the correlator knows of one RTP stream.
 type stream struct {
 	last  media.Snapshot // the newest
-	base  media.Snapshot // where the current calls' share of it begins
-	inter media.Snapshot // at the last interval report
+	base  media.Mark     // where the current calls' share of it begins
+	inter media.Mark     // at the last interval report
 
-	ends    ends    // of its flow
-	calls   []*call // linked, at most maxLegs
-	at      int64   // mono of the last interval report, or of the first packet
-	touched int64   // mono of the newest snapshot
-	covered int64   // mono up to which another stream has reported the same packets
-	sender  uint8   // party that sends it: 0 the caller, 1 the callee
-	known   bool    // was linked to a call at some time
-	learned bool    // where it comes from is bound
-	silent  bool    // in the list of silent ones
-	copied  bool    // counted as a copy
-	scores  scores  // of the intervals since base
+	ends    ends            // of its flow
+	calls   []*call         // linked, at most maxLegs
+	at      int64           // mono of the last interval report, or of the first packet
+	touched int64           // mono of the newest snapshot
+	pair    mirror.LossPair // what its receiver says it lost, against what was seen
+	covered int64           // mono up to which another stream has reported the same packets
+	sender  uint8           // party that sends it: 0 the caller, 1 the callee
+	known   bool            // was linked to a call at some time
+	learned bool            // where it comes from is bound
+	silent  bool            // in the list of silent ones
+	copied  bool            // counted as a copy
+	scores  scores          // of the intervals since base
 
 	prev, next *stream // in the order of touched; next alone, among the free ones
 	older      *stream // with the same sender
@@ -46,6 +48,7 @@ func (c *Correlator) Stream(s *media.Snapshot, now int64) {
 	c.recent.push(t)
 	moved := s.Packets != t.last.Packets
 	if moved {
+		c.sawStream(t, s)
 		c.handOver(t, s)
 	}
 	t.last = *s
@@ -191,6 +194,9 @@ func (c *Correlator) adopt(t *stream, m match) {
 	if !t.known {
 		t.known = true
 		c.Stats.StreamsLinked.Add(1)
+		if t.last.Confirmed {
+			c.evidence(t.last.Port).linked++
+		}
 	}
 	t.sender = m.binding.party
 	if m.toward {
@@ -247,7 +253,7 @@ func (c *Correlator) reportInterval(t *stream) {
 	q := t.quality(&t.inter)
 	t.scores.note(q)
 	if c.isCopy(t) {
-		t.inter, t.at = t.last, c.now
+		t.inter, t.at = t.last.Mark, c.now
 		return
 	}
 	for _, k := range t.calls {
@@ -256,7 +262,7 @@ func (c *Correlator) reportInterval(t *stream) {
 	if len(t.calls) == 0 && !t.known && t.last.Confirmed && c.cfg.UnknownRTP {
 		c.report(t, nil, periodic, &t.inter, q, &t.scores)
 	}
-	t.inter, t.at = t.last, c.now
+	t.inter, t.at = t.last.Mark, c.now
 }
 
 // closeStream makes the final report of a stream for a call that is being
@@ -301,7 +307,7 @@ func (c *Correlator) final(t *stream, k *call) {
 
 // rebase lets the share of the next call begin here.
 func (t *stream) rebase() {
-	t.base, t.inter, t.scores = t.last, t.last, scores{}
+	t.base, t.inter, t.scores = t.last.Mark, t.last.Mark, scores{}
 }
 
 // streamList is a list of streams in the order in which they were pushed.

@@ -118,15 +118,15 @@ func TestLossSince(t *testing.T) {
 		}
 	}
 	x := arrivals(t, s...)
-	percent, burst := x.LossSince(&media.Snapshot{})
+	percent, burst := x.LossSince(&media.Mark{})
 	if percent != 10 || burst != 9 {
 		t.Errorf("%v %%, burst ratio %v; want 10, 9", percent, burst)
 	}
-	if percent, burst = x.LossSince(&x); percent != 0 || burst != 1 {
+	if percent, burst = x.LossSince(&x.Mark); percent != 0 || burst != 1 {
 		t.Errorf("nothing new: %v %%, burst ratio %v", percent, burst)
 	}
 	// A late packet takes back the loss of the interval before.
-	if percent, burst = x.LossSince(&media.Snapshot{Expected: 90, Missing: 11, LossEvents: 2}); percent != 0 || burst != 1 {
+	if percent, burst = x.LossSince(&media.Mark{Expected: 90, Missing: 11, LossEvents: 2}); percent != 0 || burst != 1 {
 		t.Errorf("less lost than before: %v %%, burst ratio %v", percent, burst)
 	}
 }

@@ -21,20 +21,12 @@ type Snapshot struct {
 	Confirmed bool   // 50 packets in sequence were seen
 	Ended     bool   // the last snapshot of this ID
 
-	FirstWall, LastWall int64 // Unix nanoseconds; LastWall by the clock as it is now
-	FirstMono, LastMono int64
+	FirstWall, FirstMono int64
 
-	Packets    uint64 // that fit the sequence, duplicates included
-	Octets     uint64 // of RTP payload in Packets, without header and padding
-	Expected   uint64 // by the sequence numbers, over all generations
-	Lost       int64  // RFC 3550 A.3: Expected - Packets; duplicates make it less
-	Missing    uint64 // sequence numbers that never came: Lost + Duplicates
-	Duplicates uint64
-	Reordered  uint64 // that came after one with a higher sequence number; not duplicates
-	Strays     uint64 // whose sequence number fits nowhere; not in Packets
-	LossEvents uint64 // runs of missing sequence numbers
-	Markers    uint64
-	Gen        uint32 // how often the sender began its sequence numbers anew, without a pause
+	Mark
+	Lost    int64 // RFC 3550 A.3: Expected - Packets; duplicates make it less
+	Markers uint64
+	Gen     uint32 // how often the sender began its sequence numbers anew, without a pause
 
 	PayloadType     uint8  // the one most used
 	LastPayloadType uint8  // the last one
@@ -44,24 +36,41 @@ type Snapshot struct {
 
 	// Nanoseconds. Delta is the time between two packets in order of arrival;
 	// skew is how far timestamps have run ahead of arrival since the start.
-	Jitter, MeanJitter, MaxJitter, IntervalMaxJitter int64
-	MaxDelta, IntervalMaxDelta                       int64
-	Skew, MaxSkew                                    int64 // MaxSkew is the one furthest from 0
+	Jitter, MaxJitter, IntervalMaxJitter int64
+	MaxDelta, IntervalMaxDelta           int64
+	Skew, MaxSkew                        int64 // MaxSkew is the one furthest from 0
 
 	// Mirrored copies are in none of the counts above. Their lag is the time from
 	// the original to the copy, of those whose original was still known.
-	Copies                  uint64
+	// Mark.Copies says how many.
 	CopyLagMean, CopyLagMax int64
-
-	// Bursts of loss (RFC 3611 4.7.2, Gmin 16): how many, the sequence numbers
-	// from the first to the last missing of each, and how many of them are missing.
-	Bursts, BurstNumbers, BurstMissing uint64
 
 	// Telephone-events (RFC 4733), if EventType really is one: how many, and how
 	// long in all, in timestamp units. Which keys they were is kept nowhere.
 	Events     uint32
 	EventUnits uint64
 	EventType  uint8 // payload type, 0 when Events is
+}
+
+// Mark is where a stream was at a moment: of a Snapshot, what it takes to tell
+// what came after it.
+type Mark struct {
+	LastWall, LastMono int64 // of the last packet: Unix nanoseconds by the clock as it is now, and monotonic
+	MeanJitter         int64 // ns, since the start
+
+	Packets    uint64 // that fit the sequence, duplicates included
+	Octets     uint64 // of RTP payload in Packets, without header and padding
+	Expected   uint64 // by the sequence numbers, over all generations
+	Missing    uint64 // sequence numbers that never came: Snapshot.Lost + Duplicates
+	Duplicates uint64
+	Reordered  uint64 // that came after one with a higher sequence number; not duplicates
+	Strays     uint64 // whose sequence number fits nowhere; not in Packets
+	LossEvents uint64 // runs of missing sequence numbers
+	Copies     uint64 // by the mirror
+
+	// Bursts of loss (RFC 3611 4.7.2, Gmin 16): how many, the sequence numbers
+	// from the first to the last missing of each, and how many of them are missing.
+	Bursts, BurstNumbers, BurstMissing uint64
 }
 
 // maxVisits bounds the work of one call of Snapshot. What is left is due at
@@ -176,16 +185,19 @@ func (s *stream) snapshot(wallOffset int64) Snapshot {
 	x := Snapshot{
 		ID: s.id, Flow: s.fiveTuple(), SSRC: uint32(s.ports), Port: uint8(s.meta),
 		TOS: s.tos, HasVLAN: s.hasVLAN, VLAN: s.vlan, Confirmed: s.inSeq == isConfirmed,
-		FirstWall: s.firstWall, LastWall: s.last + wallOffset, FirstMono: s.firstMono, LastMono: s.last,
-		Packets: s.packets, Octets: s.octets, Expected: s.expected(),
-		Duplicates: s.duplicates, Reordered: uint64(s.reordered), Strays: uint64(s.strays),
-		LossEvents: s.lossEvents(), Markers: uint64(s.markers), Gen: s.gen,
+		FirstWall: s.firstWall, FirstMono: s.firstMono,
+		Mark: Mark{
+			LastWall: s.last + wallOffset, LastMono: s.last, Packets: s.packets, Octets: s.octets, Expected: s.expected(),
+			Duplicates: s.duplicates, Reordered: uint64(s.reordered), Strays: uint64(s.strays),
+			LossEvents: s.lossEvents(), Copies: uint64(s.copies),
+		},
+		Markers: uint64(s.markers), Gen: s.gen,
 		PayloadType: s.mainPayload(), LastPayloadType: s.pt, PayloadChanges: s.changes,
 		TimestampJumps: s.jumps,
 		Jitter:         int64(s.jitter), IntervalMaxJitter: int64(s.maxJitter), MaxJitter: int64(max(s.maxJitter, s.allMaxJitter)),
 		IntervalMaxDelta: s.maxDelta, MaxDelta: max(s.maxDelta, s.allMaxDelta),
 		Skew: s.skew, MaxSkew: s.maxSkew,
-		Copies: uint64(s.copies), Events: s.events, EventUnits: uint64(s.eventUnits) + uint64(s.eventSpan), EventType: s.eventType,
+		Events: s.events, EventUnits: uint64(s.eventUnits) + uint64(s.eventSpan), EventType: s.eventType,
 	}
 	b := s.bursts
 	b.missing(s.highest, ^s.window[1], ^s.window[0])
@@ -214,7 +226,7 @@ func (s *stream) lossEvents() uint64 {
 // cumulative loss, is what Quality wants, or one bad moment spoils the call
 // for good. Packets that come late in the next interval are taken off there;
 // the result is never below 0.
-func (x *Snapshot) LossSince(prev *Snapshot) (percent, burstRatio float64) {
+func (x *Snapshot) LossSince(prev *Mark) (percent, burstRatio float64) {
 	expected := x.Expected - prev.Expected
 	missing := int64(x.Missing - prev.Missing)
 	if int64(expected) <= 0 || missing <= 0 {

@@ -25,8 +25,9 @@ func TestSnapshotNamesTheStream(t *testing.T) {
 	want := media.Snapshot{
 		ID:   3<<48 | 1,
 		Flow: s.p.FiveTuple(), SSRC: s.ssrc, Port: 5, TOS: 0xb8, HasVLAN: true, VLAN: 42, Ended: true,
-		FirstWall: 1_700_000_000e9 + 11, LastWall: 1_700_000_000e9 + 20*ms, FirstMono: 11, LastMono: 20 * ms,
-		Packets: 2, Octets: 320, Expected: 2, Markers: 1, PayloadType: 8, LastPayloadType: 8, ClockRate: 8000,
+		FirstWall: 1_700_000_000e9 + 11, FirstMono: 11,
+		Mark:    media.Mark{LastWall: 1_700_000_000e9 + 20*ms, LastMono: 20 * ms, Packets: 2, Octets: 320, Expected: 2},
+		Markers: 1, PayloadType: 8, LastPayloadType: 8, ClockRate: 8000,
 		MaxDelta: 20*ms - 11, IntervalMaxDelta: 20*ms - 11, Skew: 11, MaxSkew: 11,
 	}
 	if x != want {

@@ -1,0 +1,153 @@
+package correlate
+
+import (
+	"net/netip"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/media"
+	"heptap/capture/mirror"
+	"heptap/capture/rtcp"
+)
+
+// What correlation sees is evidence of whether a mirror port shows what it
+// should: SIP without media, media without SIP, loss that the receivers did not
+// have, loss in all streams at once. It is gathered here and judged by mirror.
+
+const (
+	// evidencePorts is how many mirror ports are told apart; those beyond share the last place.
+	evidencePorts = 16
+	// mediaDue is how long after its answer a call must have shown media. A
+	// stream's first snapshot is up to 3 s late.
+	mediaDue = 8 * time.Second
+	// maxAwaited is how many answered calls wait for that at a time. Those that
+	// find no room are not judged.
+	maxAwaited = 4096
+)
+
+// evidence is that of one port, in running totals.
+type evidence struct {
+	requests, responses uint64
+	started, linked     uint64
+	calls, silent       uint64
+	receipts            mirror.Receipts
+	common              *mirror.CommonLoss
+	kernelDrops         uint64 // of the port, as the last sample said
+}
+
+// awaited is a call that was answered and has yet to show media.
+type awaited struct {
+	call  *call
+	order uint64 // of the call, which may have become another one
+	due   int64
+	port  uint8
+}
+
+// awaiting is a queue of those, in order of their time.
+type awaiting struct {
+	ring [maxAwaited]awaited
+	head int
+	n    int
+}
+
+func (c *Correlator) evidence(port uint8) *evidence { return &c.ports[min(port, evidencePorts-1)] }
+
+// sawSIP counts a SIP message.
+func (e *evidence) sawSIP(request bool) {
+	if request {
+		e.requests++
+	} else {
+		e.responses++
+	}
+}
+
+// sawStream looks at what is new in a snapshot of t, before t takes it over.
+func (c *Correlator) sawStream(t *stream, s *media.Snapshot) {
+	if !s.Confirmed {
+		return
+	}
+	e := c.evidence(s.Port)
+	if !t.last.Confirmed {
+		e.started++
+		if t.known {
+			e.linked++
+		}
+		return
+	}
+	if e.common == nil {
+		e.common = mirror.NewCommonLoss(0)
+	}
+	e.common.Add(c.now, uint64(less(s.Expected, t.last.Expected)), uint64(less(s.Missing, t.last.Missing)))
+}
+
+// await remembers to look for the media of a call that was answered by a message
+// of that port.
+func (c *Correlator) await(k *call, port uint8) {
+	q := &c.awaiting
+	if q.n == maxAwaited {
+		return
+	}
+	q.ring[(q.head+q.n)%maxAwaited] = awaited{k, k.order, c.now + int64(mediaDue), port}
+	q.n++
+}
+
+// checkAwaited looks at the calls that must have shown media by now. One that
+// is over, or on hold, is not asked.
+func (c *Correlator) checkAwaited() {
+	q := &c.awaiting
+	for ; q.n > 0 && q.ring[q.head].due <= c.now; q.n, q.head = q.n-1, (q.head+1)%maxAwaited {
+		a := &q.ring[q.head]
+		k := a.call
+		a.call = nil
+		if k.order != a.order || k.state != established || !k.flows(0) && !k.flows(1) || k.sides[0].at == 0 && k.sides[1].at == 0 {
+			continue
+		}
+		e := c.evidence(a.port)
+		e.calls++
+		if len(k.streams) == 0 {
+			e.silent++
+		}
+	}
+}
+
+// sawReport compares what a receiver says it lost of a stream (RFC 3550 6.4.1)
+// with what was seen of it. The stream runs against the report, on the port
+// itself (RFC 5761) or the one below.
+func (c *Correlator) sawReport(m *capture.Message, b *rtcp.ReportBlock) {
+	to, from := m.Flow.Src, m.Flow.Dst
+	for range 2 {
+		at := sender{placeOf(m.Flow.Tunnel, unmap(from)), placeOf(m.Flow.Tunnel, unmap(to)), b.SSRC}
+		if t := c.senders[at]; t != nil {
+			if !t.last.Confirmed || t.older != nil { // seen in parts, it is not comparable
+				return
+			}
+			e, s := c.evidence(t.last.Port), &t.last
+			e.receipts.Add(t.pair.Add(
+				mirror.OwnLoss{Expected: s.Expected, Missing: s.Missing, Runs: s.LossEvents, KernelDrops: e.kernelDrops},
+				mirror.ReportedLoss{Highest: b.HighestSeq, Lost: b.PacketsLost}))
+			return
+		}
+		to, from = below(to), below(from)
+	}
+}
+
+// Evidence fills in what correlation knows of a mirror port: SIP, streams,
+// calls without media, and losses. It reads s.KernelDrops, which must be
+// filled in: what our own ring loses is nobody else's loss. It is for the
+// goroutine that calls Message.
+func (c *Correlator) Evidence(port uint8, s *mirror.Sample) {
+	e := c.evidence(port)
+	e.kernelDrops = s.KernelDrops
+	s.SIPRequests, s.SIPResponses = e.requests, e.responses
+	s.StreamsStarted, s.StreamsLinked = e.started, e.linked
+	s.CallsWithMedia, s.CallsSilent = e.calls, e.silent
+	s.Receipts = e.receipts
+	if e.common != nil {
+		e.common.Tick(c.now)
+		s.Common = e.common.Totals()
+	}
+}
+
+// below returns the port below, where RTP is if RTCP is on the next one (RFC
+// 3550 11).
+func below(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()-1) }
