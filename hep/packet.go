@@ -43,7 +43,7 @@ const (
 // when b has room.
 func (p *Packet) AppendBinary(b []byte) ([]byte, error) {
 	src, dst := p.Src.Addr().Unmap(), p.Dst.Addr().Unmap()
-	is6 := src.Is6() || dst.Is6()
+	is6 := p.is6()
 	size := p.size(is6)
 	if size > MaxFrame {
 		return b, ErrTooLarge
@@ -77,6 +77,11 @@ func (p *Packet) AppendBinary(b []byte) ([]byte, error) {
 	p.putOptional(w)
 	return b, nil
 }
+
+// Size returns how many octets p's frame has, or would have without a limit.
+func (p *Packet) Size() uint64 { return p.size(p.is6()) }
+
+func (p *Packet) is6() bool { return p.Src.Addr().Unmap().Is6() || p.Dst.Addr().Unmap().Is6() }
 
 // size returns the octets of p's frame. The sum of five lengths may exceed an
 // int of 32 bits.

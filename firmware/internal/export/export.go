@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"heptap/capture/record"
 	"heptap/hep"
@@ -31,10 +32,14 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Options are what a collector's frames carry besides the record.
 type Options struct {
-	Node     string // capture agent's name, chunk 0x13; empty sends none
-	AgentID  uint32 // chunk 0x0c
-	AuthKey  Secret // chunk 0x0e; empty sends none
-	MaxFrame int    // larger frames are refused, octets; 0 is hep.MaxFrame
+	Node    string // capture agent's name, chunk 0x13; empty sends none
+	AgentID uint32 // chunk 0x0c
+	AuthKey Secret // chunk 0x0e; empty sends none
+	// MaxFrame is the most octets a frame may have; 0 is hep.MaxFrame. SIP is
+	// cut to it, and flagged. Anything else is refused: half a JSON object is of no
+	// use to anybody.
+	MaxFrame int
+	Cut      *atomic.Uint64 // counts what was cut; nil for none
 }
 
 // maxNode is how long a node name may be. It goes into every frame.
@@ -56,6 +61,7 @@ type Profile struct {
 	auth []byte
 	id   uint32
 	max  int
+	cut  *atomic.Uint64
 	rec  record.Record
 	text []byte // cleaned payload
 	json []byte // extra correlation
@@ -81,7 +87,7 @@ func New(name string, o Options) (*Profile, error) {
 			return nil, fmt.Errorf("%w %q: only printable ASCII without quotes and backslashes", ErrNode, o.Node)
 		}
 	}
-	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame}
+	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut}
 	if p.max <= 0 || p.max > hep.MaxFrame {
 		p.max = hep.MaxFrame
 	}
@@ -91,7 +97,7 @@ func New(name string, o Options) (*Profile, error) {
 
 // Encode appends the frame of the neutral record rec to dst. It keeps nothing of
 // rec and allocates nothing when dst has room. On an error dst is unchanged:
-// hep.ErrTooLarge when the frame would exceed MaxFrame, record.ErrCorrupt when
+// hep.ErrTooLarge when the frame would exceed MaxFrame and cannot be cut, record.ErrCorrupt when
 // rec is no whole record.
 func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 	r := &p.rec
@@ -110,6 +116,7 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		VLAN:        r.VLAN,
 		MOS:         r.MOS,
 		R:           r.R,
+		Flags:       flags(r.Flags),
 		AuthKey:     p.auth,
 		Correlation: r.Primary,
 		Node:        p.node,
@@ -122,13 +129,37 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		p.json = appendExtra(p.json[:0], r.Links)
 		h.Extra = p.json
 	}
-	start := len(dst)
-	dst, err := h.AppendBinary(dst)
-	if err != nil {
-		return dst, err
+	if n := h.Size(); n > uint64(p.max) && (r.Type != record.SIP || !p.shorten(&h)) {
+		return dst, fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, n, p.max)
 	}
-	if n := len(dst) - start; n > p.max {
-		return dst[:start], fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, n, p.max)
+	return h.AppendBinary(dst)
+}
+
+// leastSIP is what must be left of a SIP message that is cut, for its start
+// line to say anything.
+const leastSIP = 64
+
+// shorten cuts h's payload to what the collector takes, and reports whether
+// that leaves enough of it.
+func (p *Profile) shorten(h *hep.Packet) bool {
+	h.Flags |= hep.FlagCut
+	over := h.Size() - uint64(p.max)
+	if over > uint64(len(h.Payload)) || uint64(len(h.Payload))-over < leastSIP {
+		return false
 	}
-	return dst, nil
+	h.Payload = h.Payload[:uint64(len(h.Payload))-over]
+	if p.cut != nil {
+		p.cut.Add(1)
+	}
+	return true
+}
+
+// flags says in HEP what a record's flags say.
+func flags(f uint16) (h uint16) {
+	for _, pair := range [...][2]uint16{{record.FlagGap, hep.FlagGap}, {record.FlagCut, hep.FlagCut}, {record.FlagDuplicate, hep.FlagDuplicate}} {
+		if f&pair[0] != 0 {
+			h |= pair[1]
+		}
+	}
+	return h
 }

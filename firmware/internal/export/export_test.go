@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
@@ -147,9 +148,10 @@ func TestSameOctetsAgain(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	big := sip()
-	big.Payload = make([]byte, record.MaxPayload)
-	big.Primary = bytes.Repeat([]byte("x"), 1000)
+	long := sip()
+	long.Primary = bytes.Repeat([]byte("x"), hep.MaxFrame-100)
+	tiny := options
+	tiny.MaxFrame = 180
 	small := options
 	small.MaxFrame = 200
 	for _, tt := range []struct {
@@ -158,7 +160,8 @@ func TestRefused(t *testing.T) {
 		rec  []byte
 		want error
 	}{
-		{"over the protocol's limit", options, seal(t, big), hep.ErrTooLarge},
+		{"an id over the protocol's limit", options, seal(t, long), hep.ErrTooLarge},
+		{"nothing left of SIP", tiny, seal(t, sip()), hep.ErrTooLarge},
 		{"over the collector's limit", small, seal(t, report()), hep.ErrTooLarge},
 		{"corrupt", options, append(seal(t, sip()), 0), record.ErrCorrupt},
 		{"empty", options, nil, record.ErrCorrupt},
@@ -166,6 +169,50 @@ func TestRefused(t *testing.T) {
 		b, err := profile(t, tt.o).Encode([]byte("x"), tt.rec)
 		if !errors.Is(err, tt.want) || string(b) != "x" {
 			t.Errorf("%s: %v, %d octets", tt.name, err, len(b))
+		}
+	}
+}
+
+// A message larger than a frame, or than the collector takes, is cut with a flag
+// and a counter, and never wrapped. What follows is whole again.
+func TestSIPIsCut(t *testing.T) {
+	big := sip()
+	big.Payload = append([]byte(invite), bytes.Repeat([]byte("x"), record.MaxPayload-len(invite))...)
+	big.Primary = bytes.Repeat([]byte("i"), 1000)
+	for _, max := range []int{0, 4000, 1500} {
+		var cut atomic.Uint64
+		o := options
+		o.MaxFrame, o.Cut = max, &cut
+		if max == 0 {
+			max = hep.MaxFrame
+		}
+		p := profile(t, o)
+		b, err := p.Encode(nil, seal(t, big))
+		if err != nil {
+			t.Fatal(max, err)
+		}
+		v := parse(t, b)
+		if len(b) != max || !bytes.HasPrefix(big.Payload, v.Payload()) || v.Flags() != hep.FlagCut || cut.Load() != 1 {
+			t.Errorf("%d: %d octets, flags %v, %d cut", max, len(b), hep.FlagNames(v.Flags()), cut.Load())
+		}
+		b, err = p.Encode(nil, seal(t, sip()))
+		if v = parse(t, b); err != nil || v.Flags() != 0 || cut.Load() != 1 {
+			t.Error("the next message is not whole", err)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for f, want := range map[uint16]uint16{0: 0, record.FlagGap: hep.FlagGap, record.FlagCut: hep.FlagCut, record.FlagDuplicate: hep.FlagDuplicate} {
+		r := sip()
+		r.Flags = f
+		b, err := profile(t, options).Encode(nil, seal(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := parse(t, b)
+		if v.Flags() != want {
+			t.Errorf("record flag %#x became %#x", f, v.Flags())
 		}
 	}
 }
