@@ -11,7 +11,7 @@ const (
 	DropLinkShort                // a link header is cut short
 	DropVLANDepth                // more VLAN tags than MaxVLANTags
 	DropARP                      // ethertype ARP or RARP
-	DropLLC                      // 802.3 length field: LLC, spanning tree, IS-IS
+	DropLLC                      // 802.3 length field: LLC, spanning tree, IS-IS; Packet.Unknown is both its service access points
 	DropMPLS                     // a label stack with neither IP nor Ethernet under it
 	DropPPPoE                    // PPPoE discovery, or a session header we cannot read
 	DropPPP                      // PPP other than IP: control, compressed; Packet.Unknown is its protocol

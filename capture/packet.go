@@ -34,7 +34,8 @@ type Packet struct {
 	Port      uint8 // mirror port index
 	Depth     uint8 // IP headers around this one: tunnels opened so far
 	// Unknown is set by a drop, and then says what it was that decode does not
-	// read: a link type, an ethertype, a PPP or an IP protocol; see DropReason.
+	// read: a link type, an ethertype, a PPP or an IP protocol; see DropReason
+	// and its method Unknown.
 	Unknown uint16
 
 	TCP      TCP      // valid when Protocol is ProtoTCP and Fragment is not Valid

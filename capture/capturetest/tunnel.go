@@ -114,7 +114,9 @@ func (t Tunnel) Encap() capture.Encap {
 }
 
 // Fits says whether the tunnel can carry frame: some carry only IP packets,
-// one only IPv6.
+// one only IPv6, and tags go into a frame, which one of ISL's is not: what
+// follows its addresses is no ethertype, and behind a tag nothing would tell it
+// from LLC.
 func (t Tunnel) Fits(frame []byte) bool {
 	etherType, _ := network(frame)
 	ip := etherType == 0x0800 || etherType == 0x86dd
@@ -125,7 +127,7 @@ func (t Tunnel) Fits(frame []byte) bool {
 	case KindTeredo:
 		return etherType == 0x86dd
 	case KindVLAN, KindQinQ, KindVNTag, KindETag:
-		return etherType >= 0x600 // a tag may come before a length, but not in Cisco's inter-switch link
+		return etherType >= 0x0600
 	}
 	return true
 }

@@ -50,33 +50,50 @@ func decode(f *capture.Frame, p *capture.Packet) capture.DropReason {
 	return capture.DropNone
 }
 
-// Resume goes on where fragments stopped Decode. p is the packet of the first
-// fragment with the whole of what was fragmented as its Payload, Length octets
-// long on the wire. p becomes what Decode would have made of the packet in one
-// piece: its slices borrow from the payload, but for addresses that were outside
-// of it. That may be a fragment again, of a packet in a tunnel that was
-// fragmented itself, with a higher Depth. On a drop p is changed as by Decode.
+// Resume goes on where a fragment stopped Decode. p is what package defrag makes
+// of the fragments: the packet of the first one, with all there is of what was
+// fragmented as Payload, Length and Truncated as always, but for a datagram that
+// was given up, of which more may be missing than Length knows. p becomes what
+// Decode would have made of the packet in one piece, but for its time and port,
+// which stay; its slices borrow from what they borrowed from, and from Payload.
+//
+// p may be a fragment again, when what is in a tunnel was fragmented itself: its
+// Depth is then higher than before, so MaxEncaps limits how often. On a drop p
+// is changed as by Decode.
 func Resume(p *capture.Packet) capture.DropReason {
 	d := decoder{
-		view: view{b: p.Payload, wire: max(p.Length, len(p.Payload)), known: true},
+		view: view{b: p.Payload, wire: max(p.Length, len(p.Payload)), known: !p.Truncated},
 		src:  p.Src, dst: p.Dst, id: p.IPID, protocol: p.Protocol, ttl: p.TTL, tos: p.TOS,
 		tunnel: p.Tunnel, encap: p.Encap, vid: p.VLAN, hasVLAN: p.HasVLAN,
-		depth: p.Depth + 1, layers: p.Depth,
+		depth: p.Depth + 1, layers: p.Depth, // no IP header without an encapsulation; of others there may have been more
 	}
-	reason := d.skipExtensions(len(p.Src) == 16)
-	if reason == capture.DropNone && d.fragment.Valid {
-		reason = capture.DropIPv6Extension // a fragment header in what was fragmented
-	}
-	if reason == capture.DropNone {
-		var etherType uint16
-		if etherType, reason = d.transport(p); etherType != 0 && reason == capture.DropNone {
-			reason = d.walk(etherType, p)
-		}
-	}
+	reason := d.resume(p)
 	if reason != capture.DropNone {
 		p.Encap, p.Unknown = d.encap, d.unknown
 	}
 	return reason
+}
+
+func (d *decoder) resume(p *capture.Packet) capture.DropReason {
+	if reason := d.skipExtensions(len(d.src) == 16); reason != capture.DropNone {
+		return reason
+	}
+	if d.fragment.Valid {
+		return capture.DropIPv6Extension // a fragment header in what was fragmented
+	}
+	truncated := p.Truncated
+	if truncated && d.protocol == protoUDP && len(d.b) >= udpHeader {
+		d.wire = max(d.wire, int(d.u16(4))) // nobody but the datagram knows where it ended
+	}
+	etherType, reason := d.transport(p)
+	if reason != capture.DropNone {
+		return reason
+	}
+	if etherType != 0 {
+		return d.walk(etherType, p)
+	}
+	p.Truncated = p.Truncated || truncated && d.protocol != protoUDP
+	return capture.DropNone
 }
 
 // walk reads headers from the one that etherType announces, until p is filled

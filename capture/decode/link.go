@@ -206,6 +206,9 @@ func (d *decoder) portTag(size int) (uint16, capture.DropReason) {
 func (d *decoder) snap() (uint16, capture.DropReason) {
 	const header = "\xaa\xaa\x03\x00\x00\x00" // DSAP, SSAP, UI, organisation 0
 	if n := min(len(header), len(d.b)); string(d.b[:n]) != header[:n] {
+		if n >= 2 {
+			d.unknown = d.u16(0)
+		}
 		return 0, capture.DropLLC
 	}
 	if len(d.b) < snapHeader {
@@ -213,6 +216,7 @@ func (d *decoder) snap() (uint16, capture.DropReason) {
 	}
 	etherType := d.u16(len(header))
 	if etherType != etherIPv4 && etherType != etherIPv6 {
+		d.unknown = d.u16(0)
 		return 0, capture.DropLLC
 	}
 	d.skip(snapHeader)
