@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"heptap/buffer"
-	"heptap/capture"
+	"heptap/capture/mirror"
 	"heptap/capture/ring"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/panel"
@@ -17,15 +17,17 @@ import (
 // Names of the conditions; those of ports and collectors go on with "/name".
 const (
 	condPort     = "port"
+	condMirror   = "mirror"
 	condDrops    = "kernel drops"
 	condQueue    = "correlator"
+	condStreams  = "reassembly"
 	condUplink   = "uplink"
 	condSpool    = "spool"
 	condSpoolErr = "spool storage"
 )
 
 func healthRules() []health.Rule {
-	return []health.Rule{{Cause: condUplink, Effect: condSpool}, {Cause: condSpoolErr, Effect: condSpool}}
+	return []health.Rule{{Cause: condPort, Effect: condMirror}, {Cause: condUplink, Effect: condSpool}, {Cause: condSpoolErr, Effect: condSpool}}
 }
 
 const (
@@ -42,6 +44,8 @@ type monitor struct {
 	sip    history
 	queue  history
 	lost   history
+	spared history
+	said   map[string]string // by mirror port: what the log was told of it
 }
 
 // history says when a running total last grew.
@@ -59,7 +63,7 @@ func (h *history) note(total uint64, now time.Time) {
 
 func (h *history) lately(now time.Time) bool { return !h.grown.IsZero() && now.Sub(h.grown) < recent }
 
-func newMonitor(r *runner) *monitor { return &monitor{r: r} }
+func newMonitor(r *runner) *monitor { return &monitor{r: r, said: map[string]string{}} }
 
 func (m *monitor) run(ctx context.Context) {
 	tick := time.NewTicker(monitorStep)
@@ -89,20 +93,24 @@ func (m *monitor) look(now time.Time) {
 
 // capture judges the mirror ports.
 func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
-	var received, drops, queue, sip uint64
+	var received, drops, queue, spared uint64
+	sip := st.Correlate.SIP.Load()
 	for i := range st.Inputs {
 		in := &st.Inputs[i]
 		received += in.Source.Received
 		drops += in.Source.KernelDrops
 		queue += in.QueueDrops
-		sip += in.Protocols[capture.SIP]
+		spared += in.StreamDrops
 	}
 	m.frames.note(received, now)
 	m.drops.note(drops, now)
 	m.queue.note(queue, now)
+	m.spared.note(spared, now)
 	m.sip.note(sip, now)
 	m.condition(condDrops, m.drops.lately(now), health.Degraded, fmt.Sprintf("the kernel dropped frames, %d in all: a larger ring-size or a filter helps", drops))
 	m.condition(condQueue, m.queue.lately(now), health.Degraded, fmt.Sprintf("%d messages not correlated: more signalling than this box can take", queue))
+	m.condition(condStreams, m.spared.lately(now), health.Degraded, fmt.Sprintf("%d TCP segments, SCTP packets and fragments not looked at: more of them than this box can take", spared))
+	m.mirror(st.Ports)
 	link := m.ports()
 	switch {
 	case !link:
@@ -134,6 +142,37 @@ func (m *monitor) ports() (link bool) {
 		}
 	}
 	return link
+}
+
+// mirror notes what is wrong with the mirror ports, and logs what is new to say
+// of one.
+func (m *monitor) mirror(ports []probe.PortStats) {
+	for i := range ports {
+		p := &ports[i]
+		if len(p.Verdicts) == 0 {
+			continue
+		}
+		level, reason := health.OK, ""
+		for j := range p.Verdicts {
+			v := &p.Verdicts[j]
+			if v.Kind == mirror.NoLink || !v.Accuses() {
+				continue // the link has its own condition
+			}
+			if reason != "" {
+				reason += "; "
+			}
+			reason += v.String()
+			if level = max(level, health.Degraded); v.Severity == mirror.Fault {
+				level = health.Fault
+			}
+		}
+		m.r.health.Set(condMirror+"/"+p.Name, level, reason)
+		v := &p.Verdicts[0]
+		if kind := v.Kind.String(); m.said[p.Name] != kind && v.Kind != mirror.TooEarly {
+			m.said[p.Name] = kind
+			m.r.log.Info("mirror port", "port", p.Name, "verdict", kind, "text", v.String())
+		}
+	}
 }
 
 func (m *monitor) uplink(up *uplink.Stats) panel.UplinkState {

@@ -7,14 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"heptap/capture"
 	"heptap/capture/correlate"
+	"heptap/capture/defrag"
+	"heptap/capture/duplicate"
 	"heptap/capture/media"
 	"heptap/capture/pcapfile"
 	"heptap/capture/record"
+	"heptap/capture/stream"
+	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/probe"
@@ -94,17 +100,31 @@ type replaySummary struct {
 	Octets       uint64            `json:"octets"` // on the wire, of the decoded frames
 	Decoded      uint64            `json:"decoded"`
 	Truncated    uint64            `json:"truncated"`
-	Dropped      map[string]uint64 `json:"dropped"`   // frames, by reason
-	Protocols    map[string]uint64 `json:"protocols"` // decoded frames, by what they carry
-	Records      map[string]uint64 `json:"records"`   // by type
+	Dropped      map[string]uint64 `json:"dropped"`                  // frames, by reason
+	Unread       map[string]uint64 `json:"not_understood,omitempty"` // of the dropped frames, by what they hold
+	Encaps       map[string]uint64 `json:"encapsulations,omitempty"` // frames, by what they were wrapped in
+	Protocols    map[string]uint64 `json:"protocols"`                // UDP datagrams, by what they carry
+	Segments     uint64            `json:"tcp_segments"`
+	Connections  map[string]uint64 `json:"tcp_connections,omitempty"` // by what they carry
+	SCTP         uint64            `json:"sctp_packets"`
+	Fragments    uint64            `json:"ip_fragments"`
+	Whole        uint64            `json:"ip_reassembled"`
+	Copies       uint64            `json:"mirrored_copies"`
+	CopiedSIP    uint64            `json:"mirrored_copies_sip"` // of these, SIP that was left out
+	Gaps         uint64            `json:"stream_gaps"`
+	Records      map[string]uint64 `json:"records"` // by type
 	HEPPackets   uint64            `json:"hep_packets"`
 	HEPOctets    uint64            `json:"hep_octets"`
 	SIP          uint64            `json:"sip_messages"`
+	SIPOver      map[string]uint64 `json:"sip_over,omitempty"` // SIP by how it came, malformed and left out copies included
 	SIPMalformed uint64            `json:"sip_malformed"`
 	RTCPPackets  uint64            `json:"rtcp_packets"`
 	Calls        uint64            `json:"calls"`
 	Streams      map[string]uint64 `json:"rtp_streams"`
-	Unsent       uint64            `json:"unsent"` // records no HEP packet could be made of
+	Events       map[string]uint64 `json:"events,omitempty"`
+	Cut          uint64            `json:"cut"`              // SIP messages cut to the size of a HEP packet
+	Unsent       uint64            `json:"unsent"`           // records no HEP packet could be made of
+	Mirror       []string          `json:"mirror,omitempty"` // what is to be said of the mirror port
 	Error        string            `json:"error,omitempty"`
 }
 
@@ -145,16 +165,18 @@ func openFiles(files []string) (capture.Source, error) {
 
 // replay writes the HEP packets of the source, made of files, to w.
 func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string, source capture.Source) (*replaySummary, error) {
-	profile, err := newProfile(cfg)
+	out := hepWriter{w: w}
+	profile, err := newProfile(cfg, &out.cut)
 	if err != nil {
 		source.Close()
 		return nil, err
 	}
-	out := hepWriter{w: w, encode: profile.Encode}
+	out.encode = profile.Encode
 	p := probe.New(probe.Config{
 		Inputs:    []probe.Input{{Name: "file", Source: source}},
 		Replay:    true,
 		Media:     mediaConfig(cfg),
+		Assembly:  assemblyConfig(cfg),
 		Correlate: correlateConfig(cfg, 1),
 		Deliver:   out.deliver,
 	})
@@ -173,6 +195,7 @@ type hepWriter struct {
 	seq            uint64
 	packets, bytes uint64
 	unsent         uint64
+	cut            atomic.Uint64
 }
 
 func (h *hepWriter) deliver(rec []byte) error {
@@ -193,39 +216,68 @@ func (h *hepWriter) deliver(rec []byte) error {
 }
 
 func summarize(files []string, s probe.Stats, out *hepWriter, err error) *replaySummary {
-	in := &s.Inputs[0]
+	in, c, a := &s.Inputs[0], s.Correlate, &s.Assembly
 	sum := &replaySummary{Files: files, Frames: in.Source.Received, Octets: in.Octets, Decoded: in.Decoded, Truncated: in.Truncated,
-		Dropped: map[string]uint64{}, Protocols: map[string]uint64{}, Records: map[string]uint64{},
-		HEPPackets: out.packets, HEPOctets: out.bytes, Unsent: out.unsent + s.Oversize,
-		SIP: s.Correlate.SIP.Load(), SIPMalformed: s.Correlate.SIPMalformed.Load(), RTCPPackets: s.Correlate.RTCPPackets.Load(),
-		Calls:   s.Correlate.CallsSeen.Load(),
-		Streams: map[string]uint64{"linked": s.Correlate.StreamsLinked.Load(), "unknown": s.Correlate.StreamsUnknown.Load()},
+		Dropped: named(in.Dropped[:], capture.DropReason.String), Protocols: named(in.Protocols[:], capture.Protocol.String),
+		Encaps: named(in.Encaps[:], capture.EncapName), Connections: named(a.Conns.Conns[:], capture.Protocol.String),
+		Records: map[string]uint64{}, Unread: map[string]uint64{}, SIPOver: map[string]uint64{},
+		Segments: in.Segments, SCTP: in.SCTP, Fragments: in.Fragments, Whole: a.Defrag.Whole,
+		HEPPackets: out.packets, HEPOctets: out.bytes, Cut: out.cut.Load() + s.Cut, Unsent: out.unsent + s.Oversize,
+		SIP: c.SIP.Load(), SIPMalformed: c.SIPMalformed.Load(), RTCPPackets: c.RTCPPackets.Load(), Calls: c.CallsSeen.Load(),
+		Streams: map[string]uint64{"linked": c.StreamsLinked.Load(), "unknown": c.StreamsUnknown.Load()},
+		Events:  map[string]uint64{"one-way audio": c.OneWay.Load(), "RTP stopped": c.Stopped.Load(), "RTP resumed": c.Resumed.Load()},
 	}
-	for r, n := range in.Dropped {
+	for how, n := range map[string]uint64{"udp": in.Protocols[capture.SIP], "fragments": a.Datagrams[capture.SIP], "tcp": a.Conns.Messages,
+		"sctp": a.UserMessages[capture.SIP], "hep": a.Unwrapped} {
 		if n > 0 {
-			sum.Dropped[capture.DropReason(r).String()] = n
+			sum.SIPOver[how] = n
 		}
 	}
-	for p, n := range in.Protocols {
-		if n > 0 {
-			sum.Protocols[capture.Protocol(p).String()] = n
-		}
+	sum.CopiedSIP = a.Copied[capture.SIP]
+	sum.Copies = in.Media.Copies + a.Media.Copies + a.Defrag.Copies
+	for i := range a.Ports {
+		sum.Copies += a.Ports[i].Copies
+	}
+	for i := range a.Stream.Ports {
+		sum.Gaps += a.Stream.Ports[i].Gaps
+	}
+	for _, u := range in.NotRead {
+		sum.Unread[u.Name] = u.Frames
 	}
 	for t, n := range s.Records {
 		sum.Records[t.String()] = n
 	}
+	for _, p := range s.Ports {
+		for i := range p.Verdicts {
+			sum.Mirror = append(sum.Mirror, p.Verdicts[i].String())
+		}
+	}
+	maps.DeleteFunc(sum.Events, func(_ string, n uint64) bool { return n == 0 })
 	if err != nil {
 		sum.Error = err.Error()
 	}
 	return sum
 }
 
+// named makes a map of the counts that are not 0.
+func named[K ~uint8 | ~int](counts []uint64, name func(K) string) map[string]uint64 {
+	m := map[string]uint64{}
+	for i, n := range counts {
+		if n > 0 {
+			m[name(K(i))] = n
+		}
+	}
+	return m
+}
+
 // newProfile makes the encoder of the configured collector's profile, or of
 // the default one.
-func newProfile(cfg config.Config) (*export.Profile, error) {
-	name, o := "opensips", export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg)}
+// cut counts the messages that are cut to the size it takes.
+func newProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) {
+	name, o := "opensips", export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut}
 	if len(cfg.Collector) > 0 {
-		name, o.AuthKey = cfg.Collector[0].Profile, export.Secret(cfg.Collector[0].AuthKey)
+		c := &cfg.Collector[0]
+		name, o.AuthKey, o.MaxFrame = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame)
 	}
 	return export.New(name, o)
 }
@@ -240,13 +292,56 @@ func nodeName(cfg config.Config) string {
 	return "heptap"
 }
 
+// assemblyConfig is about what has to be put together, and what comes twice.
+func assemblyConfig(cfg config.Config) assembly.Config {
+	d, s := &cfg.Decode, &cfg.Streams
+	c := assembly.Config{
+		Duplicate: duplicate.Config{Window: d.DuplicateWindow},
+		Defrag:    defrag.Config{Bytes: int(d.FragmentMemory)},
+		Stream:    stream.Config{Connections: s.Connections, TotalBytes: int(s.Memory), Idle: s.Idle},
+	}
+	switch d.Duplicates {
+	case config.DuplicatesMark:
+		c.Copies = assembly.Mark
+	case config.DuplicatesOff:
+		c.Copies = assembly.Off
+	}
+	if d.HEP == config.HEPUnwrap {
+		c.Unwrap = unwrapHEP
+	}
+	return c
+}
+
+// unwrapHEP reads somebody else's HEP packet as the message inside, for capture,
+// which knows no HEP. Its flow and time are what the sender says.
+func unwrapHEP(b []byte, m *capture.Message) bool {
+	p, err := hep.ParseAny(b)
+	if err != nil || p.Type != uint8(record.SIP) || len(p.Payload) == 0 {
+		return false
+	}
+	m.Protocol, m.Payload = capture.SIP, p.Payload
+	if p.Wall != 0 { // HEP1 has no time
+		m.Wall = p.Wall
+	}
+	m.Flow = capture.FiveTuple{Proto: p.Proto, Src: p.Src, Dst: p.Dst}
+	m.HasVLAN, m.VLAN, m.TOS = p.HasVLAN, p.VLAN, p.TOS
+	if p.Flags&hep.FlagCut != 0 {
+		m.Flags |= capture.CutShort
+	}
+	return true
+}
+
 func mediaConfig(cfg config.Config) media.Config {
-	return media.Config{Streams: cfg.Media.Streams, Interval: 2 * time.Second}
+	copies := media.CopiesDrop
+	if cfg.Decode.Duplicates == config.DuplicatesOff {
+		copies = media.CopiesOff
+	}
+	return media.Config{Streams: cfg.Media.Streams, Interval: 2 * time.Second, Copies: copies, CopyWindow: cfg.Decode.DuplicateWindow}
 }
 
 func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 	return correlate.Config{
 		Calls: cfg.Calls.Max, Streams: cfg.Media.Streams * inputs, CallIdle: cfg.Calls.Idle,
-		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown,
+		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
 	"time"
 
 	"heptap/capture"
+	"heptap/capture/mirror"
 	"heptap/capture/ring"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/probe"
@@ -61,11 +63,27 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 			if g := opened.Geometry(); g.Bytes() < int(p.RingSize) {
 				r.log.Warn("ring smaller than configured", "port", name, "MiB", g.Bytes()>>20, "block_KiB", g.BlockBytes>>10)
 			}
-			inputs = append(inputs, probe.Input{Name: name, Source: opened, Lag: 2*p.Retire + 10*time.Millisecond})
+			inputs = append(inputs, probe.Input{Name: name, Source: opened, Lag: 2*p.Retire + 10*time.Millisecond,
+				Port: uint8(i), PortName: p.Name, Own: hardwareAddress(p.Interface), Link: func() mirror.Link { return linkOf(opened.State()) }})
 			r.own.rings = append(r.own.rings, ownRing{opened, p.Interface, p.Filter})
 		}
 	}
 	return inputs, nil
+}
+
+// hardwareAddress returns the device's, or zero if it has none.
+func hardwareAddress(device string) (a [6]byte) {
+	if i, err := net.InterfaceByName(device); err == nil {
+		copy(a[:], i.HardwareAddr)
+	}
+	return a
+}
+
+func linkOf(s ring.State) mirror.Link {
+	if s == ring.StateUp {
+		return mirror.LinkUp
+	}
+	return mirror.LinkDown
 }
 
 // ownFlows keeps the probe's own connections out of its rings.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -92,7 +93,8 @@ type runner struct {
 	probe  *probe.Probe
 	meters *metrics.Sources
 
-	restore func() // puts the mirror ports back as they were
+	cut     atomic.Uint64 // SIP messages cut to the size that the collector takes
+	restore func()        // puts the mirror ports back as they were
 }
 
 // run opens the parts, what is most likely to fail first and the mirror ports
@@ -162,7 +164,7 @@ func (r *runner) listen(embedded string) (serve []func(context.Context) error, e
 // open makes the pipeline, and what it leans on. After an error nothing is left
 // open and the mirror ports are as they were.
 func (r *runner) open() (err error) {
-	pc := probe.Config{Media: mediaConfig(r.cfg), Now: ringNow}
+	pc := probe.Config{Media: mediaConfig(r.cfg), Assembly: assemblyConfig(r.cfg), Now: ringNow}
 	for _, p := range r.cfg.Ports {
 		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
 	}
@@ -190,6 +192,7 @@ func (r *runner) open() (err error) {
 	r.probe = probe.New(pc)
 	m := r.meters
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
+	m.Cut = r.cut.Load
 	return nil
 }
 
@@ -282,7 +285,7 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 		return o, err
 	}
 	for _, c := range r.cfg.Collector {
-		if _, err := newProfile(r.cfg); err != nil {
+		if _, err := newProfile(r.cfg, &r.cut); err != nil {
 			return o, err
 		}
 		o.Collectors = append(o.Collectors, uplink.Collector{
@@ -295,7 +298,7 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 
 // encoder makes one lane's encoder. That the profile exists was checked before.
 func (r *runner) encoder() uplink.Encoder {
-	p, err := newProfile(r.cfg)
+	p, err := newProfile(r.cfg, &r.cut)
 	if err != nil {
 		panic("firmware: " + err.Error())
 	}

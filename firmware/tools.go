@@ -197,7 +197,7 @@ func spoolExport(ctx context.Context, e *env, path, out, configFile string) erro
 			return err
 		}
 	}
-	profile, err := newProfile(cfg)
+	profile, err := newProfile(cfg, nil)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ type Config struct {
 	Collector []Collector // at most MaxCollectors
 	Spool     Spool
 	Metrics   Metrics
+	Decode    Decode
+	Streams   Streams
 	Media     Media
 	Calls     Calls
 }
@@ -72,6 +74,7 @@ type Collector struct {
 	Order     Order
 	DrainRate int           // records per second of backlog, 0 means as fast as it goes
 	Stall     time.Duration // a write that makes no progress for so long means down
+	MaxFrame  int64         // octets a HEP packet may have; SIP is cut to it
 }
 
 // Spool is where records wait while the collector cannot take them.
@@ -86,9 +89,45 @@ type Metrics struct {
 	Listen netip.AddrPort // invalid means off
 }
 
+// Duplicates says what becomes of mirrored copies of a packet.
+type Duplicates string
+
+// What may become of them. Copies of what is reassembled (TCP, SCTP) and of RTP
+// are never counted twice, unless it is DuplicatesOff.
+const (
+	DuplicatesDrop Duplicates = "drop"
+	DuplicatesMark Duplicates = "mark" // forwarded, with a mark
+	DuplicatesOff  Duplicates = "off"  // not looked for
+)
+
+// OnWireHEP says what becomes of HEP packets seen on a mirror port.
+type OnWireHEP string
+
+// What may become of them.
+const (
+	HEPSkip   OnWireHEP = "skip"
+	HEPUnwrap OnWireHEP = "unwrap" // the SIP inside is taken for seen
+)
+
+// Decode is about packets.
+type Decode struct {
+	Duplicates      Duplicates
+	DuplicateWindow time.Duration // how late a copy may be
+	HEP             OnWireHEP
+	FragmentMemory  int64 // octets of datagrams that wait for fragments
+}
+
+// Streams is about TCP connections.
+type Streams struct {
+	Connections int   // followed at once
+	Memory      int64 // octets that wait for what is missing before them
+	Idle        time.Duration
+}
+
 // Media is about RTP and RTCP.
 type Media struct {
 	ReportInterval time.Duration // between interval reports of a stream, 0 means final reports only
+	Events         bool          // records of one-way audio, and of RTP that stops and resumes
 	Unknown        bool          // export streams that belong to no known call
 	Streams        int           // streams per ring that are counted at once
 }
@@ -116,10 +155,12 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
-		System: System{AgentID: 2001, Board: "generic"},
-		Spool:  Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20},
-		Media:  Media{ReportInterval: time.Minute, Streams: 32768},
-		Calls:  Calls{Max: 50000, Idle: 2 * time.Hour},
+		System:  System{AgentID: 2001, Board: "generic"},
+		Spool:   Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20},
+		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
+		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
+		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
+		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
 	}
 }
 

@@ -29,7 +29,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), mediaOptions())
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions())
 }
 
 func systemOptions() []Option {
@@ -82,6 +82,8 @@ func collectorOptions() []Option {
 			func(c *Collector) *int { return &c.DrainRate }, number[int](1, 10_000_000)),
 		collector("stall", "DURATION", "", "a write that makes no progress for so long means the collector is down, 1s to 5m", "10s",
 			func(c *Collector) *time.Duration { return &c.Stall }, duration(time.Second, 5*time.Minute)),
+		collector("max-frame", "SIZE", "what fits a UDP datagram", "largest HEP packet the server takes, 512B to 65507; longer SIP is cut and flagged", "8KiB",
+			func(c *Collector) *int64 { return &c.MaxFrame }, size(512, 65507)),
 	}
 }
 
@@ -96,10 +98,31 @@ func spoolOptions() []Option {
 	}
 }
 
+func decodeOptions() []Option {
+	return []Option{
+		single("decode duplicates", "drop|mark|off", "", "mirrored copies of a packet: drop them, forward those of SIP and RTCP with a mark, or do not look for them", "mark",
+			func(c *Config) *Duplicates { return &c.Decode.Duplicates }, oneOf(DuplicatesDrop, DuplicatesMark, DuplicatesOff)),
+		single("decode duplicate-window", "DURATION", "", "how late a mirrored copy may come, 1ms to 400ms; SIP itself repeats a message after 500ms", "50ms",
+			func(c *Config) *time.Duration { return &c.Decode.DuplicateWindow }, duration(time.Millisecond, 400*time.Millisecond)),
+		single("decode hep", "skip|unwrap", "", "HEP packets seen on a mirror port: skip them, or take the SIP inside for seen", "skip",
+			func(c *Config) *OnWireHEP { return &c.Decode.HEP }, oneOf(HEPSkip, HEPUnwrap)),
+		single("decode fragment-memory", "SIZE", "", "IP datagrams that wait for their fragments, 128KiB to 256MiB", "4MiB",
+			func(c *Config) *int64 { return &c.Decode.FragmentMemory }, size(128<<10, 256<<20)),
+		single("streams connections", "N", "", "TCP connections followed at once, 64 to 1048576", "32768",
+			func(c *Config) *int { return &c.Streams.Connections }, number[int](64, 1<<20)),
+		single("streams memory", "SIZE", "", "TCP data that waits for what is missing before it, 1MiB to 1GiB", "16MiB",
+			func(c *Config) *int64 { return &c.Streams.Memory }, size(1<<20, 1<<30)),
+		single("streams idle", "DURATION", "", "a connection with SIP in it is forgotten after so long without a segment, 1m to 48h", "4h",
+			func(c *Config) *time.Duration { return &c.Streams.Idle }, duration(time.Minute, 48*time.Hour)),
+	}
+}
+
 func mediaOptions() []Option {
 	return []Option{
 		single("media report-interval", "DURATION", "", "between the quality reports of a stream, 5s to 1h; off for final reports only", "60s",
 			func(c *Config) *time.Duration { return &c.Media.ReportInterval }, offOr(duration(5*time.Second, time.Hour))),
+		single("media events", "on|off", "", "log records (HEP type 100) when a call has audio one way only, or its RTP stops or resumes", "off",
+			func(c *Config) *bool { return &c.Media.Events }, onOff),
 		single("media unknown", "on|off", "", "export streams that belong to no call the probe has seen", "off",
 			func(c *Config) *bool { return &c.Media.Unknown }, onOff),
 		single("media streams", "N", "", "RTP streams a ring counts at once, 64 to 1048576", "32768",

@@ -22,7 +22,8 @@ type Sources struct {
 	Uplink  func() uplink.Stats
 	Spool   func() buffer.Stats
 	Health  func() health.Snapshot
-	Budget  int64 // octets the probe may use at most
+	Cut     func() uint64 // SIP messages cut to the size that the collector takes
+	Budget  int64         // octets the probe may use at most
 }
 
 // Sample is one value of one metric.
@@ -45,6 +46,13 @@ func (s *Sources) Read() []Sample {
 			l.input(&st.Inputs[i])
 		}
 		l.pipeline(&st)
+		l.assembly(&st.Assembly)
+		for i := range st.Ports {
+			l.mirror(&st.Ports[i])
+		}
+	}
+	if s.Cut != nil {
+		l.counter("heptap_sip_cut_to_frame_total", "SIP messages cut to the largest HEP packet that the collector takes.", s.Cut())
 	}
 	if s.Uplink != nil {
 		st := s.Uplink()
@@ -64,7 +72,8 @@ func (s *Sources) Read() []Sample {
 	return l.grouped()
 }
 
-// WriteText prints the samples that are not zero, one a line.
+// WriteText prints the samples that are not zero, one a line, and what is said
+// of the mirror ports.
 func (s *Sources) WriteText(w io.Writer) error {
 	for _, m := range s.Read() {
 		if m.Value == 0 {
@@ -75,6 +84,14 @@ func (s *Sources) WriteText(w io.Writer) error {
 			labels = append(labels, m.Labels[i]+"="+m.Labels[i+1])
 		}
 		if _, err := fmt.Fprintf(w, "%-44s %-40s %.0f\n", strings.TrimPrefix(m.Name, "heptap_"), strings.Join(labels, " "), m.Value); err != nil {
+			return err
+		}
+	}
+	if s.Probe == nil {
+		return nil
+	}
+	for _, p := range s.Probe().Ports {
+		if _, err := io.WriteString(w, p.Report); err != nil {
 			return err
 		}
 	}
@@ -118,10 +135,24 @@ func (l *list) input(in *probe.InputStats) {
 			l.counter("heptap_frames_dropped_total", "Frames decode did not take, by reason.", n, "port", in.Name, "reason", capture.DropReason(r).String())
 		}
 	}
-	for k, n := range in.Protocols {
-		l.counter("heptap_datagrams_total", "Decoded frames by what they carry.", n, "port", in.Name, "protocol", capture.Protocol(k).String())
+	for e, n := range in.Encaps {
+		l.counter("heptap_frames_encapsulated_total", "Frames by what they were wrapped in; one that was wrapped twice counts for both.", n, "port", in.Name, "encapsulation", capture.EncapName(e))
 	}
+	for _, u := range in.NotRead {
+		l.counter("heptap_frames_not_understood_total", "Of the frames dropped, those that hold something unknown, by what it is.", u.Frames, "port", in.Name, "what", u.Name)
+	}
+	for k, n := range in.Protocols {
+		l.counter("heptap_datagrams_total", "UDP datagrams by what they carry.", n, "port", in.Name, "protocol", capture.Protocol(k).String())
+	}
+	l.counter("heptap_datagrams_relayed_total", "Datagrams found inside TURN.", in.Relayed, p...)
+	l.counter("heptap_tcp_segments_total", "TCP segments.", in.Segments, p...)
+	l.counter("heptap_tcp_segments_ignored_total", "TCP segments of connections with nothing to read in them.", in.Ignored, p...)
+	l.counter("heptap_tcp_segments_tls_total", "TCP segments that begin with a TLS record.", in.TLS, "port", in.Name, "sips", "any")
+	l.counter("heptap_tcp_segments_tls_total", "TCP segments that begin with a TLS record.", in.SIPTLS, "port", in.Name, "sips", "5061")
+	l.counter("heptap_sctp_packets_total", "SCTP packets.", in.SCTP, p...)
+	l.counter("heptap_ip_fragments_total", "IP fragments.", in.Fragments, p...)
 	l.counter("heptap_queue_drops_total", "Messages and stream counts the correlator had no room for.", in.QueueDrops, p...)
+	l.counter("heptap_stream_drops_total", "Segments, SCTP packets and fragments left out to keep room for datagrams.", in.StreamDrops, p...)
 	m := &in.Media
 	l.gauge("heptap_rtp_streams", "RTP streams counted now.", float64(m.Confirmed), "port", in.Name, "state", "confirmed")
 	l.gauge("heptap_rtp_streams", "RTP streams counted now.", float64(m.Candidates), "port", in.Name, "state", "candidate")
@@ -133,9 +164,10 @@ func (l *list) input(in *probe.InputStats) {
 
 func (l *list) pipeline(st *probe.Stats) {
 	c := st.Correlate
-	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport} {
+	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport, record.Log} {
 		l.counter("heptap_records_made_total", "Records made, by type.", st.Records[t], "type", t.String())
 	}
+	l.counter("heptap_sip_cut_to_record_total", "SIP messages cut to the largest record.", st.Cut)
 	l.counter("heptap_records_oversize_total", "Records too large for any collector.", st.Oversize)
 	l.counter("heptap_merge_late_total", "Messages that came later than the watermark.", st.Late)
 	l.counter("heptap_sip_messages_total", "SIP messages.", c.SIP.Load())
@@ -160,6 +192,12 @@ func (l *list) pipeline(st *probe.Stats) {
 	l.counter("heptap_streams_lost_total", "RTP streams ended because their last count was lost on its way.", c.StreamsLost.Load())
 	l.counter("heptap_rtp_reports_total", "Reports on RTP streams.", c.ReportsPeriodic.Load(), "kind", "periodic")
 	l.counter("heptap_rtp_reports_total", "Reports on RTP streams.", c.ReportsFinal.Load(), "kind", "final")
+	l.counter("heptap_streams_copied_total", "RTP streams that another port or ring showed too, reported once.", c.StreamsCopied.Load())
+	l.counter("heptap_events_total", "Events found in calls.", c.OneWay.Load(), "event", "one-way audio")
+	l.counter("heptap_events_total", "Events found in calls.", c.Stopped.Load(), "event", "RTP stopped")
+	l.counter("heptap_events_total", "Events found in calls.", c.Resumed.Load(), "event", "RTP resumed")
+	l.counter("heptap_t38_packets_total", "T.38 packets of known calls.", c.UDPTL.Load())
+	l.counter("heptap_srtcp_compounds_total", "RTCP of which only the header could be read.", c.SRTCP.Load())
 	l.counter("heptap_rtcp_packets_total", "RTCP packets, those inside compounds.", c.RTCPPackets.Load())
 	l.counter("heptap_rtcp_cut_total", "RTCP compounds with more reports than are made into records.", c.RTCPCut.Load())
 	l.counter("heptap_rtcp_compounds_total", "RTCP compounds by whether their call is known.", c.RTCPLinked.Load(), "call", "known")

@@ -13,15 +13,16 @@ const (
 	queueDepth = 128
 )
 
-// item is one thing a worker hands over: a message, or the snapshot of a stream.
+// item is one thing a worker hands over: a packet, or the snapshot of a stream.
 type item struct {
-	mono int64
-	snap int32 // index into the batch's snaps, or -1 for a message
-	msg  capture.Message
+	mono     int64
+	snap     int32            // index into the batch's snaps, or -1 for a packet
+	protocol capture.Protocol // of a UDP datagram, as dissect says
+	packet   capture.Packet
 }
 
-// batch carries items in the order in which a worker made them. Messages'
-// payloads lie in the arena, which is never reallocated while it is in use.
+// batch carries items in the order in which a worker made them. What packets
+// point to lies in the arena, which is never reallocated while it is in use.
 type batch struct {
 	items []item
 	snaps []media.Snapshot
@@ -40,19 +41,22 @@ func (b *batch) reset() {
 	b.items, b.snaps, b.arena = b.items[:0], b.snaps[:0], b.arena[:0]
 }
 
-// addMessage copies the packet's payload into the batch, or reports that
-// there is no room.
-func (b *batch) addMessage(p *capture.Packet, proto capture.Protocol) bool {
-	if len(b.items) == cap(b.items) || cap(b.arena)-len(b.arena) < len(p.Payload) {
+// addPacket copies the packet into the batch, or reports that there is no room.
+func (b *batch) addPacket(p *capture.Packet, proto capture.Protocol) bool {
+	if len(b.items) == cap(b.items) || cap(b.arena)-len(b.arena) < len(p.Payload)+len(p.Src)+len(p.Dst) {
 		return false
 	}
-	start := len(b.arena)
-	b.arena = append(b.arena, p.Payload...)
-	b.items = append(b.items, item{mono: p.Mono, snap: -1, msg: capture.Message{
-		Protocol: proto, Port: p.Port, TOS: p.TOS, HasVLAN: p.HasVLAN, VLAN: p.VLAN,
-		Wall: p.Wall, Mono: p.Mono, Flow: p.FiveTuple(), Payload: b.arena[start:len(b.arena):len(b.arena)],
-	}})
+	b.items = b.items[:len(b.items)+1]
+	it := &b.items[len(b.items)-1]
+	it.mono, it.snap, it.protocol, it.packet = p.Mono, -1, proto, *p
+	it.packet.Src, it.packet.Dst, it.packet.Payload = b.copy(p.Src), b.copy(p.Dst), b.copy(p.Payload)
 	return true
+}
+
+func (b *batch) copy(octets []byte) []byte {
+	start := len(b.arena)
+	b.arena = append(b.arena, octets...)
+	return b.arena[start:len(b.arena):len(b.arena)]
 }
 
 func (b *batch) addSnapshot(now int64, s *media.Snapshot) bool {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -10,7 +11,10 @@ import (
 	"heptap/capture/capturetest"
 	"heptap/capture/correlate"
 	"heptap/capture/media"
+	"heptap/capture/mirror"
 	"heptap/capture/record"
+	"heptap/capture/stream"
+	"heptap/firmware/internal/assembly"
 )
 
 var (
@@ -19,7 +23,19 @@ var (
 )
 
 func idleWorker(streams int) *worker {
-	return newWorker(Input{}, media.New(media.Config{Streams: streams}), false, func() int64 { return 0 }, make(chan struct{}, 1))
+	return testWorker(Input{}, streams, func() int64 { return 0 })
+}
+
+func testWorker(in Input, streams int, now func() int64) *worker {
+	cfg := &Config{Now: now, Assembly: assembly.Config{Stream: stream.Config{Ignore: stream.NewIgnore(0)}}}
+	return newWorker(in, cfg, media.New(media.Config{Streams: streams}), mirror.NewTally(mirror.TallyConfig{}), make(chan struct{}, 1))
+}
+
+// testMerge is a merge of the workers, live, whose records go to emit.
+func testMerge(workers []*worker, now func() int64, emit func(*record.Record)) *merge {
+	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, CallIdle: time.Hour, Emit: emit})
+	return &merge{workers: workers, heads: make([]head, len(workers)), now: now, judge: func(int64) {}, latest: -1 << 63,
+		assembly: assembly.New(assembly.Config{Message: c.Message, RTP: c.Stream}), correlator: c}
 }
 
 // rtpFrames are one packet of each of n streams.
@@ -88,24 +104,27 @@ type path struct {
 func newPath(tb testing.TB) *path {
 	w := idleWorker(10)
 	buf := make([]byte, 0, 4096)
-	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, CallIdle: time.Hour, Emit: func(r *record.Record) {
+	m := testMerge([]*worker{w}, w.now, func(r *record.Record) {
 		b, err := r.AppendBinary(buf)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		record.Seal(b, 1, 1, [16]byte{})
-	}})
+	})
 	var data [][]byte
 	for _, d := range capturetest.SIPCall(capturetest.Call{Caller: caller, Callee: callee, CallerMedia: callerMedia, CalleeMedia: calleeMedia})[:5] {
 		data = append(data, capturetest.UDP(d.Src, d.Dst, d.Payload))
 	}
-	return &path{w: w, frames: capturetest.Frames(time.Unix(1000, 0), 0, data...),
-		m: &merge{workers: []*worker{w}, heads: make([]head, 1), now: w.now, correlator: c}}
+	return &path{w: w, m: m, frames: capturetest.Frames(time.Unix(1000, 0), 0, data...)}
 }
 
-// run takes the frame of a known call all the way to its record.
+// run takes the frame of a known call all the way to its record. Each is sent
+// anew: it is no copy of the one before.
 func (x *path) run(i int) {
-	x.w.frame(&x.frames[i%len(x.frames)])
+	f := &x.frames[i%len(x.frames)]
+	f.Mono, f.Wall = f.Mono+1e6, f.Wall+1e6
+	binary.BigEndian.PutUint16(f.Data[18:], uint16(i)|1) // IPv4 identification
+	x.w.frame(f)
 	if i%32 == 31 {
 		x.w.send()
 		x.m.turn()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heptap/capture/correlate"
+	"heptap/firmware/internal/assembly"
 )
 
 // Watermark is how long an item waits for an earlier one of another worker,
@@ -13,14 +14,17 @@ import (
 // A switch may deliver the two directions of a link tens of milliseconds apart.
 const Watermark = 50 * time.Millisecond
 
-// merge hands the workers' items to the correlator in the order of their time.
+// merge hands the workers' packets to the assembly, and their snapshots to the
+// correlator, in the order of their time.
 type merge struct {
 	workers    []*worker
 	heads      []head
 	now        func() int64 // nil when replaying
 	wake       <-chan struct{}
+	assembly   *assembly.Assembly
 	correlator *correlate.Correlator
-	latest     int64 // time of the item handed over last
+	judge      func(mono int64) // is to be called now and then
+	latest     int64            // time of the item handed over last
 	late       atomic.Uint64
 }
 
@@ -80,12 +84,14 @@ func (m *merge) turn() (progressed bool) {
 	}
 }
 
-// advance tells the correlator how late it is when there is nothing to hand
+// advance tells those behind it how late it is when there is nothing to hand
 // over. A replay does not: when it happens depends on how fast the workers are,
 // and the same file must give the same records.
 func (m *merge) advance(limit int64) {
 	if m.now != nil && limit != math.MaxInt64 && limit != math.MinInt64 {
+		m.assembly.Advance(limit)
 		m.correlator.Advance(limit)
+		m.judge(limit)
 	}
 }
 
@@ -147,8 +153,9 @@ func (m *merge) take(i int, limit int64) {
 		if it.snap >= 0 {
 			m.correlator.Stream(&h.batch.snaps[it.snap], it.mono)
 		} else {
-			m.correlator.Message(&it.msg)
+			m.assembly.Packet(&it.packet, it.protocol)
 		}
+		m.judge(m.latest)
 		h.next++
 	}
 }

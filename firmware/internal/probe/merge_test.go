@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"heptap/capture"
-	"heptap/capture/correlate"
-	"heptap/capture/media"
 	"heptap/capture/record"
 )
 
@@ -21,19 +19,18 @@ func TestMergeSorts(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		var now, last int64
 		out, sent := 0, 0
-		c := correlate.New(correlate.Config{Calls: 1, Streams: 1, Emit: func(r *record.Record) {
+		workers := make([]*worker, 1+rng.IntN(4))
+		for i := range workers {
+			in := Input{Lag: time.Duration(rng.IntN(30)) * time.Millisecond}
+			workers[i] = testWorker(in, 1, func() int64 { return now })
+		}
+		m := testMerge(workers, func() int64 { return now }, func(r *record.Record) {
 			if r.Mono < last {
 				t.Errorf("seed %d: %d after %d", seed, r.Mono, last)
 			}
 			last = r.Mono
 			out++
-		}})
-		workers := make([]*worker, 1+rng.IntN(4))
-		for i := range workers {
-			in := Input{Lag: time.Duration(rng.IntN(30)) * time.Millisecond}
-			workers[i] = newWorker(in, media.New(media.Config{Streams: 1}), false, func() int64 { return now }, make(chan struct{}, 1))
-		}
-		m := &merge{workers: workers, heads: make([]head, len(workers)), now: func() int64 { return now }, correlator: c, latest: -1 << 63}
+		})
 		at := make([]int64, len(workers))
 		for range 400 {
 			now += rng.Int64N(20e6)
@@ -41,8 +38,9 @@ func TestMergeSorts(t *testing.T) {
 			w := workers[i]
 			oldest := now - int64(Watermark) - w.lag // what came before was handed over in time
 			for at[i] = max(at[i], oldest); at[i] < now && rng.IntN(4) > 0; at[i] += rng.Int64N(5e6) {
-				p := capture.Packet{Mono: at[i], Payload: []byte(options), Src: make([]byte, 4), Dst: make([]byte, 4)}
-				if !w.cur.addMessage(&p, capture.SIP) {
+				p := capture.Packet{Mono: at[i], Payload: []byte(options), Src: make([]byte, 4), Dst: make([]byte, 4),
+					Protocol: capture.ProtoUDP, IPID: uint16(1 + sent)}
+				if !w.cur.addPacket(&p, capture.SIP) {
 					break
 				}
 				w.time = at[i]

@@ -11,7 +11,10 @@ import (
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/media"
+	"heptap/capture/mirror"
 	"heptap/capture/record"
+	"heptap/capture/stream"
+	"heptap/firmware/internal/assembly"
 )
 
 // Input is one source of frames: a ring of a mirror port, or a file.
@@ -19,6 +22,11 @@ type Input struct {
 	Name   string
 	Source capture.Source
 	Lag    time.Duration // how long the source may hold a frame back before Read returns it
+
+	Port     uint8              // index of the mirror port, as in its frames
+	PortName string             // Name if it is empty
+	Own      [6]byte            // the port's hardware address, if it has one
+	Link     func() mirror.Link // whether it has a carrier; nil for a file
 }
 
 // Config is what a Probe is made of.
@@ -27,6 +35,7 @@ type Config struct {
 	Replay    bool         // packet time is the clock, and nothing is dropped for want of room
 	Now       func() int64 // the live sources' monotonic clock, ns; not used when Replay is set
 	Media     media.Config // of each input; Worker is filled in
+	Assembly  assembly.Config
 	Correlate correlate.Config
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
@@ -38,33 +47,65 @@ type Config struct {
 type Probe struct {
 	cfg        Config
 	workers    []*worker
+	assembly   *assembly.Assembly
 	correlator *correlate.Correlator
 	merge      merge
+	ports      []*judgement
+	sample     mirror.Sample // of the port being judged
+	judged     int64         // when ports are judged next
 	scratch    []byte
 	err        error // of Deliver, the first one
 	cancel     context.CancelFunc
 
 	records  [256]atomic.Uint64 // by record.Type
 	oversize atomic.Uint64
+	cut      atomic.Uint64
 }
 
 // New wires a probe together. The probe owns the inputs' sources from then on.
 func New(cfg Config) *Probe {
-	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10)}
+	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10), judged: math.MinInt64}
+	ac := &p.cfg.Assembly
+	ac.Stream.Ignore = stream.NewIgnore(ac.Stream.Connections)
 	wake := make(chan struct{}, 1)
 	for i, in := range cfg.Inputs {
 		m := cfg.Media
 		m.Worker = uint16(i)
-		p.workers = append(p.workers, newWorker(in, media.New(m), cfg.Replay, cfg.Now, wake))
+		tally := mirror.NewTally(mirror.TallyConfig{Own: in.Own, Seed: uint64(in.Port)})
+		w := newWorker(in, &p.cfg, media.New(m), tally, wake)
+		p.workers = append(p.workers, w)
+		j := p.port(&in)
+		j.workers, j.tallies = append(j.workers, w), append(j.tallies, tally)
 	}
 	cc := cfg.Correlate
 	cc.Emit = p.emit
 	p.correlator = correlate.New(cc)
-	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake, correlator: p.correlator, latest: math.MinInt64}
+	ac.Media = cfg.Media
+	ac.Media.Worker = uint16(len(cfg.Inputs))
+	ac.Message, ac.RTP = p.correlator.Message, p.correlator.Stream
+	p.assembly = assembly.New(*ac)
+	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake,
+		assembly: p.assembly, correlator: p.correlator, judge: p.judge, latest: math.MinInt64}
 	if !cfg.Replay {
 		p.merge.now = cfg.Now
 	}
 	return p
+}
+
+// port returns the judgement of an input's port, which it makes for the first.
+func (p *Probe) port(in *Input) *judgement {
+	for _, j := range p.ports {
+		if j.port == in.Port {
+			return j
+		}
+	}
+	name := in.PortName
+	if name == "" {
+		name = in.Name
+	}
+	j := &judgement{name: name, port: in.Port, link: in.Link, judge: mirror.New(mirror.Config{Port: name})}
+	p.ports = append(p.ports, j)
+	return j
 }
 
 // Run captures until ctx is done or all inputs have ended, takes in what a live
@@ -86,6 +127,7 @@ func (p *Probe) Run(ctx context.Context) error {
 	}
 	p.merge.run()
 	wg.Wait()
+	p.assembly.Flush()
 	p.correlator.Flush()
 	return errors.Join(append(errs, p.err)...)
 }
@@ -94,6 +136,11 @@ func (p *Probe) Run(ctx context.Context) error {
 func (p *Probe) emit(r *record.Record) {
 	if p.err != nil {
 		return
+	}
+	if len(r.Payload) > record.MaxPayload && r.Type == record.SIP {
+		// SIP that no HEP frame can hold is cut; half a JSON object is of no use.
+		r.Payload, r.Flags = r.Payload[:record.MaxPayload], r.Flags|record.FlagCut
+		p.cut.Add(1)
 	}
 	b, err := r.AppendBinary(p.scratch[:0])
 	if err != nil {

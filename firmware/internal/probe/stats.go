@@ -6,21 +6,26 @@ import (
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/media"
+	"heptap/capture/mirror"
 	"heptap/capture/record"
+	"heptap/firmware/internal/assembly"
 )
 
 // InputStats are the running totals of one input.
 type InputStats struct {
-	Name       string
-	Source     capture.Stats
-	Decoded    uint64
-	Octets     uint64
-	Dropped    [capture.NumDropReasons]uint64
-	Protocols  [capture.NumProtocols]uint64
-	QueueDrops uint64
-	Truncated  uint64
-	Unread     uint64 // frames that came after the probe was told to stop; 0 until it has ended
-	Media      media.Stats
+	Name                                                     string
+	Source                                                   capture.Stats
+	Decoded                                                  uint64
+	Octets                                                   uint64
+	Dropped                                                  [capture.NumDropReasons]uint64
+	Protocols                                                [capture.NumProtocols]uint64 // see Counters for these
+	Encaps                                                   [capture.NumEncaps]uint64
+	Segments, Ignored, TLS, SIPTLS, SCTP, Fragments, Relayed uint64
+	QueueDrops, StreamDrops                                  uint64
+	Truncated                                                uint64
+	Unread                                                   uint64   // frames that came after the probe was told to stop; 0 until it has ended
+	NotRead                                                  []Unread // what decode does not read, by name
+	Media                                                    media.Stats
 }
 
 // DroppedTotal sums the frames dropped for any reason.
@@ -40,15 +45,22 @@ func (s *InputStats) InFlight() int64 {
 // Stats are the running totals of a probe.
 type Stats struct {
 	Inputs    []InputStats
+	Ports     []PortStats
 	Records   map[record.Type]uint64 // made, by type
 	Oversize  uint64                 // records too large for any collector, not made
 	Late      uint64                 // items that came later than the watermark
+	Cut       uint64                 // SIP records that were cut to what a collector can take
+	Assembly  assembly.Stats
 	Correlate *correlate.Stats
 }
 
 // Stats returns the totals. It may be called from any goroutine.
 func (p *Probe) Stats() Stats {
-	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Correlate: &p.correlator.Stats}
+	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Cut: p.cut.Load(),
+		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats}
+	for _, j := range p.ports {
+		s.Ports = append(s.Ports, j.stats())
+	}
 	for _, w := range p.workers {
 		in := InputStats{Name: w.name, Source: w.source.Stats(), Media: w.table.Stats()}
 		c := &w.counters
@@ -60,6 +72,12 @@ func (p *Probe) Stats() Stats {
 		for i := range in.Protocols {
 			in.Protocols[i] = c.Protocols[i].Load()
 		}
+		for i := range in.Encaps {
+			in.Encaps[i] = c.Encaps[i].Load()
+		}
+		in.Segments, in.Ignored, in.TLS, in.SIPTLS = c.Segments.Load(), c.Ignored.Load(), c.TLS.Load(), c.SIPTLS.Load()
+		in.SCTP, in.Fragments, in.Relayed, in.StreamDrops = c.SCTP.Load(), c.Fragments.Load(), c.Relayed.Load(), c.StreamDrops.Load()
+		in.NotRead = w.unread.list()
 		// The kernel is asked now and then only: what was read was received.
 		in.Source.Received = max(in.Source.Received, in.Source.KernelDrops+in.Decoded+in.DroppedTotal())
 		s.Inputs = append(s.Inputs, in)
@@ -75,8 +93,9 @@ func (p *Probe) Stats() Stats {
 // MemoryBytes is the most the pipeline of cfg holds, apart from the sources'
 // rings.
 func (cfg *Config) MemoryBytes() int64 {
-	perInput := cfg.Media.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
-	return int64(len(cfg.Inputs))*perInput + cfg.Correlate.MemoryBytes()
+	perInput := cfg.Media.MemoryBytes() + mirror.TallyConfig{}.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
+	perPort := mirror.Config{}.MemoryBytes() + 4<<10 // and its report
+	return int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes()
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"heptap/capture/decode"
 	"heptap/capture/dissect"
 	"heptap/capture/media"
+	"heptap/capture/mirror"
+	"heptap/capture/stream"
 )
 
 const framesPerRead = 128
@@ -20,42 +23,60 @@ const framesPerRead = 128
 // Counters are one worker's running totals, readable from any goroutine. They
 // are brought up to date once per read of the source.
 type Counters struct {
-	Decoded    atomic.Uint64
-	Octets     atomic.Uint64 // of the decoded frames, on the wire
-	Dropped    [capture.NumDropReasons]atomic.Uint64
-	Protocols  [capture.NumProtocols]atomic.Uint64 // decoded frames by what they carry
-	QueueDrops atomic.Uint64                       // messages and snapshots the queue had no room for
-	Truncated  atomic.Uint64                       // decoded frames whose payload the capture cut short
-	Unread     atomic.Uint64                       // set at the end: frames that came after the worker was told to stop
+	Decoded     atomic.Uint64
+	Octets      atomic.Uint64 // of the decoded frames, on the wire
+	Dropped     [capture.NumDropReasons]atomic.Uint64
+	Protocols   [capture.NumProtocols]atomic.Uint64 // UDP datagrams by what they carry
+	Encaps      [capture.NumEncaps]atomic.Uint64    // frames by what they were wrapped in
+	Segments    atomic.Uint64                       // of TCP
+	Ignored     atomic.Uint64                       // of these, of connections that were released
+	TLS         atomic.Uint64                       // of these, that begin with a TLS record
+	SIPTLS      atomic.Uint64                       // of these, from or to port 5061
+	SCTP        atomic.Uint64                       // packets
+	Fragments   atomic.Uint64
+	Relayed     atomic.Uint64 // datagrams that were found inside TURN
+	QueueDrops  atomic.Uint64 // datagrams and snapshots the queue had no room for
+	StreamDrops atomic.Uint64 // segments, SCTP packets and fragments that were left out to keep room for those
+	Truncated   atomic.Uint64 // decoded frames whose payload the capture cut short
+	Unread      atomic.Uint64 // set at the end: frames that came after the worker was told to stop
 }
 
 // tally is the worker's own, plain copy, added to Counters after each read.
 type tally struct {
-	decoded, octets, queueDrops, truncated uint64
-	dropped                                [capture.NumDropReasons]uint32
-	protocols                              [capture.NumProtocols]uint32
+	decoded, octets, queueDrops, streamDrops, truncated    uint64
+	segments, ignored, tls, sipTLS, sctp, fragments, relay uint32
+	dropped                                                [capture.NumDropReasons]uint32
+	protocols                                              [capture.NumProtocols]uint32
+	encaps                                                 [capture.NumEncaps]uint32
 }
 
 func (t *tally) publish(c *Counters) {
 	c.Decoded.Add(t.decoded)
 	c.Octets.Add(t.octets)
-	for i, n := range t.dropped {
-		if n != 0 {
-			c.Dropped[i].Add(uint64(n))
+	addAll(c.Dropped[:], t.dropped[:])
+	addAll(c.Protocols[:], t.protocols[:])
+	addAll(c.Encaps[:], t.encaps[:])
+	for _, n := range [...]struct {
+		to *atomic.Uint64
+		n  uint64
+	}{
+		{&c.QueueDrops, t.queueDrops}, {&c.StreamDrops, t.streamDrops}, {&c.Truncated, t.truncated},
+		{&c.Segments, uint64(t.segments)}, {&c.Ignored, uint64(t.ignored)}, {&c.TLS, uint64(t.tls)}, {&c.SIPTLS, uint64(t.sipTLS)},
+		{&c.SCTP, uint64(t.sctp)}, {&c.Fragments, uint64(t.fragments)}, {&c.Relayed, uint64(t.relay)},
+	} {
+		if n.n != 0 {
+			n.to.Add(n.n)
 		}
-	}
-	for i, n := range t.protocols {
-		if n != 0 {
-			c.Protocols[i].Add(uint64(n))
-		}
-	}
-	if t.queueDrops != 0 {
-		c.QueueDrops.Add(t.queueDrops)
-	}
-	if t.truncated != 0 {
-		c.Truncated.Add(t.truncated)
 	}
 	*t = tally{}
+}
+
+func addAll(to []atomic.Uint64, from []uint32) {
+	for i, n := range from {
+		if n != 0 {
+			to[i].Add(uint64(n))
+		}
+	}
 }
 
 // worker reads one source. See the package comment.
@@ -64,6 +85,10 @@ type worker struct {
 	source   capture.Source
 	table    *media.Table
 	counters Counters
+	unread   unread
+	mirror   *mirror.Tally
+	ignore   *stream.Ignore
+	hep      bool         // hand over HEP, which is unwrapped later
 	replay   bool         // keep packet time exactly
 	wait     bool         // wait for room rather than drop
 	now      func() int64 // monotonic clock of a live source
@@ -87,9 +112,10 @@ type worker struct {
 	nrtp int
 }
 
-func newWorker(in Input, table *media.Table, replay bool, now func() int64, wake chan<- struct{}) *worker {
+func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, wake chan<- struct{}) *worker {
 	w := &worker{
-		name: in.Name, source: in.Source, table: table, replay: replay, wait: replay, now: now, lag: int64(in.Lag),
+		name: in.Name, source: in.Source, table: table, mirror: tally, ignore: cfg.Assembly.Stream.Ignore, hep: cfg.Assembly.Unwrap != nil,
+		replay: cfg.Replay, wait: cfg.Replay, now: cfg.Now, lag: int64(in.Lag),
 		full: make(chan *batch, queueDepth), free: make(chan *batch, queueDepth), wake: wake,
 		frames: make([]capture.Frame, framesPerRead),
 	}
@@ -194,26 +220,115 @@ func (w *worker) frame(f *capture.Frame) {
 	w.time = f.Mono
 	p := &w.rtp[w.nrtp]
 	if reason := decode.Decode(f, p); reason != capture.DropNone {
-		w.tally.dropped[reason]++
+		w.dropped(f, p, reason)
 		return
 	}
+	w.mirror.Add(f, p)
 	w.tally.decoded++
 	w.tally.octets += uint64(f.Length)
 	if p.Truncated {
 		w.tally.truncated++
 	}
+	if p.Encap != 0 {
+		w.wrapped(p.Encap)
+	}
+	switch {
+	case p.Fragment.Valid:
+		w.tally.fragments++
+		w.handStream(p)
+	case p.Protocol == capture.ProtoUDP:
+		w.datagram(p)
+	case p.Protocol == capture.ProtoTCP:
+		w.segment(p)
+	case p.Protocol == capture.ProtoSCTP:
+		w.tally.sctp++
+		w.handStream(p)
+	}
+}
+
+// dropped counts a frame that decode found nothing in.
+func (w *worker) dropped(f *capture.Frame, p *capture.Packet, reason capture.DropReason) {
+	w.tally.dropped[reason]++
+	w.mirror.Add(f, nil)
+	w.wrapped(p.Encap)
+	if isUnread(reason) {
+		w.unread.add(reason, p.Unknown)
+	}
+}
+
+func (w *worker) wrapped(e capture.Encap) {
+	for ; e != 0; e &= e - 1 {
+		w.tally.encaps[bits.TrailingZeros32(uint32(e))]++
+	}
+}
+
+// datagram looks into a UDP datagram. p is w.rtp[w.nrtp], and RTP stays there
+// until it is counted.
+func (w *worker) datagram(p *capture.Packet) {
 	proto := dissect.Datagram(p)
+	if proto == capture.STUN || proto == capture.TURN {
+		if inner := dissect.Unwrap(p); inner != capture.Unknown {
+			proto = inner
+			w.tally.relay++
+		}
+	}
 	w.tally.protocols[proto]++
 	switch proto {
 	case capture.RTP:
 		if w.nrtp++; w.nrtp == len(w.rtp) {
 			w.countRTP()
 		}
-	case capture.SIP, capture.RTCP:
-		if !w.cur.addMessage(p, proto) {
-			if w.send(); !w.cur.addMessage(p, proto) {
-				w.tally.queueDrops++
-			}
+	case capture.HEP:
+		if w.hep {
+			w.hand(p, proto)
+		}
+	case capture.SIP, capture.RTCP, capture.UDPTL:
+		w.hand(p, proto)
+	}
+}
+
+// segment looks at a TCP segment: those of connections that nobody wants are
+// not worth a copy.
+func (w *worker) segment(p *capture.Packet) {
+	w.tally.segments++
+	if b := p.Payload; len(b) >= 3 && b[1] == 3 && b[0] >= 20 && b[0] <= 23 && b[2] <= 4 { // TLS record (RFC 8446 5.1)
+		w.tally.tls++
+		if p.SrcPort == sipsPort || p.DstPort == sipsPort {
+			w.tally.sipTLS++
+		}
+	}
+	if w.ignore.Ignored(p) {
+		w.tally.ignored++
+		return
+	}
+	w.handStream(p)
+}
+
+const sipsPort = 5061 // RFC 3261 19.1.2
+
+// hand copies a datagram into the batch.
+func (w *worker) hand(p *capture.Packet, proto capture.Protocol) {
+	if !w.cur.addPacket(p, proto) {
+		if w.send(); !w.cur.addPacket(p, proto) {
+			w.tally.queueDrops++
+		}
+	}
+}
+
+// streamShare is the share of the batches, one in so many, that is kept for
+// datagrams and snapshots: when the merge cannot keep up with a flood of segments
+// or fragments, it is they who wait outside.
+const streamShare = 4
+
+// handStream copies into the batch what has to be reassembled.
+func (w *worker) handStream(p *capture.Packet) {
+	if !w.wait && len(w.full) > queueDepth-queueDepth/streamShare {
+		w.tally.streamDrops++
+		return
+	}
+	if !w.cur.addPacket(p, capture.Unknown) {
+		if w.send(); !w.cur.addPacket(p, capture.Unknown) {
+			w.tally.streamDrops++
 		}
 	}
 }
@@ -233,6 +348,9 @@ func (w *worker) afterRead(n int) {
 			w.time = max(w.time, w.now()-w.lag)
 		}
 		w.table.Snapshot(w.time, w.emit)
+	}
+	if w.time != math.MinInt64 {
+		w.mirror.Tick(w.time)
 	}
 	// When the merge is behind, batches are filled before they are handed over:
 	// there is only a certain number of them.

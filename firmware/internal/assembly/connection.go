@@ -1,0 +1,78 @@
+package assembly
+
+import (
+	"heptap/capture"
+	"heptap/capture/dissect"
+	"heptap/capture/stream"
+)
+
+// witness is how many octets are followed of a connection that carries what we
+// know and do not read.
+const witness = 1 << 20
+
+// connection is the handler of one TCP connection.
+type connection struct {
+	assembly *Assembly
+	stream   *stream.Conn
+	conn     dissect.Conn
+	octets   int // consumed while nothing was read of them
+	kept     bool
+	next     *connection // while idle
+}
+
+// connect makes the handler of a connection whose first octets have come.
+func (a *Assembly) connect(s *stream.Conn) stream.Handler {
+	c := a.idle
+	if c == nil {
+		c = new(connection)
+	} else {
+		a.idle = c.next
+	}
+	c.assembly, c.stream, c.octets, c.kept, c.next = a, s, 0, false, nil
+	c.conn.Reset(a.conns, s.Flow())
+	return c
+}
+
+// recycle takes back a handler that will not be called any more.
+func (c *connection) recycle() {
+	c.conn.Closed()
+	c.stream = nil
+	c.next, c.assembly.idle = c.assembly.idle, c
+}
+
+// Data implements stream.Handler.
+func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+	n := c.conn.Data(dir, pending, fresh, gap, (*dissect.At)(at))
+	c.judge(n)
+	return n
+}
+
+// Cut implements stream.Handler.
+func (c *connection) Cut(dir int, pending []byte, _ stream.Reason, at *stream.Meta) {
+	c.conn.Cut(dir, pending, (*dissect.At)(at))
+	c.judge(0)
+}
+
+// judge keeps or releases the connection by what is known of it, after n more
+// octets were consumed.
+func (c *connection) judge(n int) {
+	switch verdict, proto := c.conn.Verdict(); {
+	case verdict == dissect.Undecided:
+		return
+	case verdict == dissect.Known && c.kept:
+		return
+	case verdict == dissect.Known && (proto == capture.SIP || proto == capture.WebSocket):
+		c.kept = true
+		c.stream.Keep()
+		return
+	case verdict == dissect.Known:
+		if c.octets += n; c.octets < witness {
+			return
+		}
+	}
+	c.stream.Release()
+	c.recycle()
+}
+
+// Closed implements stream.Handler.
+func (c *connection) Closed(stream.Reason) { c.recycle() }
