@@ -58,7 +58,7 @@ func TestOpenWhileDown(t *testing.T) {
 }
 
 func TestInterfaceRecreated(t *testing.T) {
-	for name, fanout := range map[string]*ring.Fanout{"bound again": nil, "reopened": {Group: 9}} {
+	for name, fanout := range map[string]*ring.Fanout{"bound again": nil, "reopened": {Group: 9}, "reopened, by inner flow": {Group: 11, Inner: true}} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
 			r := l.open(ring.Config{Fanout: fanout, Filter: compile(t, "not ether host 02:00:00:00:00:77")})

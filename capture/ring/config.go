@@ -40,10 +40,13 @@ type Config struct {
 
 // Fanout spreads the frames of one interface over several rings, by a hash
 // of the flow that is the same in both directions (PACKET_FANOUT_HASH). All
-// rings of a group must be opened with the same Fanout.
+// rings of a group must be opened with the same Fanout. With Inner the flow is
+// the innermost one: a tunnel is one flow to the kernel, and would all be on one
+// ring. See the package's documentation.
 type Fanout struct {
 	Group    uint16 // the same for all rings of the group, unique in the network namespace
 	Defrag   bool   // reassemble IPv4 fragments first, so that they find their flow
+	Inner    bool   // by the flow inside of tunnels (PACKET_FANOUT_CBPF, Linux 4.3)
 	Rollover bool   // when a ring is full, try the next one
 }
 

@@ -74,4 +74,19 @@
 // frame ever gets past it. Members of a fanout group are bound with a program
 // that drops everything, join, and then get theirs: for the few microseconds
 // in between a frame may be missed, but none is delivered twice.
+//
+// # Fanout
+//
+// The kernel's own hash stops at the first tunnel, so a mirror session that
+// arrives in ERSPAN or VXLAN is all on one ring. With Fanout.Inner a classic BPF
+// program chooses: it goes through VLAN tags, MPLS, PPPoE, IP in IP, GRE, ERSPAN,
+// VXLAN, Geneve, GTP-U and TZSP, two of those that carry IP at most, and mixes the
+// addresses and ports of the innermost flow, and nothing else: a VTEP's source
+// port differs by direction, and a flow that is mirrored in a tunnel and without
+// one may as well meet itself on one ring. Ends are mixed alone and added, so
+// directions are the same. Fragments are told by addresses alone, all of a
+// datagram on one ring, but not on that of the flow's other packets; Defrag
+// helps with those of IPv4 that are not in a tunnel. What has no IP in it, or is
+// cut before its ports, is on the first ring. Rollover breaks all this when a ring
+// is full.
 package ring

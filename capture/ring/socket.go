@@ -108,12 +108,43 @@ func (s *socket) setUp(cfg *Config, filter []bpf.RawInstruction, sys kernel) err
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, cfg.Fanout.arg(cfg.Outgoing)); err != nil {
 		return fmt.Errorf("join fanout group %d: %w: all its rings need the same interface and flags, and some kernels want the interface up", cfg.Fanout.Group, err)
 	}
+	if cfg.Fanout.Inner {
+		if err := s.spread(); err != nil {
+			return fmt.Errorf("spread fanout group %d by inner flows: %w", cfg.Fanout.Group, err)
+		}
+	}
 	return s.attach(withSnaplen(filter, cfg.Snaplen))
+}
+
+// spread gives the group of s, which every member does alike, the program that
+// chooses a ring. Until then all frames would go to the first.
+func (s *socket) spread() error {
+	link := ethHeader
+	if s.cooked {
+		link = 0
+	}
+	prog, err := spreadProgram(link)
+	if err != nil {
+		return err
+	}
+	raw := sockFilters(prog)
+	return unix.SetsockoptSockFprog(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, &unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]})
+}
+
+func sockFilters(prog []bpf.RawInstruction) []unix.SockFilter {
+	raw := make([]unix.SockFilter, len(prog))
+	for i, in := range prog {
+		raw[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	return raw
 }
 
 // arg packs f as setsockopt wants it: group, type and flags above it.
 func (f *Fanout) arg(outgoing bool) int {
 	typ := unix.PACKET_FANOUT_HASH
+	if f.Inner {
+		typ = unix.PACKET_FANOUT_CBPF
+	}
 	if f.Defrag {
 		typ |= unix.PACKET_FANOUT_FLAG_DEFRAG
 	}
@@ -197,10 +228,7 @@ func (s *socket) attach(prog []bpf.RawInstruction) error {
 		}
 		return nil
 	}
-	raw := make([]unix.SockFilter, len(prog))
-	for i, in := range prog {
-		raw[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
+	raw := sockFilters(prog)
 	if len(raw) > maxProgram {
 		return fmt.Errorf("attach filter: %d instructions, the kernel takes %d", len(raw), maxProgram)
 	}
