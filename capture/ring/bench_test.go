@@ -61,6 +61,8 @@ func BenchmarkRead(b *testing.B) {
 	}{
 		{"rtp 214", 214, ring.Config{}},
 		{"rtp 214, own flows excluded", 214, ring.Config{Filter: compile(b, "", ring.Endpoint{Addr: addr("198.51.100.7"), Port: 9060, Proto: capture.ProtoTCP})}},
+		{"rtp 214, fanout", 214, ring.Config{Fanout: &ring.Fanout{Group: 21}}},
+		{"rtp 214, fanout by inner flow", 214, ring.Config{Fanout: &ring.Fanout{Group: 22, Inner: true}}},
 		{"sip 900", 900, ring.Config{}},
 	} {
 		b.Run(c.name, func(b *testing.B) { benchmarkRead(b, c.size, c.cfg) })

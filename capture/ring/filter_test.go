@@ -374,7 +374,11 @@ func TestRandomFiltersInKernel(t *testing.T) {
 			if s.raw || len(s.data) < 60 || s.hasVLAN || s.data[0]&1 != 0 || s.data[5] == 9 {
 				continue
 			}
-			// The kernel takes the outer tag off; the filter does not care.
+			// The kernel takes the outer tag off; the filter does not care, but
+			// reaches one further than where there are too many.
+			if len(s.view().tags) == capture.MaxVLANTags {
+				continue
+			}
 			s.data = append(s.data, byte(ids))
 			want[ids] = e.eval(s.view())
 			l.send(s.data)
