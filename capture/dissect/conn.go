@@ -49,9 +49,13 @@ const (
 	ignoring
 )
 
-// maxUndecided is how many octets of a direction are looked at for something
-// known.
-const maxUndecided = 8 << 10
+// How many octets of a direction are looked at for something known: from its
+// beginning, and from the middle on, where a whole message may have to pass
+// before another one begins.
+const (
+	maxUndecided = 8 << 10
+	maxMiddle    = 32 << 10
+)
 
 // Reset makes c a new connection. flow is that of direction 0.
 func (c *Conn) Reset(s *Connections, flow capture.FiveTuple) {
@@ -93,8 +97,11 @@ func (c *Conn) Cut(dir int, pending []byte, at *At) {
 		return
 	}
 	c.read(piece{dir: dir, b: pending, at: at, last: true})
-	if c.mode == readHTTP {
+	switch {
+	case c.mode == readHTTP:
 		c.up.http[dir].Lost(-1)
+	case c.mode == readWebSocket && c.up.late && dir == int(c.up.client): // the request is gone, as if it were a gap
+		c.up.lost(c.shared, dir, -1)
 	}
 }
 

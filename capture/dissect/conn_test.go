@@ -212,7 +212,7 @@ func TestConn(t *testing.T) {
 		{name: "the middle of SIP, at a message", known: capture.SIP, in: []segment{{gap: -1, data: invite[:30]}, {data: invite[30:]}},
 			want: []got{{text: invite, at: 2, flags: capture.GapBefore}}},
 		{name: "the middle of TLS", known: capture.TLS, in: []segment{{gap: -1, data: "\x17\x03\x03\x04\x00" + strings.Repeat("\x99", 100)}}},
-		{name: "the middle of nothing", gone: true, in: []segment{{gap: -1, data: strings.Repeat("GET it, \r\n", 500)}, {data: strings.Repeat("\x00\xff\x81", 2000)}}},
+		{name: "the middle of nothing", gone: true, in: []segment{{gap: -1, data: strings.Repeat("GET it, \r\n", 500)}, {data: strings.Repeat("\x00\xff\x81", 10000)}}},
 		{name: "the middle of a WebSocket", known: capture.SIP,
 			in:    []segment{{gap: -1, data: "half a frame" + wsFrame(0x81, mask, invite)[:40]}, {data: wsFrame(0x81, mask, invite)[40:] + wsFrame(0x81, mask, options)}, {dir: 1, gap: -1, data: wsFrame(0x81, 0, ringing)}},
 			want:  []got{{text: invite, at: 2, flags: ws | capture.GapBefore}, {text: options, at: 2, flags: ws}, {dir: 1, text: ringing, at: 3, flags: ws | capture.GapBefore}},

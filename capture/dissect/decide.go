@@ -161,7 +161,7 @@ func (c *Conn) decideMiddle(p piece) (n int) {
 		c.count(p.dir, end-n)
 		c.foundFrame(p.dir)
 		return end
-	case d.junk > maxUndecided:
+	case d.junk > maxMiddle:
 		c.nothing()
 	}
 	return n

@@ -37,8 +37,12 @@ func (u *upgrade) close(s *Connections) {
 	}
 }
 
-// lost tells a WebSocket of octets that are missing.
+// lost tells a WebSocket of octets that are missing. A request that was still to
+// come is not waited for any longer.
 func (u *upgrade) lost(s *Connections, dir int, gap int64) {
+	if u.late && dir == int(u.client) {
+		u.late, gap = false, -1
+	}
 	u.ws[dir].Lost(gap)
 	u.forget(s, dir)
 }
@@ -62,7 +66,19 @@ func (c *Conn) readHTTP(p piece) (n int) {
 			}
 			u.offered = false
 		}
-		k, size := r.Next(p.b[n:])
+		b := p.b[n:]
+		if r.IsLost() { // the handshake of a WebSocket may have been in the gap
+			at, v := websocket.Find(b, c.unmasked(), sipFront)
+			if v == websocket.Yes {
+				c.count(p.dir, at)
+				c.foundFrame(p.dir)
+				return n + at
+			}
+			if b = b[:at]; at == 0 {
+				return n
+			}
+		}
+		k, size := r.Next(b)
 		switch k {
 		case httpwire.More:
 			return n
@@ -70,9 +86,7 @@ func (c *Conn) readHTTP(p piece) (n int) {
 			c.head(p.dir, p.b[n:n+size])
 		case httpwire.Skipped:
 			c.count(p.dir, size)
-		case httpwire.Bad:
-			size = len(p.b) - n
-			c.count(p.dir, size)
+		case httpwire.Bad: // what it is instead is looked for from there on
 			r.Lost(-1)
 		}
 		if n += size; c.mode != readHTTP {
@@ -183,6 +197,8 @@ func (c *Conn) readFrames(p piece) (n int) {
 		case websocket.Bad:
 			count.badFrames.Add(1)
 			u.forget(c.shared, p.dir)
+			m.N = max(m.N, 1) // or the same frame would be found again
+			c.count(p.dir, m.N)
 		case websocket.Junk:
 			c.count(p.dir, m.N)
 		case websocket.Rest:

@@ -227,6 +227,9 @@ func (r *Reader) Lost(gap int64) bool {
 	return false
 }
 
+// IsLost reports whether a head is being searched for, after a gap.
+func (r *Reader) IsLost() bool { return r.state == lostState }
+
 // AtMessage reports whether a message has to begin next, or its head is not
 // complete.
 func (r *Reader) AtMessage() bool { return r.state == start }

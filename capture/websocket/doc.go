@@ -19,7 +19,7 @@
 //	   |   --senseless header--------------------> bad
 //	   |   --gap that ends inside the frame------> skipping the rest of its message
 //	   v any other gap
-//	lost   --a whole message in one frame, uncompressed, whose content is
+//	lost   --the first frame of a message, uncompressed, whose content is
 //	         recognised--------------------------> frames
 //
 // Masks are taken as they come, by whichever side (5.1): the mask bit itself says

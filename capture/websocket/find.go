@@ -13,14 +13,17 @@ const (
 // glance is how much of a payload is unmasked to see whether it is worth more.
 const glance = 64
 
-// Find looks in b for a frame that is a whole message, not compressed, whose
+// maxPieces is how many frames of a message Find looks at.
+const maxPieces = 16
+
+// Find looks in b for the first frame of a message, not compressed, whose
 // payload the function content recognises by its front; no other frame can be
 // told from chance. It returns where the first one is, with Yes; or where one
 // begins that may be, with Maybe; or len(b) with No. scratch is overwritten: as
 // much of a payload as fits into it is shown to content.
 func Find(b, scratch []byte, content func(front []byte) Verdict) (at int, v Verdict) {
 	for at, c := range b {
-		if c == finBit|byte(Text) || c == finBit|byte(Binary) {
+		if op := Opcode(c &^ finBit); op == Text || op == Binary {
 			if v := message(b[at:], scratch, content); v != No {
 				return at, v
 			}
@@ -29,26 +32,49 @@ func Find(b, scratch []byte, content func(front []byte) Verdict) (at int, v Verd
 	return len(b), No
 }
 
-// message judges the frame that b begins with.
+// message judges the message whose first frame b begins with. Of a fragmented
+// one the frames after it must be continuations, with control frames in between
+// (RFC 6455 5.4).
 func message(b, scratch []byte, content func([]byte) Verdict) Verdict {
-	var h header
-	switch {
-	case !h.parse(b):
-		return No
-	case h.size == 0:
-		return Maybe
-	case h.length == 0 || h.length > MaxMessage:
-		return No
+	front := scratch[:0]
+	for piece := range maxPieces {
+		var h header
+		switch {
+		case !h.parse(b), piece > 0 && (h.opcode == Text || h.opcode == Binary):
+			return No
+		case h.size == 0:
+			return Maybe
+		case h.length > MaxMessage || piece == 0 && h.length == 0:
+			return No
+		}
+		payload := b[h.size:min(len(b), h.size+int(h.length))]
+		if !h.opcode.control() {
+			v := No
+			if front, v = extend(&h, front, payload, len(scratch), content); v != Maybe {
+				return v
+			}
+			if h.fin && len(payload) == int(h.length) || len(front) == len(scratch) {
+				return No // there will not be more
+			}
+		}
+		if len(payload) < int(h.length) {
+			return Maybe
+		}
+		b = b[h.size+len(payload):]
 	}
-	payload := b[h.size:min(len(b), h.size+int(h.length))]
-	for _, n := range [...]int{glance, len(scratch)} {
-		n = min(n, len(payload), len(scratch))
-		switch v := content(h.unmask(scratch[:0], payload[:n])); {
-		case v != Maybe:
-			return v
-		case n == int(h.length) || n == len(scratch):
-			return No // there will not be more
+	return No
+}
+
+// extend shows content the payload behind what there is of front already, first
+// a glance of it and then up to most octets.
+func extend(h *header, front, payload []byte, most int, content func([]byte) Verdict) ([]byte, Verdict) {
+	have := len(front)
+	for _, n := range [...]int{glance, most} {
+		n = min(n, len(payload), most-have)
+		front = h.unmask(front[:have], payload[:n])
+		if v := content(front); v != Maybe || n == len(payload) {
+			return front, v
 		}
 	}
-	return Maybe
+	return front, Maybe
 }
