@@ -188,9 +188,9 @@ func (t *Table) Add(p *capture.Packet) {
 			break
 		}
 		if d == nil {
-			if !begins(c.typ) {
-				t.count.Stray++
-				return
+			if !begins(c.typ) { // an acknowledgement may come before data
+				b = rest
+				continue
 			}
 			d = &t.begin(&k, side).directions[side]
 			t.touch(d.association, p)
@@ -198,6 +198,9 @@ func (t *Table) Add(p *capture.Packet) {
 		t.count.Chunks++
 		t.chunk(d, &c, p)
 		b = rest
+	}
+	if d == nil {
+		t.count.Stray++
 	}
 }
 
