@@ -124,18 +124,46 @@ func (d *datagram) absorbs(f *piece) bool {
 	return int(f.end) <= d.total && f.last == (int(f.end) == d.total) && !d.differs(f)
 }
 
-// differs reports whether f has an octet that d has otherwise.
+// differs reports whether f has an octet that d has otherwise. The checksum of
+// the transport does not count: one point of view may be before a card fills it in.
 func (d *datagram) differs(f *piece) bool {
+	first, after := d.checksum()
 	for _, s := range d.spans {
 		from, to := max(int(s.start), int(f.start)), min(s.captured(), int(f.start)+len(f.data))
-		for from < to {
-			b := d.blocks[from/blockSize][from%blockSize:]
-			n := min(to-from, len(b))
-			if !bytes.Equal(b[:n], f.data[from-int(f.start):][:n]) {
-				return true
-			}
-			from += n
+		if d.unlike(f, from, min(to, first)) || d.unlike(f, max(from, after), to) {
+			return true
 		}
+	}
+	return false
+}
+
+// checksum returns where the checksum of what d carries is, as far as that is
+// known: of UDP (RFC 768), TCP (RFC 9293 3.1) or SCTP (RFC 9260 3.1).
+func (d *datagram) checksum() (first, after int) {
+	protocol := d.packet.Protocol
+	if !d.key.is6() {
+		protocol = d.key[41]
+	}
+	switch protocol {
+	case capture.ProtoUDP:
+		return 6, 8
+	case capture.ProtoTCP:
+		return 16, 18
+	case capture.ProtoSCTP:
+		return 8, 12
+	}
+	return 0, 0
+}
+
+// unlike reports whether f and d have other octets from from to to.
+func (d *datagram) unlike(f *piece, from, to int) bool {
+	for from < to {
+		b := d.blocks[from/blockSize][from%blockSize:]
+		n := min(to-from, len(b))
+		if !bytes.Equal(b[:n], f.data[from-int(f.start):][:n]) {
+			return true
+		}
+		from += n
 	}
 	return false
 }
