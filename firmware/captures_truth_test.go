@@ -115,6 +115,8 @@ type streamReport struct {
 	SSRC     string  `json:"SSRC"`
 	Packets  int     `json:"TOTAL_PK"`
 	Expected int     `json:"EXPECTED_PK"`
+	Lost     int     `json:"PACKET_LOSS"`
+	Twice    int     `json:"DUPLICATES"`
 	MaxDelta float64 `json:"MAX_DELTA"`
 	// MaxJitter of a final report is that of the whole stream.
 	MaxJitter float64 `json:"MAX_JITTER"`

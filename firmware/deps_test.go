@@ -66,7 +66,7 @@ var walls = []wall{
 		why:    "test support stays in tests",
 		from:   []string{"heptap/firmware/..."},
 		except: nil,
-		never:  []string{"heptap/capture/capturetest", "heptap/hal/haltest", "heptap/buffer/buffertest", "heptap/hep/heptest", "testing"}, deep: true,
+		never:  []string{"heptap/capture/capturetest/...", "heptap/hal/haltest", "heptap/buffer/buffertest", "heptap/hep/heptest", "testing"}, deep: true,
 	}, {
 		why:    "tools drive the firmware from outside; nothing that ships knows them",
 		from:   []string{"heptap/..."},
@@ -102,17 +102,12 @@ var under = map[string][]string{
 	"heptap/capture/decode":      {"heptap/capture"},
 	"heptap/capture/pcapfile":    {"heptap/capture"},
 	"heptap/capture/ring":        {"heptap/capture", "golang.org/x/sys/unix", "golang.org/x/net/bpf"},
-	"heptap/capture/defrag":      {"heptap/capture"},
-	"heptap/capture/duplicate":   {"heptap/capture"},
-	"heptap/capture/stream":      {"heptap/capture"},
-	"heptap/capture/sctp":        {"heptap/capture"},
 	"heptap/capture/media":       {"heptap/capture", "heptap/capture/rtp"},
-	"heptap/capture/httpwire":    {"heptap/capture"},
-	"heptap/capture/websocket":   {"heptap/capture", "heptap/capture/httpwire"},
-	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket"},
-	"heptap/capture/mirror":      {"heptap/capture"},
-	"heptap/capture/correlate":   {"heptap/capture", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp"},
+	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp"},
+	"heptap/capture/correlate":   {"heptap/capture", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp"},
 	"heptap/capture/capturetest": {"heptap/capture", "github.com/google/gopacket/..."},
+
+	"heptap/capture/capturetest/conversation": {"heptap/capture", "heptap/capture/capturetest"},
 }
 
 // badNames say nothing about what is inside: if a helper has no home, the
@@ -124,9 +119,10 @@ var badNames = []string{"util", "utils", "common", "helper", "helpers", "types",
 var unparsing = map[string]string{
 	"heptap/capture":             "words only",
 	"heptap/capture/capturetest": "test support",
-	"heptap/capture/correlate":   "reads through sip, sdp and rtcp",
-	"heptap/capture/mirror":      "counters in, verdicts out; of a frame it reads the destination address",
-	"heptap/hep/heptest":         "test support",
+
+	"heptap/capture/capturetest/conversation": "test support",
+	"heptap/capture/correlate":                "reads through sip, sdp and rtcp",
+	"heptap/hep/heptest":                      "test support",
 }
 
 // mutable lists package-level variables that are assigned to after all, with

@@ -126,6 +126,8 @@ func (t Tunnel) Fits(frame []byte) bool {
 		return ip
 	case KindTeredo:
 		return etherType == 0x86dd
+	case KindISL:
+		return len(frame) <= 1480 // its length must not look like an ethertype
 	case KindVLAN, KindQinQ, KindVNTag, KindETag:
 		return etherType >= 0x0600
 	}
