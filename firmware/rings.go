@@ -49,7 +49,7 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 			Port: uint8(i), Snaplen: int(p.SnapLength), Filter: filter,
 			Logger: r.log.With("port", p.Name, "iface", p.Interface)}
 		if p.Rings > 1 {
-			rc.Fanout = &ring.Fanout{Group: uint16(os.Getpid()) + uint16(i), Defrag: true, Rollover: false}
+			rc.Fanout = &ring.Fanout{Group: uint16(os.Getpid()) + uint16(i), Inner: true}
 		}
 		for n := range p.Rings {
 			opened, err := ring.Open(rc)

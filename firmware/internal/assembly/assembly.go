@@ -3,6 +3,7 @@ package assembly
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -89,6 +90,8 @@ type Assembly struct {
 	now      int64 // the latest time known
 	advanced int64 // when the tables were last told the time
 	message  capture.Message
+	nested   capture.Packet // see keep
+	room     []byte
 	counters counters
 }
 
@@ -157,7 +160,7 @@ func (a *Assembly) snapshot(s *media.Snapshot) { a.config.RTP(s, a.now) }
 // fragment takes in a fragment, and goes on with what it completes. That may
 // be a fragment of a packet that was cut before it went into the tunnel.
 func (a *Assembly) fragment(p *capture.Packet) {
-	for p != nil && p.Fragment.Valid {
+	for p.Fragment.Valid {
 		if p = a.fragments.Add(p); p == nil {
 			return
 		}
@@ -165,8 +168,22 @@ func (a *Assembly) fragment(p *capture.Packet) {
 			a.counters.dropped[reason].Add(1)
 			return
 		}
+		if p.Fragment.Valid {
+			p = a.keep(p) // the next Add may give up others, in the same place
+		}
 	}
 	a.reassembled(p)
+}
+
+// keep copies p, a fragment that came in fragments, into room of a's own.
+func (a *Assembly) keep(p *capture.Packet) *capture.Packet {
+	a.nested, a.room = *p, slices.Grow(a.room[:0], len(p.Src)+len(p.Dst)+len(p.Payload))
+	for _, b := range [...]*[]byte{&a.nested.Src, &a.nested.Dst, &a.nested.Payload} {
+		start := len(a.room)
+		a.room = append(a.room, *b...)
+		*b = a.room[start:len(a.room):len(a.room)]
+	}
+	return &a.nested
 }
 
 // partial takes what there is of a datagram whose fragments did not all come.
@@ -283,26 +300,29 @@ type order struct {
 // flowTime is the last time of a flow. Of two flows that have the same place,
 // the later one takes it: the other's times may then tie once.
 type flowTime struct {
-	flow capture.FiveTuple
-	wall int64
+	flow   capture.FiveTuple
+	wall   int64
+	offset int64 // of the wall clock from the monotonic one
 }
 
 // tick is the unit of time of HEP.
 const tick = int64(time.Microsecond)
 
-// outOfStep is how far the last time of a flow may be ahead for a message to be
-// moved: what is more is no tie, but the clock that was set back.
+// outOfStep is how much the wall clock may drift against the monotonic one from
+// one message to the next. What is more is no tie: it was set.
 const outOfStep = int64(100 * time.Millisecond)
 
 // settle moves m's wall time behind that of the message before it, and reports
-// whether it had to.
+// whether it had to. A message that waited for another one before it in the stream
+// ended earlier than that.
 func (o *order) settle(m *capture.Message) (moved bool) {
 	f := &o.flows[place(&m.Flow)]
-	if f.flow == m.Flow && f.wall-f.wall%tick >= m.Wall-m.Wall%tick && f.wall-m.Wall < outOfStep {
+	offset := m.Wall - m.Mono
+	if off := offset - f.offset; f.flow == m.Flow && f.wall-f.wall%tick >= m.Wall-m.Wall%tick && -outOfStep < off && off < outOfStep {
 		m.Wall = f.wall - f.wall%tick + tick
 		moved = true
 	}
-	f.flow, f.wall = m.Flow, m.Wall
+	f.flow, f.wall, f.offset = m.Flow, m.Wall, offset
 	return moved
 }
 
