@@ -93,20 +93,26 @@ var walls = []wall{
 // under lists, for the packages under capture, everything outside the standard
 // library that each may import. Protocol packages get capture itself, no more.
 var under = map[string][]string{
-	"heptap/capture":             {},
-	"heptap/capture/sip":         {"heptap/capture"},
-	"heptap/capture/sdp":         {"heptap/capture"},
-	"heptap/capture/rtp":         {"heptap/capture"},
-	"heptap/capture/rtcp":        {"heptap/capture"},
-	"heptap/capture/record":      {"heptap/capture"},
-	"heptap/capture/decode":      {"heptap/capture"},
-	"heptap/capture/pcapfile":    {"heptap/capture"},
-	"heptap/capture/ring":        {"heptap/capture", "golang.org/x/sys/unix", "golang.org/x/net/bpf"},
-	"heptap/capture/media":       {"heptap/capture", "heptap/capture/rtp"},
-	"heptap/capture/dissect":     {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp"},
-	"heptap/capture/correlate":   {"heptap/capture", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp"},
-	"heptap/capture/capturetest": {"heptap/capture", "github.com/google/gopacket/..."},
-
+	"heptap/capture":                          {},
+	"heptap/capture/sip":                      {"heptap/capture"},
+	"heptap/capture/sdp":                      {"heptap/capture"},
+	"heptap/capture/rtp":                      {"heptap/capture"},
+	"heptap/capture/rtcp":                     {"heptap/capture"},
+	"heptap/capture/record":                   {"heptap/capture"},
+	"heptap/capture/decode":                   {"heptap/capture"},
+	"heptap/capture/pcapfile":                 {"heptap/capture"},
+	"heptap/capture/ring":                     {"heptap/capture", "golang.org/x/sys/unix", "golang.org/x/net/bpf"},
+	"heptap/capture/defrag":                   {"heptap/capture"},
+	"heptap/capture/duplicate":                {"heptap/capture"},
+	"heptap/capture/stream":                   {"heptap/capture"},
+	"heptap/capture/sctp":                     {"heptap/capture"},
+	"heptap/capture/media":                    {"heptap/capture", "heptap/capture/rtp"},
+	"heptap/capture/httpwire":                 {"heptap/capture"},
+	"heptap/capture/websocket":                {"heptap/capture", "heptap/capture/httpwire"},
+	"heptap/capture/dissect":                  {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket"},
+	"heptap/capture/mirror":                   {"heptap/capture"},
+	"heptap/capture/correlate":                {"heptap/capture", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp"},
+	"heptap/capture/capturetest":              {"heptap/capture", "github.com/google/gopacket/..."},
 	"heptap/capture/capturetest/conversation": {"heptap/capture", "heptap/capture/capturetest"},
 }
 
@@ -117,11 +123,11 @@ var badNames = []string{"util", "utils", "common", "helper", "helpers", "types",
 // unparsing lists the packages under capture and hep that read no octets from
 // outside, and need no fuzz target.
 var unparsing = map[string]string{
-	"heptap/capture":             "words only",
-	"heptap/capture/capturetest": "test support",
-
+	"heptap/capture":                          "words only",
+	"heptap/capture/capturetest":              "test support",
 	"heptap/capture/capturetest/conversation": "test support",
 	"heptap/capture/correlate":                "reads through sip, sdp and rtcp",
+	"heptap/capture/mirror":                   "counters in, verdicts out; of a frame it reads the destination address",
 	"heptap/hep/heptest":                      "test support",
 }
 
