@@ -126,12 +126,52 @@ func (s *Switch) Mirror(probe *Host, dev string, ports ...string) error {
 	if err := cable(s.Namespace, dev, probe.Namespace, dev); err != nil {
 		return err
 	}
+	return s.mirrorAll(dev, ports, ingress)
+}
+
+func (s *Switch) mirrorAll(span string, ports []string, dir mirrored) error {
 	for _, p := range ports {
-		if err := s.mirrorTo(dev, p, ingress); err != nil {
+		if err := s.mirrorTo(span, p, dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// MirrorThrough is Mirror with a relay in the cable that changes what passes,
+// see relay.OpenOneWay. Behind it frames may have up to 9,014 octets.
+func (s *Switch) MirrorThrough(change func(frame []byte) [][]byte, probe *Host, dev string, ports ...string) (*relay.OneWay, error) {
+	mid, err := s.lab.Namespace("relay-" + dev)
+	if err != nil {
+		return nil, err
+	}
+	if err := cable(s.Namespace, dev, mid, "switch"); err != nil {
+		return nil, err
+	}
+	if err := cable(mid, "probe", probe.Namespace, dev); err != nil {
+		return nil, err
+	}
+	for _, err := range []error{mid.ip("link", "set", "dev", "probe", "mtu", "9000"), probe.ip("link", "set", "dev", dev, "mtu", "9000")} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	var r *relay.OneWay
+	err = mid.Do(func() (err error) {
+		r, err = relay.OpenOneWay("switch", "probe", change)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.lab.OnClose(r.Close)
+	return r, s.mirrorAll(dev, ports, ingress)
+}
+
+// MirrorEgress has a mirror copy what leaves the switch at the given ports,
+// too. If it copies what comes in at all of them, it has every frame twice.
+func (s *Switch) MirrorEgress(dev string, ports ...string) error {
+	return s.mirrorAll(dev, ports, egress)
 }
 
 // Tap plugs two interfaces of the probe into the link of a port, as a TAP

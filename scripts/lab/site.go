@@ -18,6 +18,10 @@ const (
 type SiteConfig struct {
 	RelayA, RelayB relay.Config // on the cable of each phone
 	Tap            bool         // two interfaces span0 and span1 on the link of phone a, instead of a mirror of both
+
+	// Span is what becomes of a frame on its way from the mirror to the probe;
+	// nil: nothing. It may not go with Tap.
+	Span func(frame []byte) [][]byte
 }
 
 // Site is the lab of the package's picture: two phones behind relays on a
@@ -27,7 +31,8 @@ type Site struct {
 	A, B, Probe, Collector *Host
 	Switch                 *Switch
 	RelayA, RelayB         *relay.Relay
-	Uplink                 *Link // the probe's end
+	Span                   *relay.OneWay // nil without SiteConfig.Span
+	Uplink                 *Link         // the probe's end
 }
 
 // OpenSite builds a site. Close must be called.
@@ -62,9 +67,12 @@ func (s *Site) build(cfg SiteConfig) (err error) {
 	if s.RelayB, err = s.B.AttachThrough(cfg.RelayB, s.Switch, "b", "eth0", netip.MustParsePrefix(addrB)); err != nil {
 		return err
 	}
-	if cfg.Tap {
+	switch {
+	case cfg.Tap:
 		err = s.Switch.Tap(s.Probe, "span0", "span1", "a")
-	} else {
+	case cfg.Span != nil:
+		s.Span, err = s.Switch.MirrorThrough(cfg.Span, s.Probe, "span0", "a", "b")
+	default:
 		err = s.Switch.Mirror(s.Probe, "span0", "a", "b")
 	}
 	if err != nil {

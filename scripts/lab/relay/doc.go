@@ -1,5 +1,5 @@
 // Package relay is a piece of bad network in a cable: it forwards frames
-// between two interfaces and, on RTP alone, loses, duplicates, reorders and
+// between two interfaces and, mostly on RTP alone, loses, duplicates, reorders and
 // delays packets, with a seeded generator of random numbers.
 //
 // What becomes of a packet depends on the seed, the stream (addresses, ports
@@ -20,4 +20,10 @@
 // Frames are forwarded byte for byte; nothing is merged, and no checksum is
 // touched. Each direction is one thread, bound to one processor: the kernel
 // may reorder what is sent from two.
+//
+// Of all other IP packets it can lose a share, which it counts and nothing more:
+// that is for connections, which notice by themselves.
+//
+// OneWay is a relay for the cable between a mirror and a probe: a function of
+// the user's says what becomes of each frame.
 package relay

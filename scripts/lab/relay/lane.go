@@ -2,7 +2,9 @@ package relay
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -30,8 +32,9 @@ type lane struct {
 	mu      sync.Mutex // guards what follows; run holds it while it works
 	streams map[streamID]*stream
 	order   []*stream
-	waiting queue // delayed by jitter
-	held    int   // packets held back in all streams
+	random  *rand.Rand // for what is no stream
+	waiting queue      // delayed by jitter
+	held    int        // packets held back in all streams
 	count   Direction
 }
 
@@ -45,7 +48,7 @@ func newLane(in, out *port, cfg Config, imp Impairment) *lane {
 	if imp.ReorderBy == 0 {
 		imp.ReorderBy = 3
 	}
-	return &lane{in: in, out: out, cfg: cfg, imp: imp, streams: map[streamID]*stream{}}
+	return &lane{in: in, out: out, cfg: cfg, imp: imp, streams: map[streamID]*stream{}, random: rand.New(rand.NewPCG(cfg.Seed, 0))}
 }
 
 func (l *lane) run(cpu int) {
@@ -114,6 +117,10 @@ func (l *lane) work(buf []byte) error {
 func (l *lane) take(frame []byte, now time.Time) {
 	id, seq, ok := l.impaired(frame)
 	if !ok {
+		if l.imp.Others > 0 && isIP(frame) && l.random.Float64() < l.imp.Others {
+			l.count.Others++
+			return
+		}
 		l.send(frame)
 		return
 	}
@@ -152,6 +159,10 @@ func (l *lane) take(frame []byte, now time.Time) {
 	}
 	p.frame = slices.Clone(frame)
 	l.waiting.push(p, at)
+}
+
+func isIP(frame []byte) bool {
+	return len(frame) >= 14 && binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IP
 }
 
 // pass sends a packet on in its turn, and those that waited for it to pass.

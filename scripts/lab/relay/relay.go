@@ -17,6 +17,7 @@ type Impairment struct {
 	Reorder   float64       // that it is held back until 1 to ReorderBy later ones have passed
 	ReorderBy int           // 0 means 3
 	Jitter    time.Duration // each is delayed by up to so much; that alone reorders nothing
+	Others    float64       // probability that an IP packet is lost that is no RTP on the ports to impair
 }
 
 // Config is the configuration of a relay.
@@ -95,6 +96,7 @@ type Direction struct {
 	FramesIn  uint64   `json:"frames_in"`
 	FramesOut uint64   `json:"frames_out"`
 	BytesIn   uint64   `json:"bytes_in"`
+	Others    uint64   `json:"others"`   // frames lost, other than RTP on the ports to impair
 	Overruns  uint64   `json:"overruns"` // frames the kernel dropped because the relay was too slow: must be 0
 	Refused   uint64   `json:"refused"`  // frames the far interface did not take: must be 0
 	Streams   []Stream `json:"streams"`

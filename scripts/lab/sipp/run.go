@@ -2,6 +2,7 @@ package sipp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -32,6 +33,7 @@ type Config struct {
 	PerSecond int
 	Talk      time.Duration // of each call; the recordings are a little shorter
 	FirstPort uint16        // of the media: call n has FirstPort + 4(n-1) on both sides
+	Transport string        // as sipp's -t has it: t1 is one TCP connection, tn is one for each call; "" is UDP, one socket
 }
 
 // Result is what the calling sipp says about its calls.
@@ -41,8 +43,11 @@ type Result struct {
 	Errors string // what both sipps complained about
 }
 
-// errorFile is appended to a scenario's name.
-const errorFile = ".errors"
+// These are appended to a scenario's name.
+const (
+	errorFile   = ".errors"
+	messageFile = ".messages"
+)
 
 // Run is a pair of sipps at work.
 type Run struct {
@@ -74,7 +79,8 @@ func Start(s *lab.Site, cfg Config) (*Run, error) {
 	r := &Run{site: s, stat: filepath.Join(dir, "stat.csv"), calls: cfg.Calls}
 	common := func(scenario string, h *lab.Host) []string {
 		return []string{"-sf", scenario, "-trace_err", "-error_file", scenario + errorFile, "-i", h.Addr.String(), "-p", "5060", "-mi", h.Addr.String(),
-			"-mp", strconv.Itoa(int(cfg.FirstPort)), "-nostdin", "-t", "u1"}
+			"-mp", strconv.Itoa(int(cfg.FirstPort)), "-nostdin", "-t", cmp.Or(cfg.Transport, "u1"),
+			"-max_socket", strconv.Itoa(1000 + 2*cfg.Calls), "-trace_msg", "-message_file", scenario + messageFile}
 	}
 	callee := s.B.Command("sipp", common("uas.xml", s.B)...)
 	caller := s.A.Command("sipp", append(common("uac.xml", s.A),
@@ -90,10 +96,34 @@ func Start(s *lab.Site, cfg Config) (*Run, error) {
 	if r.callee, err = s.Start(callee); err != nil {
 		return nil, err
 	}
-	if r.caller, err = s.Start(caller); err != nil { // an INVITE that comes too early is sent again
+	if cfg.Transport != "" { // an INVITE that comes too early is sent again, but not a connection
+		if err := r.listens(); err != nil {
+			return nil, err
+		}
+	}
+	if r.caller, err = s.Start(caller); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// listens waits until the callee takes connections. It makes none: the callee
+// would take it for a call's.
+func (r *Run) listens() error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		open := false
+		err := r.site.B.Do(func() error {
+			b, err := os.ReadFile("/proc/thread-self/net/tcp")
+			open = bytes.Contains(b, []byte(":13C4 00000000:0000 0A ")) // port 5060, LISTEN
+			return err
+		})
+		if open || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("sipp: the callee does not listen")
+		}
+	}
 }
 
 // Done is closed when the caller has made its calls.

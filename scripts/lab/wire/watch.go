@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,8 +24,17 @@ type Witness struct {
 // Watch starts to write the SIP (UDP port 5060) that passes an interface, on
 // a socket of its own. It returns when tcpdump listens.
 func Watch(ctx context.Context, s *lab.Site, h *lab.Host, dev string) (*Witness, error) {
+	return watch(ctx, s, h, dev, "udp port 5060")
+}
+
+// WatchAll is Watch for everything.
+func WatchAll(ctx context.Context, s *lab.Site, h *lab.Host, dev string) (*Witness, error) {
+	return watch(ctx, s, h, dev, "")
+}
+
+func watch(ctx context.Context, s *lab.Site, h *lab.Host, dev, filter string) (*Witness, error) {
 	w := &Witness{file: filepath.Join(s.Dir(), "witness-"+dev+".pcap")}
-	cmd := h.Command("tcpdump", "-i", dev, "-w", w.file, "-U", "-s", "0", "-B", "16384", "-Z", "root", "-p", "udp port 5060")
+	cmd := h.Command("tcpdump", "-i", dev, "-w", w.file, "-U", "-s", "0", "-B", "16384", "-Z", "root", "-p", filter)
 	listening := make(chan struct{})
 	cmd.Stderr = &firstLine{w: &w.said, seen: listening, mark: "listening on"}
 	var err error
@@ -62,9 +69,9 @@ func (f *firstLine) Write(b []byte) (int, error) {
 
 var dropped = regexp.MustCompile(`(\d+) packets? dropped by kernel`)
 
-// Stop ends tcpdump and has tshark read what it wrote. A witness that missed
-// something is an error.
-func (w *Witness) Stop(ctx context.Context) ([]box.Message, error) {
+// Stop ends tcpdump and has tshark read what it wrote, see Read. A witness that
+// missed something is an error.
+func (w *Witness) Stop(ctx context.Context, args ...string) ([]box.Message, error) {
 	if err := w.proc.Stop(syscall.SIGINT, 20*time.Second); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, &w.said)
 	}
@@ -72,30 +79,8 @@ func (w *Witness) Stop(ctx context.Context) ([]box.Message, error) {
 	if m == nil || m[1] != "0" {
 		return nil, fmt.Errorf("tcpdump missed packets: %s", &w.said)
 	}
-	return Read(ctx, w.file)
+	return Read(ctx, w.file, args...)
 }
 
-// Read has tshark list the SIP messages of a capture file.
-func Read(ctx context.Context, file string) ([]box.Message, error) {
-	cmd := exec.CommandContext(ctx, "tshark", "-r", file, "-Y", "sip", "-T", "fields", "-E", "separator=/t",
-		"-e", "sip.Call-ID", "-e", "sip.CSeq", "-e", "sip.Method", "-e", "sip.Status-Code", "-e", "ip.src", "-e", "udp.srcport")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("tshark: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	var all []box.Message
-	for line := range strings.Lines(string(out)) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) != 6 || f[0] == "" {
-			return nil, fmt.Errorf("tshark: %q", line)
-		}
-		m := box.Message{CallID: f[0], CSeq: f[1], What: f[2], Src: f[4] + ":" + f[5]}
-		if _, err := strconv.Atoi(f[3]); err == nil { // tshark gives responses the method of their CSeq
-			m.What = f[3]
-		}
-		all = append(all, m)
-	}
-	return all, nil
-}
+// File is what it writes to, complete once Stop has returned.
+func (w *Witness) File() string { return w.file }
