@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -58,6 +60,29 @@ type Process struct {
 	err  error         // how it ended; valid once done is closed
 }
 
+// forks are done one after the other on a thread that stays: the kernel sends
+// Pdeathsig when the thread that made the child ends (prctl(2)), and the
+// threads of relays end with them.
+var forks struct {
+	once sync.Once
+	work chan func()
+}
+
+func fork(start func() error) error {
+	forks.once.Do(func() {
+		forks.work = make(chan func())
+		go func() {
+			runtime.LockOSThread()
+			for f := range forks.work {
+				f()
+			}
+		}()
+	})
+	errs := make(chan error)
+	forks.work <- func() { errs <- start() }
+	return <-errs
+}
+
 // Start starts a program; Close will end it.
 func (l *Lab) Start(cmd *exec.Cmd) (*Process, error) {
 	l.mu.Lock()
@@ -72,7 +97,7 @@ func (l *Lab) Start(cmd *exec.Cmd) (*Process, error) {
 	if name == "ip" && len(cmd.Args) > 4 {
 		name = cmd.Args[4]
 	}
-	if err := cmd.Start(); err != nil {
+	if err := fork(cmd.Start); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}

@@ -44,11 +44,11 @@ type streamID struct {
 	ssrc     uint32
 }
 
-func newLane(in, out *port, cfg Config, imp Impairment) *lane {
+func newLane(in, out *port, cfg Config, imp Impairment, number uint64) *lane {
 	if imp.ReorderBy == 0 {
 		imp.ReorderBy = 3
 	}
-	return &lane{in: in, out: out, cfg: cfg, imp: imp, streams: map[streamID]*stream{}, random: rand.New(rand.NewPCG(cfg.Seed, 0))}
+	return &lane{in: in, out: out, cfg: cfg, imp: imp, streams: map[streamID]*stream{}, random: rand.New(rand.NewPCG(cfg.Seed, number))}
 }
 
 func (l *lane) run(cpu int) {

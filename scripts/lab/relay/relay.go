@@ -60,8 +60,8 @@ func Open(a, b string, cfg Config) (*Relay, error) {
 		}
 	}
 	r := &Relay{}
-	r.lanes[0] = newLane(ends[0], ends[1], cfg, cfg.Up)
-	r.lanes[1] = newLane(ends[1], ends[0], cfg, cfg.Down)
+	r.lanes[0] = newLane(ends[0], ends[1], cfg, cfg.Up, 0)
+	r.lanes[1] = newLane(ends[1], ends[0], cfg, cfg.Down, 1)
 	for i, l := range r.lanes {
 		r.wg.Go(func() { l.run(processor(i)) })
 	}

@@ -106,7 +106,7 @@ func TestWhatIsImpaired(t *testing.T) {
 		{"nothing", nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLane(nil, nil, Config{MinPort: 20000, MaxPort: 20010}, Impairment{})
+			l := newLane(nil, nil, Config{MinPort: 20000, MaxPort: 20010}, Impairment{}, 0)
 			id, seq, ok := l.impaired(tc.frame)
 			if ok != tc.want {
 				t.Fatalf("impaired: %v, want %v", ok, tc.want)

@@ -3,6 +3,7 @@ package span_test
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"heptap/capture/capturetest"
 )
@@ -72,4 +73,20 @@ func (s *sctp) carry(frame []byte) [][]byte {
 	}
 	e.seq++
 	return out
+}
+
+// routed sends every IPv4 packet once more as it looks behind a router: in
+// another VLAN, between other stations, with less time to live.
+func routed(frame []byte) [][]byte {
+	if len(frame) < 34 || binary.BigEndian.Uint16(frame[12:]) != 0x0800 {
+		return [][]byte{frame}
+	}
+	behind := slices.Clone(frame)
+	copy(behind, []byte{2, 0, 0, 0, 9, 1, 2, 0, 0, 0, 9, 2})
+	behind[22]--
+	// The time to live is the first octet of its word, and the carry comes
+	// around (RFC 1141).
+	sum := uint32(binary.BigEndian.Uint16(behind[24:])) + 0x100
+	binary.BigEndian.PutUint16(behind[24:], uint16(sum+sum>>16))
+	return [][]byte{frame, capturetest.Tunnel{Kind: capturetest.KindVLAN, ID: 20}.Wrap(behind)}
 }

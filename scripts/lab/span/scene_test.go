@@ -1,6 +1,7 @@
 package span_test
 
 import (
+	"bytes"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -60,10 +61,17 @@ func newScene(t *testing.T, cfg lab.SiteConfig, prepare func(*lab.Site)) *scene 
 }
 
 // run runs a program on a host.
-func run(t *testing.T, h *lab.Host, name string, args ...string) {
+func run(t *testing.T, s *lab.Site, h *lab.Host, name string, args ...string) {
 	t.Helper()
-	if out, err := h.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	var said bytes.Buffer
+	cmd := h.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	p, err := s.Start(cmd)
+	if err == nil {
+		err = p.Wait(within(t, 20*time.Second))
+	}
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, &said)
 	}
 }
 
@@ -171,6 +179,10 @@ func (s *scene) metrics(t *testing.T) box.Metrics {
 	t.Helper()
 	m, err := s.box.Metrics(within(t, 20*time.Second))
 	if err != nil {
+		select { // if it has ended, its last words are what we want
+		case <-s.box.Probe().Done():
+		case <-time.After(time.Second):
+		}
 		t.Fatalf("%v\n%s", err, s.box.Log())
 	}
 	return m

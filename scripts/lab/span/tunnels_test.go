@@ -35,11 +35,11 @@ func TestKernelVXLAN(t *testing.T) {
 			at, peer *lab.Host
 			addr     netip.Prefix
 		}{{s.A, s.B, a}, {s.B, s.A, b}} {
-			run(t, end.at, "ip", "link", "add", "vxlan0", "type", "vxlan", "id", "4711", "dstport", "4789",
+			run(t, s, end.at, "ip", "link", "add", "vxlan0", "type", "vxlan", "id", "4711", "dstport", "4789",
 				"local", end.at.Addr.String(), "remote", end.peer.Addr.String(), "dev", "eth0")
-			run(t, end.at, "ip", "addr", "add", end.addr.String(), "dev", "vxlan0")
-			run(t, end.at, "ethtool", "-K", "vxlan0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-			run(t, end.at, "ip", "link", "set", "vxlan0", "up")
+			run(t, s, end.at, "ip", "addr", "add", end.addr.String(), "dev", "vxlan0")
+			run(t, s, end.at, "ethtool", "-K", "vxlan0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+			run(t, s, end.at, "ip", "link", "set", "vxlan0", "up")
 		}
 	})
 	through(t, s, a.Addr(), b.Addr(), "vxlan.vni == 4711 && sip")
@@ -50,7 +50,7 @@ func TestSmallMTU(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, lab.SiteConfig{}, func(s *lab.Site) {
 		for _, h := range []*lab.Host{s.A, s.B} {
-			run(t, h, "ip", "link", "set", "eth0", "mtu", "260")
+			run(t, s, h, "ip", "link", "set", "eth0", "mtu", "260")
 		}
 	})
 	through(t, s, s.A.Addr, s.B.Addr, "ip.flags.mf == 1")

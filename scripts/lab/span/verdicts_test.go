@@ -100,32 +100,47 @@ func TestOneDirectionUnplugged(t *testing.T) {
 	same(t, "collector", seen, delivered(t, records))
 }
 
-// TestDoubled has a mirror of both directions of both ports.
+// TestDoubled has mirrors that send everything twice.
 func TestDoubled(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, lab.SiteConfig{}, func(s *lab.Site) {
-		if err := s.Switch.MirrorEgress("span0", "a", "b"); err != nil {
-			t.Fatal(err)
-		}
-	})
-	r := s.calls(t, 2*callsEach, s.A.Addr, s.B.Addr)
-	s.settle(t, len(r.Streams))
-	s.await(t, doubled, 8*time.Second)
-	records, m := s.finish(t)
-	unaccused(t, m, doubled)
-	same(t, "tshark, of what was sent, twice", slices.Concat(sent(r), sent(r)), s.seen(t))
-	same(t, "collector", sent(r), delivered(t, records))
-	checkReports(t, generated(r), records)
+	for _, c := range []struct {
+		name string
+		cfg  lab.SiteConfig
+		both bool
+	}{
+		{"both directions of both ports", lab.SiteConfig{}, true},
+		{"before and behind a router", lab.SiteConfig{Span: routed}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, c.cfg, func(s *lab.Site) {
+				if c.both {
+					mirrorEgress(t, s)
+				}
+			})
+			r := s.calls(t, 2*callsEach, s.A.Addr, s.B.Addr)
+			s.settle(t, len(r.Streams))
+			s.await(t, doubled, 8*time.Second)
+			records, m := s.finish(t)
+			unaccused(t, m, doubled)
+			same(t, "tshark, of what was sent, twice", slices.Concat(sent(r), sent(r)), s.seen(t))
+			same(t, "collector", sent(r), delivered(t, records))
+			checkReports(t, generated(r), records)
+		})
+	}
+}
+
+func mirrorEgress(t *testing.T, s *lab.Site) {
+	t.Helper()
+	if err := s.Switch.MirrorEgress("span0", "a", "b"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestDoubledOverTCP is the same for connections.
 func TestDoubledOverTCP(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, lab.SiteConfig{}, func(s *lab.Site) {
-		if err := s.Switch.MirrorEgress("span0", "a", "b"); err != nil {
-			t.Fatal(err)
-		}
-	})
+	s := newScene(t, lab.SiteConfig{}, func(s *lab.Site) { mirrorEgress(t, s) })
 	said, records := s.verdict(t, doubled)
 	s.seen(t)
 	// The same segment again is a retransmission to tshark.
@@ -176,7 +191,7 @@ func TestOverloadedMirror(t *testing.T) {
 // behind it, and phones that tell. The mirror is good.
 func TestLossyNetwork(t *testing.T) {
 	t.Parallel()
-	loss := relay.Impairment{Loss: .04, Others: .04}
+	loss := relay.Impairment{Loss: .04, Others: .08}
 	bad := relay.Config{Seed: 8, MinPort: mediaFrom, MaxPort: mediaFrom + 999, Up: loss, Down: loss}
 	s := newScene(t, lab.SiteConfig{RelayA: bad, RelayB: relay.Config{MinPort: bad.MinPort, MaxPort: bad.MaxPort}}, nil)
 	const n = 16
@@ -188,7 +203,7 @@ func TestLossyNetwork(t *testing.T) {
 		}
 		defer p.Close()
 	}
-	said := s.sipp(t, sipp.Config{Calls: n, PerSecond: 16, Talk: 3 * time.Second, Transport: "tn"})
+	said := s.sipp(t, sipp.Config{Calls: n, PerSecond: 16, Talk: 2 * time.Second, Transport: "tn"})
 	s.settle(t, 2*n)
 	if long() {
 		s.await(t, healthy, 90*time.Second)
