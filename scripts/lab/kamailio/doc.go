@@ -7,6 +7,9 @@
 // with HEP over UDP only: over TCP its SIP parser gets the frame itself, refuses
 // it, and the connection is closed.
 //
+// StartWeb runs one that is no HEP server but a SIP server, for phones that come
+// over WebSocket (package kamailio-websocket-modules).
+//
 // Limits of Kamailio 5.6: it does not show chunks 0x12, 0x13 and 0x65, it knows
 // IP protocols 6 and 17 only, and its base64 of more than 48 kB is empty.
 package kamailio
