@@ -84,7 +84,7 @@ func TestTunnels(t *testing.T) {
 		{"geneve", wrap(tunnel{Kind: capturetest.KindGeneve, ID: 5}), "geneve.vni == 5 && sip", nil},
 		{"mpls", wrap(tunnel{Kind: capturetest.KindMPLS, ID: 16}), "mpls && sip", nil},
 		{"nested", wrap(tunnel{Kind: capturetest.KindVLAN, ID: 100}, tunnel{Kind: capturetest.KindERSPAN2, ID: 3},
-			tunnel{Kind: capturetest.KindMPLS, ID: 17}, tunnel{Kind: capturetest.KindVXLAN, ID: 42}), "", nil},
+			tunnel{Kind: capturetest.KindMPLS, ID: 17}, tunnel{Kind: capturetest.KindVXLAN, ID: 42}), "vxlan.vni == 42 && mpls && erspan && vlan && sip", nil},
 		{"fragments", cut(tunnel{Kind: capturetest.KindERSPAN2, ID: 9}, 280), "ip.flags.mf == 1", nil},
 		{"sctp", (&sctp{}).carry, "sctp && sip", nil},
 	} {
