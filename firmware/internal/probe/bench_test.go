@@ -89,6 +89,9 @@ func BenchmarkRTP(b *testing.B) {
 				f := &frames[i%streams]
 				next(f)
 				w.frame(f)
+				if i%framesPerRead == 0 {
+					w.mirror.Tick(w.time)
+				}
 			}
 		})
 	}
