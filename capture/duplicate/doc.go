@@ -28,7 +28,7 @@
 //	IPv4 identification (or that of a fragment) not 0    a copy: what is sent again has
 //	                                                     another one (RFC 6864 4)
 //	else UDP                                             a copy
-//	else TCP or SCTP, and TTL, VLAN, TOS, mirror port    a copy
+//	else TCP or SCTP, and TTL, VLAN, DSCP, mirror port   a copy
 //	or encapsulation differ
 //	else TCP or SCTP, within 1 ms                        a copy
 //	else                                                 sent again
@@ -36,7 +36,8 @@
 // TCP without payload and without SYN, FIN or RST is judged by an
 // identification other than 0 only; without one it is not judged at all, since
 // duplicate acknowledgements are meant (RFC 5681 2). SCTP packets are
-// judged whole.
+// judged whole. ECN says nothing here: TCP takes it off what it sends again
+// (RFC 3168 6.1.5), and routers set it.
 //
 // # When it is wrong
 //
@@ -49,8 +50,9 @@
 //     it nothing either. Only the counts are wrong.
 //   - hosts that use one identification other than 0 for everything: what they
 //     send again within 50 ms is taken for a copy.
-//   - copies of which one was cut short by the capture, that lag more than Window,
-//     or that passed address translation or a proxy, are not recognised.
+//   - copies that the capture cut short, unless all at the same place (a VLAN tag
+//     moves it), that lag more than Window, or that passed address translation or
+//     a proxy, are not recognised.
 //   - a network that doubles packets itself looks like a mirror that does.
 //
 // # Lag and share
@@ -63,11 +65,12 @@
 //
 // # Limits
 //
-// Entries in a ring, 65536 by default, oldest first; what is older than
-// Window gives way to anything, and what is younger is dropped when the ring is
-// full, counted. No allocation but the table and, with the first packet of a
-// mirror port, its counters. The hash is seeded at random per table, so nobody
-// can aim at one bucket, and that two packets meet by chance is one in 10^14 at
-// full load. Times are the packets' monotonic ones; a packet that is a little
-// earlier than the one before it does no harm.
+// Entries in a ring, 65536 by default, oldest first: enough for 1.3 million
+// packets a second. What is older than Window is forgotten, and what is younger
+// is dropped when the ring is full, counted. No allocation but the table and,
+// with the first packet of a mirror port, its counters. The hash is seeded at
+// random per table, so nobody can aim at one bucket, and that a packet meets
+// another by chance is one in 10^14 at full load. Times are the packets'
+// monotonic ones; a packet that is a little earlier than the one before it does
+// no harm, one that is more than Window earlier is not recognised.
 package duplicate

@@ -36,7 +36,7 @@ type PortStats struct {
 	Again    uint64 // identical within Window, and taken for sent again
 
 	ByTTL  uint64 // copies that differ in TTL: before and after a router
-	ByTOS  uint64
+	ByTOS  uint64 // in TOS or traffic class, ECN left out
 	ByVLAN uint64
 	ByPort uint64 // the first came by another mirror port
 	ByWrap uint64 // in what they were wrapped in, or how deep
@@ -102,7 +102,7 @@ func (c *port) copied(mono, lag int64, first, v view) {
 		differs bool
 		count   *uint64
 	}{
-		{first.ttl != v.ttl, &c.ByTTL}, {first.tos != v.tos, &c.ByTOS}, {first.vlan != v.vlan, &c.ByVLAN},
+		{first.ttl != v.ttl, &c.ByTTL}, {first.dscp != v.dscp, &c.ByTOS}, {first.vlan != v.vlan, &c.ByVLAN},
 		{first.port != v.port, &c.ByPort}, {first.encap != v.encap || first.depth != v.depth, &c.ByWrap},
 	} {
 		if d.differs {

@@ -39,7 +39,7 @@ func (c Config) withDefaults() Config {
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	return int64(unsafe.Sizeof(Table{})) + int64(c.Entries)*int64(unsafe.Sizeof(entry{})) +
-		4*int64(buckets(c.Entries)) + 256*int64(unsafe.Sizeof(port{}))
+		4*int64(buckets(c.Entries)) + 256*int64(unsafe.Sizeof(port{})+unsafe.Sizeof(PortStats{}))
 }
 
 func buckets(n int) int { return 1 << bits.Len(uint(n)) }
@@ -57,7 +57,7 @@ type view struct {
 	encap capture.Encap
 	vlan  uint16 // noVLAN for none
 	ttl   uint8
-	tos   uint8
+	dscp  uint8 // without ECN: TCP sends again without it (RFC 3168 6.1.5)
 	port  uint8
 	depth uint8
 }
@@ -65,7 +65,7 @@ type view struct {
 const noVLAN = math.MaxUint16
 
 func (v *view) set(p *capture.Packet) {
-	*v = view{encap: p.Encap, vlan: noVLAN, ttl: p.TTL, tos: p.TOS, port: p.Port, depth: p.Depth}
+	*v = view{encap: p.Encap, vlan: noVLAN, ttl: p.TTL, dscp: p.TOS >> 2, port: p.Port, depth: p.Depth}
 	if p.HasVLAN {
 		v.vlan = p.VLAN
 	}

@@ -16,6 +16,9 @@ const (
 	ms = int64(time.Millisecond)
 )
 
+// few entries are enough for a test, and faster to make.
+var few = duplicate.Config{Entries: 4096}
+
 // change makes another packet of one.
 type change func(*capture.Packet)
 
@@ -28,6 +31,7 @@ func vlan(p *capture.Packet) {
 }
 func priority(p *capture.Packet) { p.HasVLAN = true } // VLAN 0 is not no VLAN
 func tos(p *capture.Packet)      { p.TOS = 0xb8 }
+func ecn(p *capture.Packet)      { p.TOS |= 2 }
 func port(p *capture.Packet)     { p.Port = 5 }
 func gre(p *capture.Packet)      { p.Encap, p.Depth = p.Encap|capture.EncapGRE, 1 }
 func vxlan(p *capture.Packet)    { p.Encap, p.Depth, p.Tunnel = capture.EncapVXLAN, 1, 99 }
@@ -109,6 +113,9 @@ func TestCheck(t *testing.T) {
 		{"no identification, within 1 ms", streams, id(0), later(1 * ms), true},
 		{"fast retransmission (RFC 5681 3.2), no identification", streams, id(0), later(1*ms + 1), false},
 		{"fast retransmission, IPv6", streams, v6, later(5 * ms), false},
+		{"sent again without ECN (RFC 3168 6.1.5)", streams, v6, both(ecn, later(5*ms)), false},
+		{"congestion met on the way (RFC 3168 5)", any3, none, both(ecn, later(5*ms)), true},
+		{"no identification, DSCP", streams, v6, both(tos, later(40*ms)), true},
 		{"no identification, TTL", streams, id(0), both(ttl, later(40*ms)), true},
 		{"no identification, VLAN", streams, id(0), both(vlan, later(40*ms)), true},
 		{"no identification, priority tag", streams, id(0), both(priority, later(40*ms)), true},
@@ -129,7 +136,7 @@ func TestCheck(t *testing.T) {
 		{"fragment, other identification (RFC 8200 4.5)", any3, both(v6, fragment), func(p *capture.Packet) { p.Fragment.ID += 1 << 16 }, false},
 	} {
 		for _, protocol := range c.protocols {
-			tab := duplicate.New(duplicate.Config{})
+			tab := duplicate.New(few)
 			a := packet(protocol, c.first)
 			b := packet(protocol, c.first, c.second)
 			if dup, lag := tab.Check(a); dup || lag != 0 {
@@ -155,7 +162,7 @@ func TestThree(t *testing.T) {
 		{"triple", id(9), []int64{0, 1, 3}, "[new 1 3]"},
 		{"every 40 ms without identification", v6, []int64{0, 40, 80, 120, 160}, "[new 40 new 40 new]"},
 	} {
-		tab := duplicate.New(duplicate.Config{})
+		tab := duplicate.New(few)
 		var got []any
 		for _, n := range c.at {
 			if dup, lag := tab.Check(packet(capture.ProtoUDP, c.with, at(n*ms))); dup {
@@ -168,7 +175,7 @@ func TestThree(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, s, c.want)
 		}
 	}
-	tab := duplicate.New(duplicate.Config{})
+	tab := duplicate.New(few)
 	var got []bool
 	for _, n := range []int64{0, 300, 5000, 5300, 60_000} { // µs; twice each, but for the last
 		dup, _ := tab.Check(packet(capture.ProtoTCP, v6, at(n*us)))
@@ -184,7 +191,7 @@ func TestThree(t *testing.T) {
 }
 
 func TestPortStats(t *testing.T) {
-	tab := duplicate.New(duplicate.Config{})
+	tab := duplicate.New(few)
 	lags := []int64{100 * us, 101 * us, 2 * ms, 20 * ms, 20*ms + 1, 50 * ms}
 	n := uint16(0)
 	for _, lag := range lags {
@@ -221,7 +228,7 @@ func TestPortStats(t *testing.T) {
 
 // TestShare doubles the mirror for a while.
 func TestShare(t *testing.T) {
-	tab := duplicate.New(duplicate.Config{})
+	tab := duplicate.New(few)
 	n := uint16(0)
 	run := func(from, to int64, times int) {
 		for mono := from; mono < to; mono += 20 * ms {
@@ -276,9 +283,9 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestDoubled shows a table everything twice or three times, the copies late
-// and changed by up to the window: all of them are found, and nothing else. The
-// order of ties is the only thing that may differ from a model without a hash.
+// TestDoubled shows a table everything once, twice or three times, the copies
+// late by up to the window and changed: all of them are found, and nothing else.
+// Whatever the hash's seed, the results are the same.
 func TestDoubled(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 5))
@@ -301,7 +308,7 @@ func TestDoubled(t *testing.T) {
 			}
 		}
 		slices.SortStableFunc(all, func(a, b *capture.Packet) int { return int(a.Mono - b.Mono) })
-		one, two := duplicate.New(duplicate.Config{}), duplicate.New(duplicate.Config{})
+		one, two := duplicate.New(few), duplicate.New(few)
 		got := 0
 		for _, p := range all {
 			dup, lag := one.Check(p)
@@ -329,9 +336,10 @@ func TestMemory(t *testing.T) {
 				p.Port = uint8(i)
 				tab.Check(p)
 			}
+			tab.Advance(p.Mono)
 		}
 	}).AllocedBytesPerOp()
-	if most := c.MemoryBytes(); took > most*11/10 || took < most*7/10 {
+	if most := c.MemoryBytes(); took > most*11/10 || took < most*8/10 {
 		t.Errorf("took %d octets, says %d", took, most)
 	}
 }
