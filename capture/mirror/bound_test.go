@@ -33,6 +33,10 @@ func TestSure(t *testing.T) {
 				if got := sure(k, n, p) >= certain; got != (low > p) && math.Abs(low-p) > 1e-4 {
 					t.Errorf("%d of %d above %v: %d %%, and the bound is %v", k, n, p, sure(k, n, p), low)
 				}
+				z := (float64(k)/float64(n) - p) / math.Sqrt(p*(1-p)/float64(n))
+				if got, want := sure(k, n, p), uint8(min(99, 50*math.Erfc(-z/math.Sqrt2))); got != want {
+					t.Errorf("%d of %d above %v: %d %%, want %d %%", k, n, p, got, want)
+				}
 			}
 		}
 	}

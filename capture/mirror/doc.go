@@ -87,7 +87,8 @@
 // A Judge and a Tally have a fixed size (Config.MemoryBytes,
 // TallyConfig.MemoryBytes) and do not allocate once made; texts do. Tally.Add
 // is a few counters; of more than 8192 packets a second it looks at the addresses
-// of about that many, in runs of 1024 neighbours. It remembers 1024 conversations of TCP, SCTP and answered UDP, and 1024 others, which is a
+// of about that many, in runs of 1024 neighbours. It remembers 1024
+// conversations of TCP, SCTP and answered UDP, and 1024 others, which is a
 // sample when there are more.
 //
 // Specifications: RFC 3550 6.4.1 (reports), RFC 9293 3.4 (acknowledgements).

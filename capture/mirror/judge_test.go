@@ -118,8 +118,9 @@ func healthySite(seed uint64) *site {
 	return s
 }
 
-// TestHealthy runs 10,000 sites whose network loses, bursts, sleeps and routes
-// asymmetrically behind a mirror that shows all of it. Not one may be accused.
+// TestHealthy runs 2000 sites, 10,000 when there is time, whose network loses,
+// bursts, sleeps and routes asymmetrically behind a mirror that shows all of it.
+// Not one may be accused.
 func TestHealthy(t *testing.T) {
 	sites := 2000
 	switch {

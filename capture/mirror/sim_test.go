@@ -89,7 +89,11 @@ func (s *site) poisson(m float64) int {
 	if m > 50 {
 		return max(0, int(m+math.Sqrt(m)*s.rng.NormFloat64()+.5))
 	}
-	n, p, floor := 0, s.rng.Float64(), math.Exp(-m)
+	n, p := 0, s.rng.Float64()
+	if p <= 1-m {
+		return 0 // 1-m is below the floor: spares most of the Exps
+	}
+	floor := math.Exp(-m)
 	for ; p > floor; n++ {
 		p *= s.rng.Float64()
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"heptap/capture/mirror"
 )
@@ -85,27 +86,35 @@ func TestEveryKindIsShown(t *testing.T) {
 	}
 }
 
-// TestIssueSentence: the sentences that the installer was promised.
+// TestIssueSentence: the sentence that the installer was promised, word for
+// word. Its numbers are those of the last full minute, no more: what the line
+// "in the last 60 s" below it says.
 func TestIssueSentence(t *testing.T) {
 	j := mirror.New(mirror.Config{})
-	var x mirror.Sample
-	x.Link = mirror.LinkUp
-	for at := range 78 {
+	x := mirror.Sample{Link: mirror.LinkUp, Talk: mirror.Talk{TCPBoth: 30}}
+	for at := range 90 {
 		j.Observe(int64(at)*second, &x)
-		x.Received += 1000
-		x.Decoded += 1000
-		x.Frames.Unicast += 1000
-		x.TCP.Seen += 996
-		x.TCP.Unseen += 4
+		const segments = 1300 // a second
+		unseen := uint64(5)   // 312 in a minute
+		if at%5 == 0 {
+			unseen++
+		}
+		x.Received += segments
+		x.Decoded += segments
+		x.Frames.Unicast += segments
+		x.TCP.Seen += segments - unseen
+		x.TCP.Unseen += unseen
 		x.TCP.Connections = uint64(at)
-		x.Talk.TCPBoth = 30
 	}
 	v := has(j.Verdicts(nil), mirror.Drops)
 	if v == nil {
 		t.Fatal(string(j.AppendReport(nil)))
 	}
-	if got, want := string(v.AppendText(nil)), "the mirror drops 0.4 %: 240 segments were acknowledged that we never saw"; got != want {
+	if got, want := string(v.AppendText(nil)), "the mirror drops 0.4 %: 312 segments were acknowledged that we never saw"; got != want {
 		t.Errorf("says  %q\nwants %q", got, want)
+	}
+	if v.Window != time.Minute {
+		t.Errorf("over %v", v.Window)
 	}
 }
 

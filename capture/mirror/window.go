@@ -4,8 +4,8 @@ package mirror
 const steps = 60
 
 // window sums the counters of the last 60 steps, and of the one that has begun.
-// Sums are of whole numbers,
-// so adding and taking away leaves nothing behind, however long it runs.
+// Sums are of whole numbers, so adding and taking away leaves nothing behind,
+// however long it runs.
 type window struct {
 	ring [steps + 1]counts
 	sum  counts
