@@ -162,7 +162,7 @@ func TestSameSamplesSameVerdicts(t *testing.T) {
 		s.watch(j, 400, func(int, []mirror.Verdict) { texts += j.Text() + "\n" })
 		return texts + string(j.AppendReport(nil))
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("two runs differ")
 	}
 }
