@@ -367,20 +367,19 @@ func (f *Framer) fixed(b []byte, last bool) Frame {
 // unknown looks for the end of a body of unknown length. It is where the next
 // message begins, which has to prove itself as when lost; a body may quote one.
 func (f *Framer) unknown(b []byte, last bool) Frame {
-	for !f.follows(b) {
-		switch {
-		case len(b) >= MaxMessage && f.next > 0:
-			return f.close(int(f.next), lost, 0)
-		case len(b) >= MaxMessage:
-			r := f.close(MaxMessage, lost, middle)
-			r.Cut = true
-			return r
-		case last:
-			return f.close(len(b), between, 0)
-		}
-		return Frame{}
+	switch {
+	case f.follows(b):
+		return f.close(int(f.next), between, 0)
+	case len(b) >= MaxMessage && f.next > 0:
+		return f.close(int(f.next), lost, 0)
+	case len(b) >= MaxMessage:
+		r := f.close(MaxMessage, lost, middle)
+		r.Cut = true
+		return r
+	case last:
+		return f.close(len(b), between, 0)
 	}
-	return f.close(int(f.next), between, 0)
+	return Frame{}
 }
 
 // close ends a message of unknown length after n octets.

@@ -6,9 +6,8 @@ import (
 	"heptap/capture/capturetest"
 )
 
-func streams() []Transport { return []Transport{TCP, WebSocket} }
-func units() []Transport   { return []Transport{TCP, WebSocket, SCTP} }
-func web() []Transport     { return []Transport{WebSocket} }
+func units() []Transport { return []Transport{TCP, WebSocket, SCTP} }
+func web() []Transport   { return []Transport{WebSocket} }
 
 // KeepAlives puts keep-alives between messages: CRLF (RFC 5626 3.5.1), over
 // UDP also what phones send instead, heartbeats over SCTP.

@@ -95,8 +95,8 @@ func (f *flood) halfMessage() []byte {
 
 // hole is what comes behind octets that never come.
 func (f *flood) hole() []byte {
-	src, dst := f.end(40000, false), f.end(5060, false)
-	src = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 200, 0, byte(f.n)}), uint16(f.n>>8)|1024)
+	dst := f.end(5060, false)
+	src := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 200, 0, byte(f.n)}), uint16(f.n>>8)|1024)
 	return capturetest.TCP(src, dst, capture.TCP{Seq: uint32(f.n) * 4000, Ack: 1, Flags: capture.FlagACK}, make([]byte, 1300), f.id())
 }
 
