@@ -29,6 +29,7 @@ func TestCaptures(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
+	var table conformance
 	for _, file := range files {
 		seen[file] = true
 		t.Run(file, func(t *testing.T) {
@@ -40,10 +41,11 @@ func TestCaptures(t *testing.T) {
 			case reasons[file] != "":
 				without(t, dir, file, reasons[file])
 			default:
-				compare(t, dir, file)
+				compare(t, dir, file, &table)
 			}
 		})
 	}
+	t.Log(table.String())
 	for _, list := range []map[string]bool{keys(partly), keys(reasons), keys(corpora)} {
 		for f := range list {
 			if !seen[f] {
@@ -62,9 +64,10 @@ func keys[V any](m map[string]V) map[string]bool {
 }
 
 // compare checks a file that holds something this version reads.
-func compare(t *testing.T, dir, file string) {
+func compare(t *testing.T, dir, file string, table *conformance) {
 	want := readTruth(t, dir, file)
 	got := replayFile(t, dir, file, false)
+	table.add(file, got, want)
 	got.sane(t)
 	if got.sum.Frames != want.Packets {
 		t.Errorf("%d frames, tshark has %d", got.sum.Frames, want.Packets)
@@ -85,6 +88,40 @@ func compare(t *testing.T, dir, file string) {
 		t.Errorf("agrees in everything now: remove its entry (%s)", p.why)
 	}
 	p.check(t, got, want)
+}
+
+// conformance is the table of what we and tshark see in each file. go test -v
+// shows it.
+type conformance struct {
+	files int
+	same  int
+	rows  strings.Builder
+}
+
+func (c *conformance) add(file string, got *replayed, want *truth) {
+	c.files++
+	rtcp := func(types map[string]int) (n int) {
+		for _, k := range types {
+			n += k
+		}
+		return n
+	}
+	theirs := [...]int{want.Requests + want.Responses, len(want.CallIDs), len(want.streams(want.Streams, 0)), rtcp(want.RTCPTypes)}
+	ours := [...]int{len(got.sip), len(got.callIDs), len(got.linked), rtcp(got.rtcpTypes)}
+	note := partly[file].why
+	if note == "" {
+		c.same++
+	}
+	fmt.Fprintf(&c.rows, "%-58s", file)
+	for i := range ours {
+		fmt.Fprintf(&c.rows, " %5d %5d", ours[i], theirs[i])
+	}
+	fmt.Fprintf(&c.rows, "  %s\n", note)
+}
+
+func (c *conformance) String() string {
+	return fmt.Sprintf("%d of %d files agree in every message, Call-ID, stream and RTCP packet\n%-58s %11s %11s %11s %11s  (heptap, tshark) note\n%s",
+		c.same, c.files, "file", "SIP", "Call-IDs", "streams", "RTCP", c.rows.String())
 }
 
 // sipDifferences compares all signalling.
