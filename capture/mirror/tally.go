@@ -14,7 +14,7 @@ type TallyConfig struct {
 	// then nothing is told apart as the probe's own.
 	Own [6]byte
 	// Seed makes the places of conversations unpredictable. All tallies of a
-	// port have the same.
+	// probe have the same.
 	Seed uint64
 }
 
@@ -171,13 +171,14 @@ func (t *Tally) publish() {
 	}
 }
 
-// Collect fills s.Frames, s.Talk and s.Hosts from all tallies of one port, as
-// of their last Ticks. The two directions of a conversation may have gone to
-// different workers. It may be called from any goroutine.
-func Collect(s *Sample, tallies ...*Tally) {
+// Collect fills s.Frames, s.Talk and s.Hosts from all tallies of one port, as of
+// their last Ticks. The two directions of a conversation may have gone to
+// different workers, and with a TAP come by different ports: others are the
+// tallies of the other ports. It may be called from any goroutine.
+func Collect(s *Sample, port, others []*Tally) {
 	s.Frames, s.Talk = Frames{}, Talk{}
 	var all hosts
-	for _, t := range tallies {
+	for _, t := range port {
 		p := &t.published
 		s.Frames.add(&Frames{
 			Unicast: p.unicast.Load(), Tunnelled: p.tunnelled.Load(), Own: p.own.Load(),
@@ -192,20 +193,22 @@ func Collect(s *Sample, tallies ...*Tally) {
 	}
 	s.Hosts = all.count()
 	for i := range 2 * talkHalf {
-		collectTalk(&s.Talk, tallies, i)
+		collectTalk(&s.Talk, port, others, i)
 	}
 }
 
-// collectTalk counts the conversations at place i, each once.
-func collectTalk(n *Talk, tallies []*Tally, i int) {
-	for j, t := range tallies {
+// collectTalk counts the port's conversations at place i, each once.
+func collectTalk(n *Talk, port, others []*Tally, i int) {
+	for j, t := range port {
 		w, now := t.talk(i)
-		if w == 0 || counted(tallies[:j], i, w) {
+		if w == 0 || counted(port[:j], i, w) {
 			continue
 		}
-		for _, o := range tallies[j+1:] {
-			if other, at := o.talk(i); other != 0 && (other^w)&word(talkTag) == 0 {
-				w = w.merge(other.shifted(now-at), now)
+		for _, tallies := range [...][]*Tally{port[j+1:], others} {
+			for _, o := range tallies {
+				if other, at := o.talk(i); other != 0 && (other^w)&word(talkTag) == 0 {
+					w = w.merge(other.shifted(now-at), now)
+				}
 			}
 		}
 		n.count(w)

@@ -45,7 +45,7 @@ func (l *lan) tick(seconds int) {
 func (l *lan) talk() mirror.Sample {
 	l.tick(1)
 	var s mirror.Sample
-	mirror.Collect(&s, l.tallies...)
+	mirror.Collect(&s, l.tallies, nil)
 	return s
 }
 
@@ -321,7 +321,7 @@ func TestTallyAlloc(t *testing.T) {
 	if n != 0 {
 		t.Errorf("Add and Tick: %v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { mirror.Collect(&s, l.tallies...) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { mirror.Collect(&s, l.tallies, nil) }); n != 0 {
 		t.Errorf("Collect: %v allocations", n)
 	}
 }
@@ -377,7 +377,7 @@ func BenchmarkCollect(b *testing.B) {
 			}
 			var s mirror.Sample
 			for b.Loop() {
-				mirror.Collect(&s, l.tallies...)
+				mirror.Collect(&s, l.tallies, nil)
 			}
 		})
 	}

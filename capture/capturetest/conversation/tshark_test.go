@@ -2,6 +2,7 @@ package conversation_test
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +85,7 @@ func blankBeforeColon(c *conversation.Conversation) bool {
 // tsharkSIP counts messages by Call-ID.
 func tsharkSIP(t *testing.T, frames []capture.Frame) map[string]int {
 	t.Helper()
-	slices.SortStableFunc(frames, func(a, b capture.Frame) int { return int(a.Wall - b.Wall) })
+	slices.SortStableFunc(frames, func(a, b capture.Frame) int { return cmp.Compare(a.Wall, b.Wall) })
 	var b bytes.Buffer
 	if err := capturetest.WritePcap(&b, frames); err != nil {
 		t.Fatal(err)

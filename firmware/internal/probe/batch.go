@@ -3,6 +3,7 @@ package probe
 import (
 	"heptap/capture"
 	"heptap/capture/media"
+	"heptap/capture/mirror"
 )
 
 // Sizes of a batch, and how many of them a worker's queue has.
@@ -13,13 +14,19 @@ const (
 	queueDepth = 128
 )
 
-// item is one thing a worker hands over: a packet, or the snapshot of a stream.
+// item is one thing a worker hands over: a packet, the snapshot of a stream, or
+// what is known of the port at a moment of a replay.
 type item struct {
 	mono     int64
-	snap     int32            // index into the batch's snaps, or -1 for a packet
+	snap     int32            // index into the batch's snaps, isPacket or isSample
 	protocol capture.Protocol // of a UDP datagram, as dissect says
 	packet   capture.Packet
 }
+
+const (
+	isPacket = -1
+	isSample = -2 // the batch's sample
+)
 
 // batch carries items in the order in which a worker made them. What packets
 // point to lies in the arena, which is never reallocated while it is in use.
@@ -27,6 +34,9 @@ type batch struct {
 	items []item
 	snaps []media.Snapshot
 	arena []byte
+
+	sample    *mirror.Sample // made when it is needed
+	hasSample bool
 }
 
 func newBatch() *batch {
@@ -38,7 +48,20 @@ func newBatch() *batch {
 }
 
 func (b *batch) reset() {
-	b.items, b.snaps, b.arena = b.items[:0], b.snaps[:0], b.arena[:0]
+	b.items, b.snaps, b.arena, b.hasSample = b.items[:0], b.snaps[:0], b.arena[:0], false
+}
+
+// addSample makes room for a sample, or reports that there is none.
+func (b *batch) addSample(now int64) (s *mirror.Sample, ok bool) {
+	if len(b.items) == cap(b.items) || b.hasSample {
+		return nil, false
+	}
+	if b.sample == nil {
+		b.sample = new(mirror.Sample)
+	}
+	b.hasSample = true
+	b.items = append(b.items, item{mono: now, snap: isSample})
+	return b.sample, true
 }
 
 // addPacket copies the packet into the batch, or reports that there is no room.
@@ -48,7 +71,7 @@ func (b *batch) addPacket(p *capture.Packet, proto capture.Protocol) bool {
 	}
 	b.items = b.items[:len(b.items)+1]
 	it := &b.items[len(b.items)-1]
-	it.mono, it.snap, it.protocol, it.packet = p.Mono, -1, proto, *p
+	it.mono, it.snap, it.protocol, it.packet = p.Mono, isPacket, proto, *p
 	it.packet.Src, it.packet.Dst, it.packet.Payload = b.copy(p.Src), b.copy(p.Dst), b.copy(p.Payload)
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heptap/capture/correlate"
+	"heptap/capture/mirror"
 	"heptap/firmware/internal/assembly"
 )
 
@@ -23,8 +24,9 @@ type merge struct {
 	wake       <-chan struct{}
 	assembly   *assembly.Assembly
 	correlator *correlate.Correlator
-	judge      func(mono int64) // is to be called now and then
-	latest     int64            // time of the item handed over last
+	judge      func(mono int64)                              // is to be called now and then
+	sample     func(w *worker, mono int64, s *mirror.Sample) // takes what a replaying worker knew then
+	latest     int64                                         // time of the item handed over last
 	late       atomic.Uint64
 }
 
@@ -150,10 +152,13 @@ func (m *merge) take(i int, limit int64) {
 			m.late.Add(1)
 		}
 		m.latest = max(m.latest, it.mono)
-		if it.snap >= 0 {
-			m.correlator.Stream(&h.batch.snaps[it.snap], it.mono)
-		} else {
+		switch it.snap {
+		case isPacket:
 			m.assembly.Packet(&it.packet, it.protocol)
+		case isSample:
+			m.sample(m.workers[i], it.mono, h.batch.sample)
+		default:
+			m.correlator.Stream(&h.batch.snaps[it.snap], it.mono)
 		}
 		m.judge(m.latest)
 		h.next++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,15 +68,22 @@ func New(cfg Config) *Probe {
 	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10), judged: math.MinInt64}
 	ac := &p.cfg.Assembly
 	ac.Stream.Ignore = stream.NewIgnore(ac.Stream.Connections)
-	wake := make(chan struct{}, 1)
+	wake, seed := make(chan struct{}, 1), rand.Uint64()
 	for i, in := range cfg.Inputs {
 		m := cfg.Media
 		m.Worker = uint16(i)
-		tally := mirror.NewTally(mirror.TallyConfig{Own: in.Own, Seed: uint64(in.Port)})
+		tally := mirror.NewTally(mirror.TallyConfig{Own: in.Own, Seed: seed})
 		w := newWorker(in, &p.cfg, media.New(m), tally, wake)
 		p.workers = append(p.workers, w)
 		j := p.port(&in)
 		j.workers, j.tallies = append(j.workers, w), append(j.tallies, tally)
+	}
+	for _, j := range p.ports {
+		for _, o := range p.ports {
+			if o != j {
+				j.others = append(j.others, o.tallies...)
+			}
+		}
 	}
 	cc := cfg.Correlate
 	cc.Emit = p.emit
@@ -85,7 +93,7 @@ func New(cfg Config) *Probe {
 	ac.Message, ac.RTP = p.correlator.Message, p.correlator.Stream
 	p.assembly = assembly.New(*ac)
 	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake,
-		assembly: p.assembly, correlator: p.correlator, judge: p.judge, latest: math.MinInt64}
+		assembly: p.assembly, correlator: p.correlator, judge: p.judge, sample: p.takeSample, latest: math.MinInt64}
 	if !cfg.Replay {
 		p.merge.now = cfg.Now
 	}

@@ -100,13 +100,14 @@ type worker struct {
 	wake     chan<- struct{}
 	progress atomic.Int64 // no item earlier than this is still to come
 
-	shift  int64 // replay: added to packet time, see steady
-	cur    *batch
-	tally  tally
-	time   int64  // of the last frame, or what is known to have passed since
-	sent   uint64 // snapshots made
-	emit   func(*media.Snapshot)
-	frames []capture.Frame
+	shift    int64 // replay: added to packet time, see steady
+	sampleAt int64 // replay: when the port is judged next
+	cur      *batch
+	tally    tally
+	time     int64  // of the last frame, or what is known to have passed since
+	sent     uint64 // snapshots made
+	emit     func(*media.Snapshot)
+	frames   []capture.Frame
 
 	rtp  [media.BatchSize]capture.Packet // seen, and not yet counted
 	nrtp int
@@ -123,7 +124,7 @@ func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, w
 		w.spare = append(w.spare, newBatch())
 	}
 	w.cur = w.empty()
-	w.time = math.MinInt64
+	w.time, w.sampleAt = math.MinInt64, math.MinInt64
 	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
 	return w
@@ -137,6 +138,9 @@ func (w *worker) run(ctx context.Context) error {
 	err := w.read(ctx)
 	w.wait = true
 	w.table.Flush(w.emit)
+	if w.replay && w.time != math.MinInt64 {
+		w.sample(w.time)
+	}
 	w.tally.publish(&w.counters)
 	w.send()
 	err = errors.Join(err, w.source.Close())
@@ -216,6 +220,9 @@ func (w *worker) frame(f *capture.Frame) {
 		w.countRTP()
 		w.steady(f)
 		w.table.Snapshot(f.Mono, w.emit)
+		if f.Mono >= w.sampleAt {
+			w.sample(f.Mono)
+		}
 	}
 	w.time = f.Mono
 	p := &w.rtp[w.nrtp]
@@ -331,6 +338,21 @@ func (w *worker) handStream(p *capture.Packet) {
 			w.tally.streamDrops++
 		}
 	}
+}
+
+// sample hands over what is known of the port at the time now of a replay.
+func (w *worker) sample(now int64) {
+	w.sampleAt = now + judgeStep
+	w.tally.publish(&w.counters)
+	w.mirror.Tick(now)
+	s, ok := w.cur.addSample(now)
+	if !ok {
+		w.send()
+		s, _ = w.cur.addSample(now)
+	}
+	*s = mirror.Sample{}
+	name(s, w.addTo(s, nil))
+	mirror.Collect(s, []*mirror.Tally{w.mirror}, nil)
 }
 
 // countRTP counts the RTP seen since it was called last.
