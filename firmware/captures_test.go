@@ -361,6 +361,19 @@ func TestSameFileSameRecords(t *testing.T) {
 	}
 }
 
+// TestReplayJudges has the same file judged twice, by packet time and not by
+// how far ahead the reader is.
+func TestReplayJudges(t *testing.T) {
+	dir := capturetest.Captures(t)
+	const file = "sipcapture+heplify/FAX-Call-t38-CA-TDM-SIP-FB-1.pcap"
+	want := "[the mirror is good: 7217 frames in 109 s, 7213 between other hosts, 5 of 5 conversations both ways]"
+	for range 2 {
+		if got := fmt.Sprint(replayFile(t, dir, file, false).sum.Mirror); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
 // TestDirectionsApart splits a capture as a TAP does, one file per direction,
 // and replays both: the records must be those of the whole.
 func TestDirectionsApart(t *testing.T) {

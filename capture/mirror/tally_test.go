@@ -382,3 +382,28 @@ func BenchmarkCollect(b *testing.B) {
 		})
 	}
 }
+
+// With a TAP each direction comes by a port of its own. Neither port is to
+// blame for that; but one whose partner sees nothing is.
+func TestTallyTAP(t *testing.T) {
+	l := newLAN(2)
+	l.spread = func(n int) int { return n & 1 } // requests by one port, answers by the other
+	for range 5 {
+		for range 4 {
+			l.send(tcp, 100, 1, 40000, 5060, capture.FlagACK)
+			l.send(tcp, 1, 100, 5060, 40000, capture.FlagACK)
+		}
+		l.tick(1)
+	}
+	for i := range l.tallies {
+		var s mirror.Sample
+		mirror.Collect(&s, l.tallies[i:i+1], l.tallies[1-i:2-i])
+		if s.Talk != (mirror.Talk{TCPBoth: 1}) || s.Frames.Unicast != 20 {
+			t.Errorf("port %d of the TAP: %+v, %+v", i, s.Talk, s.Frames)
+		}
+		mirror.Collect(&s, l.tallies[i:i+1], nil)
+		if s.Talk != (mirror.Talk{TCPOneWay: 1}) {
+			t.Errorf("port %d alone: %+v", i, s.Talk)
+		}
+	}
+}
