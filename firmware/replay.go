@@ -221,20 +221,20 @@ func summarize(files []string, s probe.Stats, out *hepWriter, err error) *replay
 		Dropped: named(in.Dropped[:], capture.DropReason.String), Protocols: named(in.Protocols[:], capture.Protocol.String),
 		Encaps: named(in.Encaps[:], capture.EncapName), Connections: named(a.Conns.Conns[:], capture.Protocol.String),
 		Records: map[string]uint64{}, Unread: map[string]uint64{}, SIPOver: map[string]uint64{},
-		Segments: in.Segments, SCTP: in.SCTP, Fragments: in.Fragments, Whole: a.Defrag.Whole,
+		Segments: in.Segments, SCTP: in.SCTP, Fragments: in.Fragments, Whole: a.Fragments.Whole,
 		HEPPackets: out.packets, HEPOctets: out.bytes, Cut: out.cut.Load() + s.Cut, Unsent: out.unsent + s.Oversize,
 		SIP: c.SIP.Load(), SIPMalformed: c.SIPMalformed.Load(), RTCPPackets: c.RTCPPackets.Load(), Calls: c.CallsSeen.Load(),
 		Streams: map[string]uint64{"linked": c.StreamsLinked.Load(), "unknown": c.StreamsUnknown.Load()},
 		Events:  map[string]uint64{"one-way audio": c.OneWay.Load(), "RTP stopped": c.Stopped.Load(), "RTP resumed": c.Resumed.Load()},
 	}
-	for how, n := range map[string]uint64{"udp": in.Protocols[capture.SIP], "fragments": a.Datagrams[capture.SIP], "tcp": a.Conns.Messages,
+	for how, n := range map[string]uint64{"udp": in.Protocols[capture.SIP], "fragments": a.Fragments.Datagrams[capture.SIP], "tcp": a.Conns.Messages,
 		"sctp": a.UserMessages[capture.SIP], "hep": a.Unwrapped} {
 		if n > 0 {
 			sum.SIPOver[how] = n
 		}
 	}
 	sum.CopiedSIP = a.Copied[capture.SIP]
-	sum.Copies = in.Media.Copies + a.Media.Copies + a.Defrag.Copies
+	sum.Copies = in.Media.Copies + a.Media.Copies + a.Fragments.Copies
 	for i := range a.Ports {
 		sum.Copies += a.Ports[i].Copies
 	}

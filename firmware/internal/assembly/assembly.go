@@ -3,12 +3,10 @@ package assembly
 import (
 	"math"
 	"math/bits"
-	"slices"
 	"time"
 	"unsafe"
 
 	"heptap/capture"
-	"heptap/capture/decode"
 	"heptap/capture/defrag"
 	"heptap/capture/dissect"
 	"heptap/capture/duplicate"
@@ -79,7 +77,7 @@ func (c Config) MemoryBytes() int64 {
 type Assembly struct {
 	config     Config
 	duplicates *duplicate.Table // nil: not looked for
-	fragments  *defrag.Table
+	fragments  *Fragments
 	streams    *stream.Assembler
 	conns      *dissect.Connections
 	idle       *connection // handlers that no connection has, linked
@@ -90,8 +88,6 @@ type Assembly struct {
 	now      int64 // the latest time known
 	advanced int64 // when the tables were last told the time
 	message  capture.Message
-	nested   capture.Packet // see keep
-	room     []byte
 	counters counters
 }
 
@@ -102,8 +98,7 @@ func New(c Config) *Assembly {
 	if c.Copies != Off {
 		a.duplicates = duplicate.New(c.Duplicate)
 	}
-	c.Defrag.Partial = a.partial
-	a.fragments = defrag.New(c.Defrag)
+	a.fragments = NewFragments(c.Defrag, a.reassembled)
 	a.conns = dissect.NewConnections(c.Dissect, a.emit)
 	c.Stream.New = a.connect
 	a.streams = stream.New(c.Stream)
@@ -126,7 +121,7 @@ func (a *Assembly) Packet(p *capture.Packet, proto capture.Protocol) {
 		a.Advance(p.Mono)
 	}
 	if p.Fragment.Valid {
-		a.fragment(p)
+		a.fragments.Add(p)
 		return
 	}
 	a.whole(p, proto, 0)
@@ -157,54 +152,8 @@ func (a *Assembly) Flush() {
 
 func (a *Assembly) snapshot(s *media.Snapshot) { a.config.RTP(s, a.now) }
 
-// fragment takes in a fragment, and goes on with what it completes. That may
-// be a fragment of a packet that was cut before it went into the tunnel.
-func (a *Assembly) fragment(p *capture.Packet) {
-	for p.Fragment.Valid {
-		if p = a.fragments.Add(p); p == nil {
-			return
-		}
-		if reason := decode.Resume(p); reason != capture.DropNone {
-			a.counters.dropped[reason].Add(1)
-			return
-		}
-		if p.Fragment.Valid {
-			p = a.keep(p) // the next Add may give up others, in the same place
-		}
-	}
-	a.reassembled(p)
-}
-
-// keep copies p, a fragment that came in fragments, into room of a's own.
-func (a *Assembly) keep(p *capture.Packet) *capture.Packet {
-	a.nested, a.room = *p, slices.Grow(a.room[:0], len(p.Src)+len(p.Dst)+len(p.Payload))
-	for _, b := range [...]*[]byte{&a.nested.Src, &a.nested.Dst, &a.nested.Payload} {
-		start := len(a.room)
-		a.room = append(a.room, *b...)
-		*b = a.room[start:len(a.room):len(a.room)]
-	}
-	return &a.nested
-}
-
-// partial takes what there is of a datagram whose fragments did not all come.
-func (a *Assembly) partial(p *capture.Packet) {
-	if decode.Resume(p) != capture.DropNone || p.Fragment.Valid || p.Protocol != capture.ProtoUDP {
-		return // half a segment or chunk is a hole, which stream and sctp report by themselves
-	}
-	a.reassembled(p)
-}
-
 // reassembled goes on with what was in fragments.
-func (a *Assembly) reassembled(p *capture.Packet) {
-	proto := capture.Unknown
-	if p.Protocol == capture.ProtoUDP {
-		if proto = dissect.Datagram(p); proto == capture.STUN || proto == capture.TURN {
-			if inner := dissect.Unwrap(p); inner != capture.Unknown {
-				proto = inner
-			}
-		}
-		a.counters.datagrams[proto].Add(1)
-	}
+func (a *Assembly) reassembled(p *capture.Packet, proto capture.Protocol) {
 	a.whole(p, proto, capture.Reassembled)
 }
 

@@ -241,7 +241,7 @@ func TestRTPInFragments(t *testing.T) {
 	}
 	r.Flush()
 	last := r.rtp[len(r.rtp)-1]
-	if last.Packets != 20 || last.SSRC != 0xabc || !last.Ended || r.Stats(1).Datagrams[capture.RTP] != 20 {
+	if last.Packets != 20 || last.SSRC != 0xabc || !last.Ended || r.Stats(1).Fragments.Datagrams[capture.RTP] != 20 {
 		t.Errorf("%+v", last)
 	}
 }

@@ -3,15 +3,22 @@
 // that must be known not to be a mirrored copy of what came before, perhaps by
 // another port. Packets come in the order of their time, by one goroutine.
 //
-//	fragment -> defrag -> decode.Resume, which may be a fragment of an outer packet again
-//	                           |
-//	any other packet ----------+-> duplicate: a copy is dropped, or marked
-//	                                   |
-//	      UDP: the worker knows what it is; of a reassembled one dissect says it.
-//	      |    RTP in fragments (video) is counted here
+//	fragment -> Fragments: defrag -> decode.Resume, which may be a fragment again
+//	                |
+//	any other ------+-> duplicate: a copy is dropped, or marked
+//	packet                 |
+//	      UDP: the worker, or dissect, has said what it is
 //	      TCP  -> stream -> dissect.Conn -.
 //	      SCTP -> sctp -> dissect.Message-+-> order -> Message
 //	      HEP  -> what is in it, if asked for
+//
+// # Fragments
+//
+// Those of one datagram may come by different rings and ports. When there is
+// only one ring, its worker puts them together by itself: then what it counts of
+// an RTP stream includes the packets that were fragmented. With more than one,
+// RTP in fragments is counted here, and a stream of which only some packets are
+// fragmented is seen as two, each of which misses what the other has.
 //
 // # Copies
 //

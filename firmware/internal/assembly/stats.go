@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"heptap/capture"
-	"heptap/capture/defrag"
 	"heptap/capture/dissect"
 	"heptap/capture/duplicate"
 	"heptap/capture/media"
@@ -14,16 +13,14 @@ import (
 
 // Stats are the running totals of an Assembly and its tables.
 type Stats struct {
-	Datagrams    [capture.NumProtocols]uint64   // that came in fragments, by what they carry
-	Dropped      [capture.NumDropReasons]uint64 // packets that came in fragments and could not be read
-	UserMessages [capture.NumProtocols]uint64   // of SCTP, by what they are
-	Copied       [capture.NumProtocols]uint64   // copies of datagrams that were left out, by what they carry
-	Unwrapped    uint64                         // messages found in somebody else's HEP
-	Moved        uint64                         // messages whose time was moved behind that of the one before
+	UserMessages [capture.NumProtocols]uint64 // of SCTP, by what they are
+	Copied       [capture.NumProtocols]uint64 // copies of datagrams that were left out, by what they carry
+	Unwrapped    uint64                       // messages found in somebody else's HEP
+	Moved        uint64                       // messages whose time was moved behind that of the one before
 
 	Duplicate duplicate.Stats
 	Ports     []duplicate.PortStats // copies by mirror port
-	Defrag    defrag.Stats
+	Fragments FragmentStats
 	Stream    stream.Stats
 	Conns     dissect.Stats
 	SCTP      sctp.Stats
@@ -32,9 +29,8 @@ type Stats struct {
 
 // counters are the Assembly's own, to be read from any goroutine.
 type counters struct {
-	datagrams, userMessages, copied [capture.NumProtocols]atomic.Uint64
-	dropped                         [capture.NumDropReasons]atomic.Uint64
-	unwrapped, moved                atomic.Uint64
+	userMessages, copied [capture.NumProtocols]atomic.Uint64
+	unwrapped, moved     atomic.Uint64
 }
 
 // Stats returns the totals as of the last Advance or Flush, with those of so
@@ -43,13 +39,10 @@ func (a *Assembly) Stats(ports int) Stats {
 	c := &a.counters
 	s := Stats{
 		Unwrapped: c.unwrapped.Load(), Moved: c.moved.Load(),
-		Defrag: a.fragments.Stats(), Stream: a.streams.Stats(), Conns: a.conns.Stats(), SCTP: a.sctp.Stats(), Media: a.media.Stats(),
+		Fragments: a.fragments.Stats(), Stream: a.streams.Stats(), Conns: a.conns.Stats(), SCTP: a.sctp.Stats(), Media: a.media.Stats(),
 	}
-	for i := range s.Datagrams {
-		s.Datagrams[i], s.UserMessages[i], s.Copied[i] = c.datagrams[i].Load(), c.userMessages[i].Load(), c.copied[i].Load()
-	}
-	for i := range s.Dropped {
-		s.Dropped[i] = c.dropped[i].Load()
+	for i := range s.Copied {
+		s.UserMessages[i], s.Copied[i] = c.userMessages[i].Load(), c.copied[i].Load()
 	}
 	if a.duplicates != nil {
 		s.Duplicate = a.duplicates.Stats()

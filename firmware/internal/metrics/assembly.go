@@ -39,7 +39,7 @@ func (l *list) assembly(s *assembly.Stats) {
 
 func (l *list) fragments(s *assembly.Stats) {
 	const help = "IP datagrams in fragments, by what became of them."
-	d := &s.Defrag
+	d := &s.Fragments
 	for _, m := range []struct {
 		fate string
 		n    uint64
@@ -61,12 +61,12 @@ func (l *list) fragments(s *assembly.Stats) {
 		l.counter("heptap_ip_fragments_odd_total", odd, m.n, "what", m.what)
 	}
 	l.gauge("heptap_ip_fragment_bytes", "Octets held in fragments.", float64(d.Bytes))
-	for r, n := range s.Dropped {
+	for r, n := range d.Dropped {
 		if n > 0 {
 			l.counter("heptap_ip_datagrams_dropped_total", "IP datagrams that came in fragments and could not be read, by reason.", n, "reason", capture.DropReason(r).String())
 		}
 	}
-	for k, n := range s.Datagrams {
+	for k, n := range d.Datagrams {
 		if n > 0 {
 			l.counter("heptap_ip_datagrams_carried_total", "UDP datagrams that came in fragments, by what they carry.", n, "protocol", capture.Protocol(k).String())
 		}

@@ -65,13 +65,15 @@ func (b *batch) addSample(now int64) (s *mirror.Sample, ok bool) {
 }
 
 // addPacket copies the packet into the batch, or reports that there is no room.
-func (b *batch) addPacket(p *capture.Packet, proto capture.Protocol) bool {
+// now is when it is handed over, which is later than the packet when its other
+// fragments were waited for in vain.
+func (b *batch) addPacket(p *capture.Packet, proto capture.Protocol, now int64) bool {
 	if len(b.items) == cap(b.items) || cap(b.arena)-len(b.arena) < len(p.Payload)+len(p.Src)+len(p.Dst) {
 		return false
 	}
 	b.items = b.items[:len(b.items)+1]
 	it := &b.items[len(b.items)-1]
-	it.mono, it.snap, it.protocol, it.packet = p.Mono, isPacket, proto, *p
+	it.mono, it.snap, it.protocol, it.packet = now, isPacket, proto, *p
 	it.packet.Src, it.packet.Dst, it.packet.Payload = b.copy(p.Src), b.copy(p.Dst), b.copy(p.Payload)
 	return true
 }

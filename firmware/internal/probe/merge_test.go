@@ -40,7 +40,7 @@ func TestMergeSorts(t *testing.T) {
 			for at[i] = max(at[i], oldest); at[i] < now && rng.IntN(4) > 0; at[i] += rng.Int64N(5e6) {
 				p := capture.Packet{Mono: at[i], Payload: []byte(options), Src: make([]byte, 4), Dst: make([]byte, 4),
 					Protocol: capture.ProtoUDP, IPID: uint16(1 + sent)}
-				if !w.cur.addPacket(&p, capture.SIP) {
+				if !w.cur.addPacket(&p, capture.SIP, p.Mono) {
 					break
 				}
 				w.time = at[i]

@@ -78,6 +78,9 @@ func (p *Probe) Stats() Stats {
 		in.Segments, in.Ignored, in.TLS, in.SIPTLS = c.Segments.Load(), c.Ignored.Load(), c.TLS.Load(), c.SIPTLS.Load()
 		in.SCTP, in.Fragments, in.Relayed, in.StreamDrops = c.SCTP.Load(), c.Fragments.Load(), c.Relayed.Load(), c.StreamDrops.Load()
 		in.NotRead = w.unread.list()
+		if w.fragments != nil {
+			s.Assembly.Fragments = w.fragments.Stats()
+		}
 		// The kernel is asked now and then only: what was read was received.
 		in.Source.Received = max(in.Source.Received, in.Source.KernelDrops+in.Decoded+in.DroppedTotal())
 		s.Inputs = append(s.Inputs, in)

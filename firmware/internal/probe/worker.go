@@ -16,6 +16,7 @@ import (
 	"heptap/capture/media"
 	"heptap/capture/mirror"
 	"heptap/capture/stream"
+	"heptap/firmware/internal/assembly"
 )
 
 const framesPerRead = 128
@@ -88,11 +89,15 @@ type worker struct {
 	unread   unread
 	mirror   *mirror.Tally
 	ignore   *stream.Ignore
-	hep      bool         // hand over HEP, which is unwrapped later
-	replay   bool         // keep packet time exactly
-	wait     bool         // wait for room rather than drop
-	now      func() int64 // monotonic clock of a live source
-	lag      int64        // how long the source may hold a frame back, ns
+	// fragments puts together what came in fragments when there is no other
+	// worker that could have some of them. Then the RTP of a stream is counted in
+	// one place whether or not it is fragmented. Otherwise nil: the assembly does it.
+	fragments *assembly.Fragments
+	hep       bool         // hand over HEP, which is unwrapped later
+	replay    bool         // keep packet time exactly
+	wait      bool         // wait for room rather than drop
+	now       func() int64 // monotonic clock of a live source
+	lag       int64        // how long the source may hold a frame back, ns
 
 	full     chan *batch
 	free     chan *batch // empty ones, back from the merge
@@ -102,6 +107,7 @@ type worker struct {
 
 	shift    int64 // replay: added to packet time, see steady
 	sampleAt int64 // replay: when the port is judged next
+	sweepAt  int64 // replay: when fragments are told the time next
 	cur      *batch
 	tally    tally
 	time     int64  // of the last frame, or what is known to have passed since
@@ -124,9 +130,12 @@ func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, w
 		w.spare = append(w.spare, newBatch())
 	}
 	w.cur = w.empty()
-	w.time, w.sampleAt = math.MinInt64, math.MinInt64
+	w.time, w.sampleAt, w.sweepAt = math.MinInt64, math.MinInt64, math.MinInt64
 	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
+	if len(cfg.Inputs) == 1 {
+		w.fragments = assembly.NewFragments(cfg.Assembly.Defrag, w.reassembled)
+	}
 	return w
 }
 
@@ -137,6 +146,9 @@ func (w *worker) run(ctx context.Context) error {
 	defer close(w.full)
 	err := w.read(ctx)
 	w.wait = true
+	if w.fragments != nil {
+		w.fragments.Flush()
+	}
 	w.table.Flush(w.emit)
 	if w.replay && w.time != math.MinInt64 {
 		w.sample(w.time)
@@ -220,6 +232,10 @@ func (w *worker) frame(f *capture.Frame) {
 		w.countRTP()
 		w.steady(f)
 		w.table.Snapshot(f.Mono, w.emit)
+		if w.fragments != nil && f.Mono >= w.sweepAt {
+			w.sweepAt = f.Mono + int64(100*time.Millisecond)
+			w.fragments.Advance(f.Mono)
+		}
 		if f.Mono >= w.sampleAt {
 			w.sample(f.Mono)
 		}
@@ -242,7 +258,11 @@ func (w *worker) frame(f *capture.Frame) {
 	switch {
 	case p.Fragment.Valid:
 		w.tally.fragments++
-		w.handStream(p)
+		if w.fragments != nil {
+			w.fragments.Add(p)
+		} else {
+			w.handStream(p)
+		}
 	case p.Protocol == capture.ProtoUDP:
 		w.datagram(p)
 	case p.Protocol == capture.ProtoTCP:
@@ -280,11 +300,29 @@ func (w *worker) datagram(p *capture.Packet) {
 		}
 	}
 	w.tally.protocols[proto]++
+	if proto != capture.RTP {
+		w.handKnown(p, proto)
+	} else if w.nrtp++; w.nrtp == len(w.rtp) {
+		w.countRTP()
+	}
+}
+
+// reassembled goes on with what came in fragments.
+func (w *worker) reassembled(p *capture.Packet, proto capture.Protocol) {
+	switch {
+	case p.Protocol != capture.ProtoUDP:
+		w.handStream(p)
+	case proto == capture.RTP:
+		w.countRTP() // what came before; p is only there now
+		w.table.Add(p)
+	default:
+		w.handKnown(p, proto)
+	}
+}
+
+// handKnown hands over the datagrams of which messages are made.
+func (w *worker) handKnown(p *capture.Packet, proto capture.Protocol) {
 	switch proto {
-	case capture.RTP:
-		if w.nrtp++; w.nrtp == len(w.rtp) {
-			w.countRTP()
-		}
 	case capture.HEP:
 		if w.hep {
 			w.hand(p, proto)
@@ -315,8 +353,8 @@ const sipsPort = 5061 // RFC 3261 19.1.2
 
 // hand copies a datagram into the batch.
 func (w *worker) hand(p *capture.Packet, proto capture.Protocol) {
-	if !w.cur.addPacket(p, proto) {
-		if w.send(); !w.cur.addPacket(p, proto) {
+	if !w.cur.addPacket(p, proto, w.time) {
+		if w.send(); !w.cur.addPacket(p, proto, w.time) {
 			w.tally.queueDrops++
 		}
 	}
@@ -333,8 +371,8 @@ func (w *worker) handStream(p *capture.Packet) {
 		w.tally.streamDrops++
 		return
 	}
-	if !w.cur.addPacket(p, capture.Unknown) {
-		if w.send(); !w.cur.addPacket(p, capture.Unknown) {
+	if !w.cur.addPacket(p, capture.Unknown, w.time) {
+		if w.send(); !w.cur.addPacket(p, capture.Unknown, w.time) {
 			w.tally.streamDrops++
 		}
 	}
@@ -370,6 +408,9 @@ func (w *worker) afterRead(n int) {
 			w.time = max(w.time, w.now()-w.lag)
 		}
 		w.table.Snapshot(w.time, w.emit)
+		if w.fragments != nil && w.time != math.MinInt64 {
+			w.fragments.Advance(w.time)
+		}
 	}
 	if w.time != math.MinInt64 {
 		w.mirror.Tick(w.time)
