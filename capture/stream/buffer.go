@@ -122,11 +122,23 @@ func (p *pool) drop(g *segment) {
 	g.next, p.segments = p.segments, g
 }
 
-// room makes sure that a buffer of size n may be taken for c, which gives one of
-// size o back right after. When the budget of all is spent, the buffer that has not
+// segment returns an empty segment for c to hold.
+func (a *Assembler) segment(c *Conn) *segment {
+	c.held += overhead
+	return a.pool.segment()
+}
+
+// dropSegment takes back g without its data.
+func (a *Assembler) dropSegment(c *Conn, g *segment) {
+	c.held -= overhead
+	a.pool.drop(g)
+}
+
+// room makes sure that a buffer of size n may be taken for c, which then holds
+// more octets than now. When the budget of all is spent, the buffer that has not
 // changed for the longest is shed, but never one of c's own.
-func (a *Assembler) room(c *Conn, n, o int) bool {
-	if int(c.held)+n-o > a.config.BytesPerConnection {
+func (a *Assembler) room(c *Conn, n, more int) bool {
+	if int(c.held)+more > a.config.BytesPerConnection {
 		a.count.ConnectionBudgetHits++
 		return false
 	}
@@ -230,10 +242,10 @@ func (a *Assembler) keep(c *Conn, dir int, octets []byte, at *Meta) bool {
 			b.at = *at
 			return true
 		}
-		if n := len(b.rest()) + len(octets); !a.room(c, classSize(n), cap(have)) {
+		if n := len(b.rest()) + len(octets); !a.room(c, classSize(n), classSize(n)-cap(have)) {
 			return false
 		}
-	} else if !a.room(c, classSize(len(octets)), 0) {
+	} else if n := classSize(len(octets)); !a.room(c, n, n) {
 		return false
 	}
 	b := a.buffer(c, dir)

@@ -248,7 +248,7 @@ func (a *Assembler) discard(c *Conn) {
 		for b.held != nil {
 			g := b.pop()
 			a.give(c, g.data)
-			a.pool.drop(g)
+			a.dropSegment(c, g)
 		}
 		a.tidy(c, d)
 	}
@@ -280,7 +280,7 @@ func (a *Assembler) shed(b *buffer) {
 		a.lose(c, dir, g.seq)
 		a.showHeld(c, dir, b.pop())
 		a.cut(c, dir, Budget)
-		a.pool.drop(g)
+		a.dropSegment(c, g)
 	}
 	a.disarm(b)
 	a.settle(c)

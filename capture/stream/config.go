@@ -85,6 +85,9 @@ func (c Config) MemoryBytes() int64 {
 	// that were needed once are kept when others take the octets.
 	total += int64(c.TotalBytes)
 	total += int64(c.TotalBytes/(minClass+overhead)) * int64(unsafe.Sizeof(segment{}))
+	// The free lists name each idle buffer, and are kept as well, in each of the
+	// classes: twice what the smallest needs, and half of it again for growth.
+	total += 3 * int64(c.TotalBytes/minClass) * int64(unsafe.Sizeof([]byte{}))
 	buffers := min(2*c.Connections, c.TotalBytes/overhead)
 	return total + int64(buffers)*int64(unsafe.Sizeof(buffer{})+unsafe.Sizeof(&buffer{}))
 }

@@ -11,7 +11,7 @@ type Conn struct {
 	last       int64   // Mono of a segment, at most a second before the last one
 	prev, next uint32  // in the queue
 	n          uint32  // number of the entry
-	held       int32   // octets of buffers in use
+	held       int32   // octets of buffers in use, with the books of held segments
 	flags      connFlags
 	queue      queueID
 	zero       uint8 // the side (see key) that sends direction 0

@@ -81,8 +81,9 @@
 // What a handler consumes at once is never copied: it is shown the packet
 // itself. What it leaves, and what is held beyond holes, is in buffers
 // whose sizes are powers of two from 512 octets, from free lists. BytesPerConnection
-// bounds the buffers of a connection, TotalBytes those of all, each with 128
-// octets for its books, free lists included. When a connection is at its bound, its
+// bounds the buffers of a connection, TotalBytes those of all, each (and each segment
+// that is held, though the capture left none of its octets) with 128 octets for
+// its books, free lists included. When a connection is at its bound, its
 // holes are given up, and what its handler left is cut off. When all are, the
 // buffer that has not changed for the longest is emptied in these ways, until there is
 // room.

@@ -232,15 +232,15 @@ func TestHalfMessages(t *testing.T) {
 	}
 	whole := y.lines[0]
 	for n := 9000; n < 10_000; n++ {
-		next := uint32(5010)
+		seq := uint32(5010)
 		if n%3 == 0 {
-			a.Segment(flow(n, 0, A, 5010, half[:90], now))
-			next = 6100
+			a.Segment(flow(n, 0, A, seq, half[:90], now))
+			seq = 6100
 		}
-		a.Segment(flow(n, 0, A, next, []byte("end of message\n"), now))
+		a.Segment(flow(n, 0, A, seq, []byte("end of message\n"), now))
 	}
 	if got := y.lines[0] - whole; got != 1000 {
-		t.Errorf("%d of the youngest were completed", got)
+		t.Errorf("%d of the 1000 youngest were completed", got)
 	}
 	a.Flush()
 	if s := a.Stats(); s.BufferedBytes != 0 || s.Tracked[stream.ClassUnknown] != 0 {
@@ -268,6 +268,28 @@ func TestConnectionBudget(t *testing.T) {
 	}
 	if want := 1000 * 1400; y.octets < want {
 		t.Errorf("%d octets shown of the direction without holes alone", y.octets)
+	}
+}
+
+// A mirror that cuts frames after their headers leaves no octets to hold, but
+// the books of what is beyond a hole; they are bounded, too.
+func TestHeadersOnly(t *testing.T) {
+	y := &tally{}
+	a := stream.New(y.config(stream.Config{BytesPerConnection: 64 << 10}))
+	a.Segment(flow(1, 0, S, 9, nil, 1))
+	for i := range 20_000 {
+		p := flow(1, 0, A, 10+uint32(i*2800), nil, 1)
+		p.Length, p.Truncated = 1400, true
+		a.Segment(p)
+		if i%100 == 0 {
+			if err := a.Check(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	a.Advance(1)
+	if s := a.Stats(); s.ConnectionBudgetHits == 0 || s.BufferedBytes > 65<<10 || s.Ports[0].TruncatedOctets != 20_000*1400 || y.octets != 0 {
+		t.Errorf("%d octets, %d shown: %+v", s.BufferedBytes, y.octets, s)
 	}
 }
 

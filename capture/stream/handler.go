@@ -11,9 +11,10 @@ type Handler interface {
 	// consumed yet. The last fresh of them (at least one) are new, and came in
 	// the frame at. With gap > 0 so many octets before pending[0] were never
 	// captured, with gap == -1 an unknown number: the connection was there
-	// before we looked, or its numbers jumped. pending is borrowed until Data
-	// returns. Data returns how many octets it consumed, from the front; the
-	// rest is kept, and shown again together with what follows.
+	// before we looked, or its numbers jumped. pending and at are
+	// borrowed until Data returns. Data returns how many octets it consumed, from
+	// the front; the rest is kept, and shown again only together with what
+	// follows: Data takes all messages that are whole.
 	Data(dir int, pending []byte, fresh int, gap int64, at *Meta) (consumed int)
 
 	// Cut says that what comes next in this direction does not follow the last
@@ -21,7 +22,7 @@ type Handler interface {
 	// was not consumed (Budget), the sender has finished (FIN), or the connection ends
 	// (what Closed says then). pending is what Data left, for the last time; it
 	// is empty only when why is FIN. at is the frame its last octet came
-	// in, or the FIN's frame when it is empty.
+	// in, or the FIN's frame when it is empty. Both are borrowed.
 	Cut(dir int, pending []byte, why Reason, at *Meta)
 
 	// Closed is the last call. It does not come after Release.

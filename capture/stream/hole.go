@@ -112,10 +112,10 @@ func (a *Assembler) insert(c *Conn, h *buffer, prev *segment, seq uint32, b []by
 	if len(b) > 0 {
 		size = classSize(len(b))
 	}
-	if !a.room(c, size, 0) {
+	if !a.room(c, size, size+overhead) {
 		return nil
 	}
-	g := a.pool.segment()
+	g := a.segment(c)
 	if size > 0 {
 		g.data = append(a.take(c, len(b)), b...)
 	}
@@ -152,7 +152,7 @@ func (a *Assembler) drain(c *Conn, dir int) {
 	for s.buf != nil && s.buf.held != nil && distance(s.buf.held.seq, s.next) <= 0 {
 		g := s.buf.pop()
 		a.showHeld(c, dir, g)
-		a.pool.drop(g)
+		a.dropSegment(c, g)
 	}
 }
 
