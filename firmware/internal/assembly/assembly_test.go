@@ -28,6 +28,7 @@ type rig struct {
 	t      testing.TB
 	ignore *stream.Ignore
 	now    int64
+	octets uint32 // that alice has sent, see sent
 	port   uint8
 	out    []capture.Message
 	rtp    []media.Snapshot
