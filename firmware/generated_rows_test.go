@@ -54,7 +54,7 @@ func generatedRows() (rows []generatedRow) {
 		add("duplicates in a tunnel", t, 50, func(r *rand.Rand) []conversation.Change {
 			return []conversation.Change{conversation.Duplicate(100), through(r)}
 		})
-		rows = append(rows, anything(t, cases(300)))
+		rows = append(rows, anything(t, cases(250), false), anything(t, cases(50), true))
 	}
 	return rows
 }
@@ -79,8 +79,12 @@ func through(r *rand.Rand) conversation.Change {
 
 // anything mixes all changes, as the network, a mirror and the way to the
 // probe would one after the other.
-func anything(t conversation.Transport, n int) generatedRow {
-	return generatedRow{t.String() + " anything", t, n, func(r *rand.Rand) []conversation.Change {
+func anything(t conversation.Transport, n int, two bool) generatedRow {
+	name := t.String() + " anything"
+	if two {
+		name += " on two ports"
+	}
+	return generatedRow{name, t, n, func(r *rand.Rand) []conversation.Change {
 		var all []conversation.Change
 		maybe := func(percent int, c conversation.Change) {
 			if r.IntN(100) < percent {
@@ -90,13 +94,21 @@ func anything(t conversation.Transport, n int) generatedRow {
 		for _, c := range streamChanges() {
 			maybe(30, c)
 		}
+		// With two ports, what is fragmented of a stream and what is not is counted
+		// in two places.
+		fragment := conversation.Fragment
+		if two {
+			fragment = conversation.FragmentSignalling
+		}
 		maybe(50, conversation.Pad())
-		maybe(30, conversation.Fragment(1+r.IntN(100)))
+		maybe(30, fragment(1+r.IntN(100)))
 		maybe(40, conversation.Duplicate(1+r.IntN(100)))
 		maybe(40, through(r))
 		maybe(20, through(r))
-		maybe(20, conversation.Fragment(1+r.IntN(100)))
-		maybe(20, conversation.TwoPorts())
+		maybe(20, fragment(1+r.IntN(100)))
+		if two {
+			all = append(all, conversation.TwoPorts())
+		}
 		return all
 	}}
 }

@@ -302,7 +302,7 @@ func cases(n int) int {
 
 // TestGeneratedTwice has the same frames give the same records.
 func TestGeneratedTwice(t *testing.T) {
-	row := anything(conversation.TCP, 0)
+	row := anything(conversation.TCP, 0, false)
 	var renderings []*conversation.Rendering
 	for i := range uint64(together) {
 		renderings = append(renderings, row.make(900_000+i).changed)

@@ -119,14 +119,18 @@ func Pad() Change {
 
 // Fragment cuts the outermost IP packet of all frames, or of a part of them,
 // into fragments, which come in any order and at times twice. Behind Tunnel it
-// cuts the tunnel's packets. It leaves media alone: a stream of which some packets
-// are fragmented and some not is seen as two.
+// cuts the tunnel's packets.
 func Fragment(percent int) Change {
 	name := "fragment"
 	if percent < 100 {
 		name = "fragment some"
 	}
-	return Change{name: name, layer: frameLayer, apply: func(w *work) { w.fragment(percent) }}
+	return Change{name: name, layer: frameLayer, apply: func(w *work) { w.fragment(percent, true) }}
+}
+
+// FragmentSignalling is Fragment, and leaves RTP and RTCP alone.
+func FragmentSignalling(percent int) Change {
+	return Change{name: "fragment signalling", layer: frameLayer, apply: func(w *work) { w.fragment(percent, false) }}
 }
 
 // Duplicate has the mirror deliver every frame twice, or a part of them, the

@@ -20,11 +20,11 @@ func (w *work) pad() {
 
 // fragment cuts the outermost IP packet of some frames into two to twelve
 // fragments. They arrive in any order, and some of them twice.
-func (w *work) fragment(percent int) {
+func (w *work) fragment(percent int, media bool) {
 	var out []frame
 	for _, f := range w.frames {
 		var pieces [][]byte
-		if w.chance(percent) && !f.media {
+		if w.chance(percent) && (media || !f.media) {
 			pieces = w.pieces(f.data)
 		}
 		if len(pieces) < 2 {
