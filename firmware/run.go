@@ -305,6 +305,11 @@ func (r *runner) encoder() uplink.Encoder {
 	return p
 }
 
+// gcPercent is how much garbage may pile up, in percent of what is live. The
+// hot paths make none, so the collector runs seldom all the same; and a small
+// box has better uses for its memory than Go's default of 100.
+const gcPercent = 40
+
 // budget works out and prints what the probe will use at most, before it takes
 // any of it, and keeps the garbage collector to it: without that the heap may
 // grow to twice what is live. GOMEMLIMIT in the environment has the last word.
@@ -328,6 +333,9 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "other_MiB", other>>20)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(total - rings) // the kernel's rings are not Go's memory
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	return total, nil
 }
