@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"heptap/capture/decode"
 	"heptap/capture/defrag"
 	"heptap/capture/pcapfile"
+	"heptap/firmware/internal/config"
 	"heptap/hep"
 )
 
@@ -395,6 +397,27 @@ func TestDirectionsApart(t *testing.T) {
 				t.Errorf("%s: message %s differs", file, strconv.Itoa(i))
 				break
 			}
+		}
+	}
+}
+
+// TestUnwrapHEP has what Kamailio reports about the calls in a capture taken for
+// seen: each message once more, with the addresses that Kamailio says.
+func TestUnwrapHEP(t *testing.T) {
+	path := filepath.Join(capturetest.Captures(t), "made-here/udp-call-rtp-hep.pcap")
+	plain := replayPaths(t, false, path)
+	both := replayPathsWith(t, func(cfg *config.Config) { cfg.Decode.HEP = config.HEPUnwrap }, path)
+	both.sane(t)
+	if n := both.sum.SIPOver["hep"]; n != 18 || len(both.sip) != len(plain.sip)+int(n) {
+		t.Fatalf("%d messages in HEP, %d in all, %d without them", n, len(both.sip), len(plain.sip))
+	}
+	times := map[string]int{}
+	for _, v := range both.sip {
+		times[flowAndPayload(v)]++
+	}
+	for text, n := range times {
+		if n != 2 {
+			t.Errorf("%d times: %s", n, text)
 		}
 	}
 }

@@ -1,0 +1,34 @@
+package probe
+
+import (
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+)
+
+// When the merge stands still, a flood of segments is left outside while there
+// is still room for datagrams: SIP over UDP is not lost for somebody's backup.
+func TestSegmentsGiveWay(t *testing.T) {
+	w := idleWorker(1)
+	segment := capturetest.TCP(caller, callee, capture.TCP{Seq: 1, Flags: capture.FlagACK}, make([]byte, 1400))
+	message := capturetest.UDP(caller, callee, []byte(options))
+	frames := capturetest.Frames(time.Unix(1000, 0), time.Microsecond, segment, message)
+	feed := func(i, n int) {
+		for range n {
+			w.frame(&frames[i])
+		}
+		w.tally.publish(&w.counters)
+	}
+	feed(0, 100_000)
+	c := &w.counters
+	handed := c.Segments.Load() - c.StreamDrops.Load()
+	if c.StreamDrops.Load() == 0 || c.QueueDrops.Load() != 0 || handed < 128*queueDepth/2 {
+		t.Fatalf("%d segments handed over, %d left out, %d messages lost", handed, c.StreamDrops.Load(), c.QueueDrops.Load())
+	}
+	feed(1, 2000)
+	if n := c.QueueDrops.Load(); n != 0 {
+		t.Errorf("%d messages lost while segments had the room", n)
+	}
+}
