@@ -133,7 +133,7 @@ func checkReports(t *testing.T, s *lab.Site, sent []traffic.Stream, records []bo
 			continue
 		}
 		r := finals[key][0]
-		got := []uint64{r.Lost, r.Duplicates, r.Reordered, r.Packets}
+		got := []uint64{r.Lost, r.Twice(), r.Reordered, r.Delivered()}
 		want := []uint64{did.LostInner, did.Duplicated, did.Reordered, did.Delivered}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: lost, duplicated, reordered, packets: %v, the relay says %v: %+v", key, got, want, did)

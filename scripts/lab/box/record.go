@@ -107,6 +107,7 @@ type Report struct {
 	Expected   uint64  `json:"EXPECTED_PK"`
 	Lost       uint64  `json:"PACKET_LOSS"`
 	Duplicates uint64  `json:"DUPLICATES"`
+	Copies     uint64  `json:"COPIES"` // in no other count
 	Reordered  uint64  `json:"OUT_ORDER"`
 	Jitter     float64 `json:"MEAN_JITTER"`
 	MOS        float64 `json:"MOS"`
@@ -116,6 +117,13 @@ type Report struct {
 	DstPort    uint16  `json:"DST_PORT"`
 	Codec      string  `json:"CODEC_NAME"`
 }
+
+// Twice is how many packets came that had come before. A relay that sends a
+// packet twice, as it is, cannot be told from a mirror that does.
+func (r *Report) Twice() uint64 { return r.Duplicates + r.Copies }
+
+// Delivered is how many packets came.
+func (r *Report) Delivered() uint64 { return r.Packets + r.Copies }
 
 // Report reads a report's payload.
 func (r *Record) Report() (Report, error) {

@@ -204,7 +204,7 @@ func (s *side) differs() string {
 		return "it did not pass a relay"
 	}
 	r, d := s.report, s.relayed
-	got := []uint64{r.Lost, r.Duplicates, r.Reordered, r.Packets}
+	got := []uint64{r.Lost, r.Twice(), r.Reordered, r.Delivered()}
 	want := []uint64{d.LostInner, d.Duplicated, d.Reordered, d.Delivered}
 	if !slices.Equal(got, want) {
 		return fmt.Sprintf("lost, duplicated, reordered, packets: the probe says %v, the relay %v", got, want)
