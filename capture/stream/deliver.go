@@ -132,8 +132,7 @@ func (a *Assembler) show(c *Conn, dir int, octets []byte, at *Meta, g *segment) 
 			a.spend(c, b, n)
 		} else {
 			a.cut(c, dir, Budget) // nothing, or no room to add to it
-			n := a.call(c, dir, octets, len(octets), at)
-			if n < len(octets) && c.flags&wantRelease == 0 && a.adopt(c, dir, octets, n, at, g) {
+			if c.flags&wantRelease == 0 && a.showAlone(c, dir, octets, at, g) {
 				return
 			}
 		}
@@ -141,6 +140,13 @@ func (a *Assembler) show(c *Conn, dir int, octets []byte, at *Meta, g *segment) 
 	if g != nil {
 		a.give(c, g.data)
 	}
+}
+
+// showAlone shows octets before which nothing is kept. It reports whether g's
+// buffer was taken.
+func (a *Assembler) showAlone(c *Conn, dir int, octets []byte, at *Meta, g *segment) bool {
+	n := a.call(c, dir, octets, len(octets), at)
+	return n < len(octets) && c.flags&wantRelease == 0 && a.adopt(c, dir, octets, n, at, g)
 }
 
 // adopt makes what the handler left, from n on, the first that is kept. It

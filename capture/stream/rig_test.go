@@ -38,6 +38,7 @@ type rig struct {
 	cut      int // octets the capture cuts off the next segment
 	lines    bool
 	on       func(c *stream.Conn, pending []byte) // called in Data
+	onCut    func(c *stream.Conn)                 // called in Cut
 }
 
 func newRig(t *testing.T, c stream.Config) *rig {
@@ -186,6 +187,9 @@ func (h *logger) Cut(dir int, pending []byte, why stream.Reason, at *stream.Meta
 		h.logf("%d cut %v %q", dir, why, pending)
 	} else {
 		h.logf("%d %v", dir, why)
+	}
+	if h.r.onCut != nil {
+		h.r.onCut(h.c)
 	}
 }
 

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -544,6 +545,20 @@ func TestRelease(t *testing.T) {
 	r.c(A, 100, 0, "again")
 	r.wait(time.Second)
 	r.want("#2 mid-stream", "#2 0 gap ?")
+}
+
+// A handler that gives up when what it left is cut for want of room is not
+// shown what there was no room for.
+func TestReleaseInCut(t *testing.T) {
+	r := newRig(t, stream.Config{BytesPerConnection: 1})
+	r.lines = true
+	r.open()
+	long := strings.Repeat("x", 5000)
+	r.c(A, 0, 0, long)
+	r.onCut = func(c *stream.Conn) { c.Release() }
+	r.c(A, 5000, 0, long+"\n")
+	r.want(fmt.Sprintf("0 cut budget %q", long))
+	r.count("released", r.stats().Released, 1)
 }
 
 func TestReleasedTupleReused(t *testing.T) {

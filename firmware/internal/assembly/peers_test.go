@@ -8,6 +8,7 @@ import (
 
 	"heptap/capture"
 	"heptap/capture/capturetest"
+	"heptap/firmware/internal/assembly"
 )
 
 // The streams at which the tools that probes are made of today fail, each with
@@ -125,5 +126,22 @@ func TestPeersSplitAndSlow(t *testing.T) {
 	last := wall0 + r.now - int64(3*time.Second)
 	if got := r.out[1].Wall; got != last {
 		t.Errorf("the time of the message is %d ns off that of its last octet's frame", got-last)
+	}
+}
+
+// A connection turns out to be nothing when what is left of it is cut for want
+// of room: it is over then, and what there was no room for is not looked at.
+func TestNothingWhenCut(t *testing.T) {
+	r := newRig(t, func(c *assembly.Config) { c.Stream.BytesPerConnection = 1 })
+	nothing := strings.Repeat(strings.Repeat("-", 999)+"\n", 31)
+	r.add(segments(alice, bob, r.sent(nothing), nothing, 1000)...)
+	endless := "INVITE sip:a SIP/2.0\r\nCall-ID: 1\r\n" + strings.Repeat("X: y\r\n", 2500)
+	r.add(segments(alice, bob, r.sent(endless), endless, 5000)...)
+	next := request(1, 10)
+	r.add(segments(other, bob, 1, next, 1000)...)
+	r.pass(5 * time.Second)
+	r.want(next)
+	if s := r.Stats(1); s.Conns.Conns[capture.Unknown] != 1 || s.Stream.Released != 1 {
+		t.Errorf("%+v", s)
 	}
 }
