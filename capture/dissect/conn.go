@@ -89,14 +89,16 @@ func (c *Conn) Data(dir int, pending []byte, fresh int, gap int64, at *At) (cons
 }
 
 // Cut tells that pending, what Data left of direction dir, will not be
-// continued: a gap follows, there was no room for it, or the direction ends. at
-// is the frame its last octet came in. What pending has of a message is emitted.
-// Data may go on after it, with or without a gap.
-func (c *Conn) Cut(dir int, pending []byte, at *At) {
+// continued: its sender has finished, a gap follows, there was no room for it, or
+// the connection is followed no longer. at is the frame its last octet came in.
+// What pending has of a message is emitted. finished means the first of these: a
+// message without Content-Length is whole then (RFC 3261 18.3). Data may go on
+// after it, with or without a gap.
+func (c *Conn) Cut(dir int, pending []byte, finished bool, at *At) {
 	if len(pending) == 0 {
 		return
 	}
-	c.read(piece{dir: dir, b: pending, at: at, last: true})
+	c.read(piece{dir: dir, b: pending, at: at, last: true, finished: finished})
 	switch {
 	case c.mode == readHTTP:
 		c.up.http[dir].Lost(-1)
@@ -115,11 +117,13 @@ func (c *Conn) Closed() {
 
 // piece is what is pending of a direction.
 type piece struct {
-	b    []byte
-	at   *At // frame of b[old:]
-	dir  int
-	old  int
-	last bool // nothing will follow
+	b   []byte
+	at  *At // frame of b[old:]
+	dir int
+	old int
+
+	last     bool // nothing will follow
+	finished bool // because that is all
 }
 
 // read shows b to whoever reads the connection now, until nobody takes more.
@@ -186,7 +190,7 @@ func (c *Conn) readSIP(p piece) (n int) {
 			if f.BadLength {
 				count.badLength.Add(1)
 			}
-			c.emit(p, n+f.N, p.b[n:n+f.N], f.Cut, 0)
+			c.emitSIP(p, n, f)
 		case sip.KeepAlive:
 			count.keepAlives.Add(1)
 		case sip.Rest:
@@ -196,6 +200,14 @@ func (c *Conn) readSIP(p piece) (n int) {
 		}
 		n += f.N
 	}
+}
+
+// emitSIP emits the message f at p.b[n:]. What Data left of SIP and reaches to
+// the end of it is a message whose length is not known.
+func (c *Conn) emitSIP(p piece, n int, f sip.Frame) {
+	end := n + f.N
+	cut := f.Cut || p.last && !p.finished && end == len(p.b)
+	c.emit(p, end, p.b[n:end], cut, 0)
 }
 
 // emit emits the SIP message payload, whose last octet is p.b[end-1].
@@ -235,6 +247,7 @@ func (c *Conn) known(proto capture.Protocol, m mode) {
 func (c *Conn) nothing() {
 	if c.up != nil {
 		c.up.close(c.shared)
+		c.up = nil
 	}
 	c.settle(Nothing, capture.Unknown, ignoring)
 }

@@ -18,11 +18,14 @@ import (
 	"heptap/capture/websocket"
 )
 
-// segment is what one frame adds to a direction, after a gap or none.
+// segment is what one frame adds to a direction, after a gap or none. room says
+// that there was none for what had been left before it, fin that nothing follows.
 type segment struct {
 	dir  int
 	data string
 	gap  int64
+	room bool
+	fin  bool
 }
 
 // got is one emitted message.
@@ -77,8 +80,8 @@ func (r *rig) meta() dissect.At {
 func (r *rig) segment(s segment) {
 	r.clock++
 	at := r.meta()
-	if s.gap != 0 {
-		r.cut(s.dir)
+	if s.gap != 0 || s.room {
+		r.cut(s.dir, false)
 	}
 	r.pending[s.dir] = append(r.pending[s.dir], s.data...)
 	p := r.pending[s.dir]
@@ -87,19 +90,24 @@ func (r *rig) segment(s segment) {
 		r.t.Fatalf("%d of %d octets consumed", n, len(p))
 	}
 	r.pending[s.dir], r.at[s.dir] = append([]byte(nil), p[n:]...), at
+	clear(p) // it was borrowed
+	if s.fin {
+		r.clock++ // the FIN's own frame
+		r.cut(s.dir, true)
+	}
 }
 
-func (r *rig) cut(dir int) {
+func (r *rig) cut(dir int, finished bool) {
 	if len(r.pending[dir]) > 0 {
-		r.conn.Cut(dir, r.pending[dir], &r.at[dir])
+		r.conn.Cut(dir, r.pending[dir], finished, &r.at[dir])
 		r.pending[dir] = nil
 	}
 }
 
 // end closes the connection and returns what it gave.
 func (r *rig) end() []got {
-	r.cut(0)
-	r.cut(1)
+	r.cut(0, false)
+	r.cut(1, false)
 	r.conn.Closed()
 	if n := r.shared.Stats().Windows; n != 0 {
 		r.t.Errorf("%d windows are held by nobody", n)
@@ -112,6 +120,14 @@ func (r *rig) play(segments ...segment) []got {
 		r.segment(s)
 	}
 	return r.end()
+}
+
+// octets has each octet of s in a segment of its own.
+func octets(s string) (in []segment) {
+	for i := range len(s) {
+		in = append(in, segment{data: s[i : i+1]})
+	}
+	return in
 }
 
 func request(method, id string) string {
@@ -154,6 +170,10 @@ func TestConn(t *testing.T) {
 	const ws = capture.OverWebSocket
 	options, invite, ringing, trying := request("OPTIONS", "1"), request("INVITE", "2"), response("180 Ringing", "2"), response("100 Trying", "2")
 	notify := "NOTIFY sip:a@b SIP/2.0\r\nCall-ID: 3\r\nCSeq: 2 NOTIFY\r\nContent-Type: message/sipfrag\r\nContent-Length: 21\r\n\r\nSIP/2.0 200 OK\r\nTo: a"
+	compact := "INVITE sip:a SIP/2.0\r\nv: SIP/2.0/TCP a\r\ni: 4\r\nCSeq: 4 INVITE\r\nc: application/sdp\r\nl: 5\r\n\r\nv=0\r\n"
+	folded := "INVITE sip:a SIP/2.0\r\nCall-ID:\r\n 5\r\nCSeq: 5\r\n\tINVITE\r\nContent-Length:\r\n  5\r\n\r\nv=0\r\n"
+	open := "INVITE sip:a SIP/2.0\r\nCall-ID: 6\r\nCSeq: 6 INVITE\r\nContent-Type: application/sdp\r\n\r\nv=0\r\ns"
+	notSIP := func(s dissect.Stats) bool { return s.NotSIP == 1 && s.Messages == 0 }
 	for _, c := range []struct {
 		name  string
 		port  uint16
@@ -195,6 +215,42 @@ func TestConn(t *testing.T) {
 		{name: "one direction is no SIP", known: capture.SIP, in: []segment{{data: options}, {dir: 1, data: "garbage\r\n" + ringing}}, want: []got{{text: options, at: 1}, {dir: 1, text: ringing, at: 2}}},
 		{name: "sipfrag in a body (RFC 3420)", known: capture.SIP, in: []segment{{data: notify + options}}, want: []got{{text: notify, at: 1}, {text: options, at: 1}}},
 		{name: "cut by the end", known: capture.SIP, in: []segment{{data: options + invite[:80]}}, want: []got{{text: options, at: 1}, {text: invite[:80], at: 1, flags: capture.CutShort}}},
+		{name: "compact names (RFC 3261 7.3.3)", known: capture.SIP, in: []segment{{data: compact[:60]}, {data: compact[60:] + options}}, want: []got{{text: compact, at: 2}, {text: options, at: 2}}},
+		{name: "folded fields (RFC 3261 7.3.1)", known: capture.SIP, in: []segment{{data: folded[:len(folded)-13]}, {data: folded[len(folded)-13:]}, {data: options}}, want: []got{{text: folded, at: 2}, {text: options, at: 3}}},
+		{name: "no Content-Length, ended by FIN (RFC 3261 18.3)", known: capture.SIP, in: []segment{{data: open[:50]}, {data: open[50:], fin: true}, {dir: 1, data: ringing}},
+			want: []got{{text: open, at: 2}, {dir: 1, text: ringing, at: 4}}, check: func(s dissect.Stats) bool { return s.Cut == 0 }},
+		{name: "no Content-Length, followed no longer", known: capture.SIP, in: []segment{{data: open}}, want: []got{{text: open, at: 1, flags: capture.CutShort}}},
+		{name: "no Content-Length, a gap in the body", known: capture.SIP, in: []segment{{data: open}, {data: "=-\r\n" + options, gap: 3}},
+			want: []got{{text: open, at: 1, flags: capture.CutShort}, {text: options, at: 2, flags: capture.GapBefore}}},
+		{name: "no Content-Length in the middle of a stream, a gap in the body", known: capture.SIP, in: []segment{{data: open[:10], gap: -1}, {data: open[10:]}, {data: options, gap: 3}},
+			want: []got{{text: open, at: 2, flags: capture.GapBefore | capture.CutShort}, {text: options, at: 3, flags: capture.GapBefore}}},
+		{name: "no room for the rest", known: capture.SIP, in: []segment{{data: notify[:len(notify)-10]}, {data: notify[len(notify)-10:] + options, room: true}},
+			want: []got{{text: notify[:len(notify)-10], at: 1, flags: capture.CutShort}, {text: options, at: 2}}, check: func(s dissect.Stats) bool { return s.RestOctets == 10 && s.Gaps == 0 }},
+		{name: "no room for the rest of the fields", known: capture.SIP, in: []segment{{data: invite[:60]}, {data: invite[60:] + options, room: true}},
+			want: []got{{text: invite[:60], at: 1, flags: capture.CutShort}, {text: options, at: 2}}},
+		{name: "garbage between messages", known: capture.SIP, in: []segment{{data: options + "\x00\x01garbage, no line end"}, {data: "\r\n" + invite}},
+			want: []got{{text: options, at: 1}, {text: invite, at: 2}}, check: func(s dissect.Stats) bool { return s.JunkOctets > 0 && s.Gaps == 0 }},
+		{name: "a gap at the end of a message", known: capture.SIP, in: []segment{{data: options}, {data: invite, gap: 300}},
+			want: []got{{text: options, at: 1}, {text: invite, at: 2, flags: capture.GapBefore}}},
+		{name: "a gap in one direction only", known: capture.SIP, in: []segment{{data: options}, {dir: 1, data: ringing}, {data: invite, gap: 300}, {dir: 1, data: trying}},
+			want: []got{{text: options, at: 1}, {dir: 1, text: ringing, at: 2}, {text: invite, at: 3, flags: capture.GapBefore}, {dir: 1, text: trying, at: 4}}},
+		{name: "a gap before a text that quotes a message", known: capture.SIP, in: []segment{{data: options}, {data: "INVITE sip:a SIP/2.0\r\nsays the log\r\n" + invite, gap: 99}},
+			want: []got{{text: options, at: 1}, {text: invite, at: 2, flags: capture.GapBefore}}},
+		{name: "octet by octet", known: capture.SIP, in: octets(invite + "\r\n\r\n" + compact),
+			want: []got{{text: invite, at: int64(len(invite))}, {text: compact, at: int64(len(invite) + 4 + len(compact))}}},
+
+		{name: "RTSP on 5060 (RFC 7826)", port: 5060, gone: true, in: []segment{{data: "OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n"}}, check: notSIP},
+		{name: "an answer of RTSP", port: 5060, gone: true, in: []segment{{dir: 1, data: "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"}}, check: notSIP},
+		{name: "MSRP (RFC 4975)", port: 5060, gone: true, in: []segment{{data: "MSRP a786hjs2 SEND\r\nTo-Path: msrp://b:7654/j;tcp\r\n\r\n"}}, check: notSIP},
+		{name: "SMTP", port: 5060, gone: true, in: []segment{{dir: 1, data: "220 mail ESMTP\r\n"}}, check: notSIP},
+		{name: "DNS over TCP (RFC 7766)", port: 5060, gone: true, in: []segment{{data: "\x00\x1d\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01"}}, check: notSIP},
+		{name: "Diameter (RFC 6733)", port: 5060, gone: true, in: []segment{{data: "\x01\x00\x00\x80\x80\x00\x01\x01"}}, check: notSIP},
+		{name: "HTTP/2 with prior knowledge (RFC 9113 3.4)", port: 5060, gone: true, in: []segment{{data: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}}, check: notSIP},
+		{name: "TLS on 5060", port: 5060, known: capture.TLS, in: []segment{{data: "\x16\x03\x01\x00\xf0\x01\x00" + invite}, {data: invite}}},
+		{name: "HEP on 5060", port: 5060, known: capture.HEP, in: []segment{{data: "HEP3\x00\x40" + invite}, {data: invite}}, check: notSIP},
+		{name: "a PROXY line before SIP", port: 5060, gone: true, in: []segment{{data: "PROXY TCP4 192.0.2.1 192.0.2.2 1 5060\r\n" + invite}}, check: notSIP},
+		{name: "SIP of another version", port: 5060, gone: true, in: []segment{{data: "INVITE sip:a SIP/3.0\r\nCall-ID: 1\r\n\r\n"}}, check: notSIP},
+
 		{name: "no Content-Length, ended by the next message", known: capture.SIP,
 			in:   []segment{{data: "INVITE sip:a SIP/2.0\r\nCall-ID: 1\r\nc: application/sdp\r\n\r\nv=0\r\n"}, {data: options}},
 			want: []got{{text: "INVITE sip:a SIP/2.0\r\nCall-ID: 1\r\nc: application/sdp\r\n\r\nv=0\r\n", at: 1}, {text: options, at: 2}}},
@@ -564,6 +620,8 @@ func FuzzConn(f *testing.F) {
 				s.gap = int64(script[0])>>3 + 1
 			case 4:
 				s.gap = -1
+			case 6:
+				s.room, s.fin = script[0]&8 != 0, script[0]&16 != 0
 			}
 			r.segment(s)
 			octets, script = octets[n:], script[2:]

@@ -178,7 +178,7 @@ func (c *Conn) searchSIP(p piece, end int) (n int) {
 			return n
 		case sip.Message:
 			c.known(capture.SIP, readSIP)
-			c.emit(p, n+f.N, p.b[n:n+f.N], f.Cut, 0)
+			c.emitSIP(p, n, f)
 			return n + f.N
 		}
 		c.count(p.dir, f.N)

@@ -48,8 +48,8 @@ func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *str
 }
 
 // Cut implements stream.Handler.
-func (c *connection) Cut(dir int, pending []byte, _ stream.Reason, at *stream.Meta) {
-	c.conn.Cut(dir, pending, (*dissect.At)(at))
+func (c *connection) Cut(dir int, pending []byte, why stream.Reason, at *stream.Meta) {
+	c.conn.Cut(dir, pending, why == stream.FIN, (*dissect.At)(at))
 	c.judge(0)
 }
 
