@@ -239,6 +239,10 @@ func TestConn(t *testing.T) {
 		{name: "octet by octet", known: capture.SIP, in: octets(invite + "\r\n\r\n" + compact),
 			want: []got{{text: invite, at: int64(len(invite))}, {text: compact, at: int64(len(invite) + 4 + len(compact))}}},
 
+		{name: "a head beyond the limit", known: capture.HTTP, in: []segment{{data: "GET / HTTP/1.1\r\n" + strings.Repeat("a: b\r\n", 5000)}, {data: strings.Repeat("a: b\r\n", 5000) + "\r\n"}},
+			check: func(s dissect.Stats) bool { return s.JunkOctets == 16+60000+2 }},
+		{name: "trailers beyond the limit", known: capture.HTTP, in: []segment{{data: "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nGET / HTTP/1.1\r\n" + strings.Repeat("a: b\r\n", 6000)}},
+			check: func(s dissect.Stats) bool { return s.JunkOctets == 16+36000 }},
 		{name: "RTSP on 5060 (RFC 7826)", port: 5060, gone: true, in: []segment{{data: "OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n"}}, check: notSIP},
 		{name: "an answer of RTSP", port: 5060, gone: true, in: []segment{{dir: 1, data: "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"}}, check: notSIP},
 		{name: "MSRP (RFC 4975)", port: 5060, gone: true, in: []segment{{data: "MSRP a786hjs2 SEND\r\nTo-Path: msrp://b:7654/j;tcp\r\n\r\n"}}, check: notSIP},

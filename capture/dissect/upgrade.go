@@ -87,6 +87,7 @@ func (c *Conn) readHTTP(p piece) (n int) {
 		case httpwire.Skipped:
 			c.count(p.dir, size)
 		case httpwire.Bad: // what it is instead is looked for from there on
+			c.count(p.dir, size)
 			r.Lost(-1)
 		}
 		if n += size; c.mode != readHTTP {

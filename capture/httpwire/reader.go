@@ -42,8 +42,9 @@ const (
 	lostState
 )
 
-// Next says what b begins with, and how many octets that is: 0 for More and
-// Bad. b holds what is pending, in order and without what was covered before.
+// Next says what b begins with, and how many octets that is: 0 for More, and for
+// Bad unless it is lines beyond the limit, which may look like a head to those
+// who look again. b holds what is pending, in order and without what was covered before.
 func (r *Reader) Next(b []byte) (k Kind, n int) {
 	switch r.state {
 	case start:
@@ -104,7 +105,7 @@ func (r *Reader) lines(b []byte, k Kind) (Kind, int) {
 		if n < 0 {
 			r.seen = int32(len(limit))
 			if len(limit) == MaxHead {
-				return Bad, 0
+				return Bad, MaxHead
 			}
 			return More, 0
 		}
