@@ -549,6 +549,50 @@ func TestConnCuts(t *testing.T) {
 	}
 }
 
+// TestConnLarge plays what the fuzzer's inputs are too small for: every limit is
+// passed, in every state. Each octet is consumed or left within MaxPending, and
+// emitted once at most.
+func TestConnLarge(t *testing.T) {
+	pieces := []string{
+		upgradeRequest, upgraded, switching + "\r\n", request("INVITE", "1"), response("200 OK", "1"), "\r\n\r\n",
+		"GET / HTTP/1.1\r\n", "HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n\r\n", "INVITE sip:a SIP/2.0\r\n", "c: a/b\r\n\r\n",
+		"Content-Length: 99999\r\n\r\n", "a: b\r\n", " folded\r\n", "1\r\na\r\n", "0\r\n", "x", "\x00", "\x16\x03\x01\x00\xf0\x01",
+		wsFrame(0x81, mask, request("INVITE", "2")), wsFrame(0x01, mask, "I"), wsFrame(0x00, mask, "N"), wsFrame(0x89, 0, "?"), wsFrame(0xc1, 0, "\xf2H\x00"), "\x82\xfe\xff\xff",
+	}
+	messages := 0
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		r := newRig(t, dissect.Config{Windows: 1}, 5060)
+		sent := 0
+		for sent < 200<<10 {
+			s := segment{dir: rng.IntN(2)}
+			s.data = strings.Repeat(pieces[rng.IntN(len(pieces))], 1+rng.IntN(1<<rng.IntN(15)))
+			s.data = s.data[:min(len(s.data), 1+rng.IntN(60<<10))]
+			switch rng.IntN(20) {
+			case 0:
+				s.gap = -1
+			case 1:
+				s.gap = 1 + rng.Int64N(1<<10)
+			case 2:
+				s.room = true
+			}
+			r.segment(s)
+			sent += len(s.data)
+		}
+		total := 0
+		for _, g := range r.end() {
+			total += len(g.text)
+		}
+		if total > sent {
+			t.Fatalf("seed %d: %d octets in messages, of %d", seed, total, sent)
+		}
+		messages += len(r.got)
+	}
+	if messages < 1000 {
+		t.Errorf("only %d messages", messages)
+	}
+}
+
 func TestConnAllocs(t *testing.T) {
 	shared := dissect.NewConnections(dissect.Config{}, func(*capture.Message) {})
 	plain := []byte(request("INVITE", "1") + "\r\n\r\n" + response("200 OK", "1"))
