@@ -181,6 +181,7 @@ func (c *Correlator) schedule(k *call, due int64) {
 // due is called by the wheel when a call's time has come.
 func (c *Correlator) due(k *call) {
 	switch {
+	case k.state == ended && c.awaitsLegs(k):
 	case k.state == ended:
 		c.finish(k)
 	case k.state == established && k.seen+int64(c.cfg.CallIdle) > c.now:
@@ -193,10 +194,29 @@ func (c *Correlator) due(k *call) {
 	}
 }
 
+// awaitsLegs puts off the end of a call whose other leg, linked to the same
+// stream, ended a little later: their reports are made at once, with links to
+// each other.
+func (c *Correlator) awaitsLegs(k *call) bool {
+	last := k.due
+	for _, t := range k.streams {
+		for _, o := range t.calls {
+			if o.over() && o.endedAt < k.endedAt+int64(Linger) {
+				last = max(last, o.due)
+			}
+		}
+	}
+	if last <= c.now || last > k.endedAt+2*int64(Linger) {
+		return false
+	}
+	c.schedule(k, last)
+	return true
+}
+
 // finish makes the call's final reports and forgets it.
 func (c *Correlator) finish(k *call) {
-	for _, s := range k.streams {
-		c.closeStream(s, k)
+	for len(k.streams) > 0 {
+		c.closeStream(k.streams[0], k)
 	}
 	if k.state == ended {
 		c.Stats.CallsEnded.Add(1)

@@ -39,7 +39,6 @@ const (
 	maxLegs         = 4   // calls one stream is linked to
 	maxReports      = 32  // records made of one RTCP datagram
 	maxCopies       = 8   // streams looked at that may be copies of one
-	maxTunnels      = 16  // looked through for an endpoint that is not in the flow's own
 	bindingsPerCall = 5   // addresses advertised, over all calls; RTP and RTCP of two parties are 4
 	keptSlots       = 8   // bindings or streams that a forgotten call's place keeps room for
 )
@@ -86,13 +85,14 @@ type Correlator struct {
 
 	now       int64 // mono
 	begun     bool  // now is set
+	flushing  bool  // all calls are over
 	seed      maphash.Seed
 	calls     map[uint64]*call // by hash of the Call-ID, chained
 	freeCalls *call
 	lists     [numStates]callList // by state, the longest in it first: who makes room at the cap
 	wheel     wheel
 	endpoints map[place]endpoint
-	tunnels   map[uint32]int // endpoints in each tunnel
+	tunnelled map[place]tunnels // by the place outside of any
 	streams   map[uint64]*stream
 	senders   map[sender]*stream // the newest of each
 	recent    streamList         // the one heard of longest ago first
@@ -123,7 +123,7 @@ func New(cfg Config) *Correlator {
 		seed:      maphash.MakeSeed(),
 		calls:     make(map[uint64]*call),
 		endpoints: make(map[place]endpoint),
-		tunnels:   make(map[uint32]int),
+		tunnelled: make(map[place]tunnels),
 		streams:   make(map[uint64]*stream),
 		senders:   make(map[sender]*stream),
 		wheel:     newWheel(),
@@ -163,9 +163,11 @@ func (c *Correlator) Advance(mono int64) {
 // the order in which they began, then what is left of streams. The streams'
 // last snapshots should have been handed in before.
 func (c *Correlator) Flush() {
+	c.flushing = true
 	for _, call := range c.wheel.all() {
 		c.finish(call)
 	}
+	c.flushing = false
 	for _, l := range [...]*streamList{&c.silent, &c.recent} {
 		for l.head != nil {
 			c.endStream(l.head)

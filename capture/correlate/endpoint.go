@@ -40,6 +40,28 @@ func (p place) in(tunnel uint32) place {
 	return p
 }
 
+// tunnels are those in which an address and port are an endpoint.
+type tunnels struct {
+	n   int
+	xor uint32 // of their numbers: of one, that one
+}
+
+// toggle notes that p is an endpoint now, or no longer.
+func (c *Correlator) toggle(p place, by int) {
+	number := p.tunnel()
+	if number == 0 {
+		return
+	}
+	outside := p.in(0)
+	in := c.tunnelled[outside]
+	if in.n += by; in.n == 0 {
+		delete(c.tunnelled, outside)
+		return
+	}
+	in.xor ^= number
+	c.tunnelled[outside] = in
+}
+
 // endpoint is a place with its bindings, the newest first.
 type endpoint struct {
 	head *binding
@@ -251,8 +273,8 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: f.via, tag: f.tag, hidden: f.hidden, codecs: b.codecs[:0], anext: e.head}
 	if e.head != nil {
 		e.head.aprev = b
-	} else if n := at.tunnel(); n != 0 {
-		c.tunnels[n]++
+	} else {
+		c.toggle(at, 1)
 	}
 	c.endpoints[at] = endpoint{b, e.n + 1}
 	k.bindings = append(k.bindings, b)
@@ -273,11 +295,7 @@ func (c *Correlator) unbind(b *binding) {
 	}
 	if e.n--; e.n == 0 {
 		delete(c.endpoints, b.place)
-		if n := b.place.tunnel(); n != 0 {
-			if c.tunnels[n]--; c.tunnels[n] == 0 {
-				delete(c.tunnels, n)
-			}
-		}
+		c.toggle(b.place, -1)
 	} else {
 		c.endpoints[b.place] = e
 	}

@@ -124,19 +124,20 @@ func (m *match) sameNAT(e *ends) bool {
 // address elsewhere counts if it is in one other place only.
 func (c *Correlator) at(p place) endpoint {
 	e := c.endpoints[p]
-	if e.head != nil || len(c.tunnels) == 0 || len(c.tunnels) > maxTunnels {
+	if e.head != nil {
 		return e
 	}
-	e = c.endpoints[p.in(0)]
-	for n := range c.tunnels { // the order does not matter: one or none
-		if o := c.endpoints[p.in(n)]; o.head != nil {
-			if e.head != nil {
-				return endpoint{}
-			}
-			e = o
-		}
+	outside := p.in(0)
+	if outside != p {
+		e = c.endpoints[outside]
 	}
-	return e
+	switch in := c.tunnelled[outside]; {
+	case in.n == 0:
+		return e
+	case in.n == 1 && e.head == nil:
+		return c.endpoints[p.in(in.xor)]
+	}
+	return endpoint{}
 }
 
 // collect adds the calls bound at one end of a flow to c.matches, each once,

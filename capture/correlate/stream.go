@@ -266,13 +266,17 @@ func (c *Correlator) reportInterval(t *stream) {
 }
 
 // closeStream makes the final report of a stream for a call that is being
-// finished. The stream may go on, with its other calls or without.
+// finished, and for its other calls if they are over too. The stream may go on,
+// with calls that are not or without.
 func (c *Correlator) closeStream(t *stream, k *call) {
+	if c.flushing || !slices.ContainsFunc(t.calls, func(o *call) bool { return o != k && !o.over() }) {
+		c.leaveCalls(t)
+		t.rebase()
+		return
+	}
 	c.final(t, k)
 	t.calls = slices.DeleteFunc(t.calls, func(o *call) bool { return o == k })
-	if len(t.calls) == 0 {
-		t.rebase()
-	}
+	k.streams = slices.DeleteFunc(k.streams, func(o *stream) bool { return o == t })
 }
 
 // endStream makes the final reports of a stream that has ended and forgets it.
