@@ -32,6 +32,7 @@ type call struct {
 	sides     [2]side    // caller and callee
 	answered  int64      // mono of the first 2xx, 0 none seen
 	oneWay    bool       // it was told that media went one way only
+	silent    bool       // it is among Correlator.silentCalls
 	streams   []*stream
 
 	gen uint64 // of the search that found the call last, and
@@ -170,6 +171,7 @@ func (c *Correlator) end(k *call, bye bool) {
 		return
 	}
 	k.bye, k.endedAt = bye, c.now
+	c.endSilence(k)
 	c.enter(k, ended, c.now+int64(Linger))
 }
 
@@ -221,6 +223,7 @@ func (c *Correlator) finish(k *call) {
 	if k.state == ended {
 		c.Stats.CallsEnded.Add(1)
 	}
+	c.endSilence(k)
 	c.lists[k.state].remove(k)
 	c.wheel.remove(k)
 	for _, b := range k.bindings {

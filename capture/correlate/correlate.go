@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"heptap/capture"
+	"heptap/capture/mirror"
 	"heptap/capture/record"
 	"heptap/capture/sdp"
 	"heptap/capture/sip"
@@ -105,6 +106,10 @@ type Correlator struct {
 	ports    [evidencePorts]evidence
 	awaiting awaiting
 
+	silentCalls int   // established calls that should have shown media and have not
+	foreign     int   // streams of no known call
+	refusedAt   int64 // mono of the last stream for which there was no room
+
 	// scratch, reused for each message
 	sip     sip.View
 	sdp     sdp.Session
@@ -183,5 +188,6 @@ func (cfg *Config) MemoryBytes() int64 {
 		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)
-	return int64(unsafe.Sizeof(Correlator{})) + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
+	const fixed = int64(unsafe.Sizeof(Correlator{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
+	return fixed + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
 }

@@ -30,11 +30,24 @@
 //	             or the last branch's
 //	             final refusal            its reports are made Linger later, so
 //	                                      that the last counts of its streams
-//	                                      have arrived; then it is forgotten
+//	                                      have arrived, or when those of another
+//	                                      leg are that ended within Linger; then
+//	                                      it is forgotten
+//
+// A place is an address and port in a tunnel (capture.FiveTuple.Tunnel). What is
+// not found in the flow's own is looked for outside of any and in others, and
+// taken if it is in one of these places only.
 //
 // An endpoint may belong to several calls at once: the legs of a B2BUA that
 // passes the SDP on. A stream is then linked to all of them, up to maxLegs; more
 // are strangers on a shared port, and nothing is linked. A call that
 // advertised the same address long before is taken for a stale one whose BYE
 // we did not see, and not linked.
+//
+// What is seen here of a mirror port (Evidence) is judged by capture/mirror: loss
+// that a stream's receiver did not have (RFC 3550 6.4.1), loss in all streams at
+// once, calls that show no media, media of no call. A stream is compared with the
+// reports of one receiver, and not at all when it is seen in parts. A call that
+// shows no media 8 s after its answer is silent, unless it is on hold, or
+// streams of no known call may be its own.
 package correlate

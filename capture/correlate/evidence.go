@@ -20,6 +20,9 @@ const (
 	// mediaDue is how long after its answer a call must have shown media. A
 	// stream's first snapshot is up to 3 s late.
 	mediaDue = 8 * time.Second
+	// reporterStays is how long a stream's reports are taken from one receiver
+	// alone. Another one, behind the same mixer or translator, has losses of its own.
+	reporterStays = time.Minute
 	// maxAwaited is how many answered calls wait for that at a time. Those that
 	// find no room are not judged.
 	maxAwaited = 4096
@@ -91,44 +94,103 @@ func (c *Correlator) await(k *call, port uint8) {
 	q.n++
 }
 
-// checkAwaited looks at the calls that must have shown media by now. One that
-// is over, or on hold, is not asked.
+// expects says whether k must have shown media by now: it is the call that was
+// answered then, goes on, and is not on hold.
+func (a *awaited) expects(k *call) bool {
+	if k.order != a.order || k.state != established || k.answered != a.due-int64(mediaDue) || k.silent {
+		return false
+	}
+	return (k.flows(0) || k.flows(1)) && (k.sides[0].at != 0 || k.sides[1].at != 0)
+}
+
+// checkAwaited looks at the calls that must have shown media by now. A silent one
+// is not asked while there are as many streams of no known call: its media may
+// be among them, as those of a TURN client are, or have found no room.
 func (c *Correlator) checkAwaited() {
 	q := &c.awaiting
 	for ; q.n > 0 && q.ring[q.head].due <= c.now; q.n, q.head = q.n-1, (q.head+1)%maxAwaited {
 		a := &q.ring[q.head]
 		k := a.call
-		a.call = nil
-		if k.order != a.order || k.state != established || !k.flows(0) && !k.flows(1) || k.sides[0].at == 0 && k.sides[1].at == 0 {
+		if a.call = nil; !a.expects(k) {
 			continue
 		}
 		e := c.evidence(a.port)
-		e.calls++
 		if len(k.streams) == 0 {
+			k.silent = true
+			c.silentCalls++
+			if c.silentCalls <= c.foreign || c.Stats.StreamsRefused.Load() > 0 && c.now-c.refusedAt < int64(2*mediaDue) {
+				continue
+			}
 			e.silent++
 		}
+		e.calls++
 	}
 }
 
-// sawReport compares what a receiver says it lost of a stream (RFC 3550 6.4.1)
-// with what was seen of it. The stream runs against the report, on the port
-// itself (RFC 5761) or the one below.
-func (c *Correlator) sawReport(m *capture.Message, b *rtcp.ReportBlock) {
-	to, from := m.Flow.Src, m.Flow.Dst
-	for range 2 {
-		at := sender{placeOf(m.Flow.Tunnel, unmap(from)), placeOf(m.Flow.Tunnel, unmap(to)), b.SSRC}
-		if t := c.senders[at]; t != nil {
-			if !t.last.Confirmed || t.older != nil { // seen in parts, it is not comparable
-				return
-			}
-			e, s := c.evidence(t.last.Port), &t.last
-			e.receipts.Add(t.pair.Add(
-				mirror.OwnLoss{Expected: s.Expected, Missing: s.Missing, Runs: s.LossEvents, KernelDrops: e.kernelDrops},
-				mirror.ReportedLoss{Highest: b.HighestSeq, Lost: b.PacketsLost}))
-			return
-		}
-		to, from = below(to), below(from)
+// endSilence notes that a call is over, or not silent after all.
+func (c *Correlator) endSilence(k *call) {
+	if k.silent {
+		k.silent = false
+		c.silentCalls--
 	}
+}
+
+// setForeign notes whether t is a stream of no known call.
+func (c *Correlator) setForeign(t *stream, foreign bool) {
+	switch {
+	case foreign && !t.foreign:
+		c.foreign++
+	case !foreign && t.foreign:
+		c.foreign--
+	}
+	t.foreign = foreign
+}
+
+// sawReport compares what a receiver says it lost of a stream (RFC 3550 6.4.1)
+// with what was seen of it. found are the calls that the report belongs to.
+func (c *Correlator) sawReport(f capture.FiveTuple, reporter uint32, b *rtcp.ReportBlock, found []match) {
+	t := c.reportedOn(f, b.SSRC, found)
+	if t == nil || !t.last.Confirmed || t.older != nil { // seen in parts, it is not comparable
+		return
+	}
+	switch {
+	case t.reportedAt == 0 || t.reporter == reporter:
+	case c.now-t.reportedAt < int64(reporterStays):
+		return
+	default:
+		t.pair = mirror.LossPair{}
+	}
+	t.reporter, t.reportedAt = reporter, max(c.now, 1)
+	e, s := c.evidence(t.last.Port), &t.last
+	e.receipts.Add(t.pair.Add(
+		mirror.OwnLoss{Expected: s.Expected, Missing: s.Missing, Runs: s.LossEvents, KernelDrops: e.kernelDrops},
+		mirror.ReportedLoss{Highest: b.HighestSeq, Lost: b.PacketsLost}))
+}
+
+// reportedOn finds the stream that a report is about. It runs against the report,
+// on the port itself (RFC 5761) or the one below (RFC 3550 11). A NAT or a=rtcp
+// (RFC 3605) may give RTCP any port: then it is the only stream of the calls
+// with that source between the two addresses.
+func (c *Correlator) reportedOn(f capture.FiveTuple, ssrc uint32, found []match) (only *stream) {
+	src, dst := unmap(f.Dst), unmap(f.Src)
+	for range 2 {
+		if t := c.senders[sender{placeOf(f.Tunnel, src), placeOf(f.Tunnel, dst), ssrc}]; t != nil {
+			return t
+		}
+		src, dst = below(src), below(dst)
+	}
+	for _, m := range found {
+		for _, t := range m.call.streams {
+			if t == only || t.last.SSRC != ssrc || t.ends.srcIP != src.Addr() || t.ends.dstIP != dst.Addr() {
+				continue
+			}
+			if only != nil {
+				return nil
+			}
+			only = t
+		}
+	}
+	return only
 }
 
 // Evidence fills in what correlation knows of a mirror port: SIP, streams,

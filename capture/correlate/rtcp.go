@@ -57,7 +57,7 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 			if !ok {
 				break
 			}
-			c.sawReport(m, &b)
+			c.sawReport(m.Flow, p.SSRC(), &b, found)
 		}
 	}
 	parts := 0

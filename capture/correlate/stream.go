@@ -19,13 +19,18 @@ type stream struct {
 	at      int64           // mono of the last interval report, or of the first packet
 	touched int64           // mono of the newest snapshot
 	pair    mirror.LossPair // what its receiver says it lost, against what was seen
-	covered int64           // mono up to which another stream has reported the same packets
-	sender  uint8           // party that sends it: 0 the caller, 1 the callee
-	known   bool            // was linked to a call at some time
-	learned bool            // where it comes from is bound
-	silent  bool            // in the list of silent ones
-	copied  bool            // counted as a copy
-	scores  scores          // of the intervals since base
+
+	reporter   uint32 // SSRC of that receiver, and
+	reportedAt int64  // mono of its last report, 0 none yet
+
+	covered int64  // mono up to which another stream has reported the same packets
+	sender  uint8  // party that sends it: 0 the caller, 1 the callee
+	known   bool   // was linked to a call at some time
+	learned bool   // where it comes from is bound
+	silent  bool   // in the list of silent ones
+	copied  bool   // counted as a copy
+	foreign bool   // it is among Correlator.foreign
+	scores  scores // of the intervals since base
 
 	prev, next *stream // in the order of touched; next alone, among the free ones
 	older      *stream // with the same sender
@@ -56,6 +61,7 @@ func (c *Correlator) Stream(s *media.Snapshot, now int64) {
 	if len(t.calls) == 0 || s.LastMono-s.FirstMono < int64(matchWindow) {
 		c.link(t)
 	}
+	c.setForeign(t, s.Confirmed && !t.known)
 	if moved {
 		c.alive(t)
 	}
@@ -71,6 +77,7 @@ func (c *Correlator) Stream(s *media.Snapshot, now int64) {
 func (c *Correlator) newStream(s *media.Snapshot) *stream {
 	if len(c.streams) >= c.cfg.Streams {
 		c.Stats.StreamsRefused.Add(1)
+		c.refusedAt = c.now
 		return nil
 	}
 	t := c.freeStreams
@@ -91,6 +98,7 @@ func (c *Correlator) newStream(s *media.Snapshot) *stream {
 // forget frees a stream that is linked to no call.
 func (c *Correlator) forget(t *stream) {
 	delete(c.streams, t.last.ID)
+	c.setForeign(t, false)
 	c.unlist(t)
 	c.unsend(t)
 	c.Stats.Streams.Add(-1)
@@ -147,6 +155,7 @@ func (c *Correlator) link(t *stream) {
 		}
 		t.calls = append(t.calls, m.call)
 		m.call.streams = append(m.call.streams, t)
+		c.endSilence(m.call)
 		t.learned = false
 	}
 	c.learn(t)
