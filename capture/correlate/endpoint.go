@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,16 +18,8 @@ type place struct {
 }
 
 func placeOf(tunnel uint32, a netip.AddrPort) place {
-	var p place
-	for i, b := range a.Addr().As16() {
-		if i < 8 {
-			p.hi = p.hi<<8 | uint64(b)
-		} else {
-			p.lo = p.lo<<8 | uint64(b)
-		}
-	}
-	p.rest = uint64(tunnel)<<32 | uint64(a.Port())
-	return p
+	b := a.Addr().As16()
+	return place{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]), uint64(tunnel)<<32 | uint64(a.Port())}
 }
 
 // placeOfSSRC returns a place that no address has.

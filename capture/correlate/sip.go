@@ -71,7 +71,7 @@ func (c *Correlator) followCall(m *capture.Message) {
 		if !begins && body == nil {
 			return
 		}
-		if k = c.newCall(v.CallID, h, v.FromTag); k == nil {
+		if k = c.newCall(v.CallID, h, v.FromTag()); k == nil {
 			return
 		}
 		if v.IsRequest && string(v.Method) == "ACK" {
@@ -112,19 +112,20 @@ func (c *Correlator) progress(k *call, invite bool) {
 // after a refusal. After a BYE it must be a new one, not a late copy.
 func (c *Correlator) invite(k *call) {
 	v := &c.sip
-	if len(v.ToTag) > 0 { // in a dialog: the answer was missed
+	if len(v.ToTag()) > 0 { // in a dialog: the answer was missed
 		if k.state == setup {
 			c.establish(k)
 		}
 		return
 	}
 	if k.state == ended {
-		other := !bytes.Equal(v.FromTag[:min(len(v.FromTag), maxTag)], k.callerTag)
+		tag := v.FromTag()
+		other := !bytes.Equal(tag[:min(len(tag), maxTag)], k.callerTag)
 		if k.bye && !other && v.CSeq <= k.cseq {
 			return
 		}
 		if other {
-			k.setCaller(v.FromTag)
+			k.setCaller(tag)
 		}
 		k.branches, k.dialogs = few{}, few{}
 		k.sides, k.answered, k.oneWay = [2]side{}, 0, false
@@ -132,7 +133,7 @@ func (c *Correlator) invite(k *call) {
 	}
 	k.cseq = max(k.cseq, v.CSeq)
 	if k.state == setup {
-		k.branches.add(maphash.Bytes(c.seed, v.ViaBranch))
+		k.branches.add(c.branch())
 	}
 }
 
@@ -142,8 +143,8 @@ func (c *Correlator) answer(k *call) {
 	if k.state == ended && k.bye {
 		return // a late copy
 	}
-	if k.state == setup && c.party(k) == 1 {
-		k.decide(maphash.Bytes(c.seed, c.sip.ToTag))
+	if k.state == setup && c.party(k, c.sip.ToTag()) == 1 {
+		k.decide(maphash.Bytes(c.seed, c.sip.ToTag()))
 	}
 	k.dialogs.add(c.dialog())
 	k.branches = few{}
@@ -157,7 +158,7 @@ func (c *Correlator) refuse(k *call) {
 	if k.state != setup {
 		return
 	}
-	if k.branches.remove(maphash.Bytes(c.seed, c.sip.ViaBranch)); k.branches.empty() {
+	if k.branches.remove(c.branch()); k.branches.empty() {
 		c.end(k, false)
 	}
 }
@@ -173,7 +174,13 @@ func (c *Correlator) bye(k *call) {
 
 // dialog names the dialog of the message in c.sip, the same in both directions.
 func (c *Correlator) dialog() uint64 {
-	return maphash.Bytes(c.seed, c.sip.FromTag) ^ maphash.Bytes(c.seed, c.sip.ToTag)
+	return maphash.Bytes(c.seed, c.sip.FromTag()) ^ maphash.Bytes(c.seed, c.sip.ToTag())
+}
+
+// branch names the transaction of the message in c.sip (RFC 3261 8.1.1.7).
+func (c *Correlator) branch() uint64 {
+	_, branch := c.sip.TopVia()
+	return maphash.Bytes(c.seed, branch)
 }
 
 // offersMedia reports whether a body of SDP in a transaction of this method
@@ -194,25 +201,28 @@ func (c *Correlator) takeSDP(k *call, body []byte, m *capture.Message) {
 		c.Stats.SDPMalformed.Add(1)
 		return
 	}
-	party, tag := c.party(k), c.sip.ToTag
-	if c.sip.IsRequest {
-		tag = c.sip.FromTag
-	}
+	tag := c.sender()
+	party := c.party(k, tag)
 	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: maphash.Bytes(c.seed, tag)}
 	k.sides[party].take(c.sdp.Media(), c.now)
 	c.bindSession(k)
 }
 
-// party says who sent the message in c.sip: 0 the caller, 1 the callee. Who
-// invites outside a dialog is the caller, whatever tag a box in between gave it.
-func (c *Correlator) party(k *call) uint8 {
+// sender returns the tag of who sent the message in c.sip.
+func (c *Correlator) sender() []byte {
+	if c.sip.IsRequest {
+		return c.sip.FromTag()
+	}
+	return c.sip.ToTag()
+}
+
+// party says who sent the message in c.sip, with this tag: 0 the caller, 1 the
+// callee. Who invites outside a dialog is the caller, whatever tag a box in
+// between gave it.
+func (c *Correlator) party(k *call, sender []byte) uint8 {
 	v := &c.sip
-	sender := v.ToTag
-	if v.IsRequest {
-		sender = v.FromTag
-		if len(v.ToTag) == 0 && string(v.Method) == "INVITE" {
-			return 0
-		}
+	if v.IsRequest && string(v.Method) == "INVITE" && len(v.ToTag()) == 0 {
+		return 0
 	}
 	if bytes.Equal(sender[:min(len(sender), maxTag)], k.callerTag) {
 		return 0

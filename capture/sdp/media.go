@@ -58,6 +58,10 @@ func mediaType(name []byte) MediaType {
 // protocol takes in the third field of an m= line, such as UDP/TLS/RTP/SAVPF.
 func (m *Media) protocol(proto []byte) {
 	m.Proto = proto
+	if string(proto) == "RTP/AVP" { // what most are
+		m.RTP = true
+		return
+	}
 	for more := true; more; {
 		var part []byte
 		part, proto, more = cut(proto, '/')

@@ -20,12 +20,29 @@ func word(b []byte) (first, rest []byte) {
 }
 
 // cut splits b around the first sep; found is false and after nil when there
-// is none.
+// is none. What comes before is a few octets long: a loop is quicker than
+// bytes.IndexByte.
 func cut(b []byte, sep byte) (before, after []byte, found bool) {
-	if i := bytes.IndexByte(b, sep); i >= 0 {
-		return b[:i], b[i+1:], true
+	for i, c := range b {
+		if c == sep {
+			return b[:i], b[i+1:], true
+		}
 	}
 	return b, nil, false
+}
+
+// cutLine splits b after the first line, whose end and trailing spaces it
+// drops.
+func cutLine(b []byte) (line, rest []byte) {
+	end := bytes.IndexByte(b, '\n')
+	if end >= 0 {
+		b, rest = b[:end], b[end+1:]
+	}
+	n := len(b)
+	for n > 0 && (b[n-1] == '\r' || b[n-1] == ' ') {
+		n--
+	}
+	return b[:n], rest
 }
 
 // number returns the decimal number that b is; false when it is none or
@@ -74,32 +91,32 @@ func connection(value []byte) (netip.Addr, []byte) {
 // which have no place in SDP, and returns IPv4-mapped IPv6 addresses as IPv4,
 // which is how their packets look.
 func parseAddr(b []byte) netip.Addr {
-	if bytes.IndexByte(b, ':') >= 0 {
-		return parseIPv6(b).Unmap()
-	}
 	if a, ok := parseIPv4(b); ok {
 		return netip.AddrFrom4(a)
 	}
-	return netip.Addr{}
+	if bytes.IndexByte(b, ':') < 0 {
+		return netip.Addr{}
+	}
+	return parseIPv6(b).Unmap()
 }
 
 func parseIPv4(b []byte) (a [4]byte, ok bool) {
-	for i := range a {
-		end := bytes.IndexByte(b, '.')
-		if i == 3 {
-			end = len(b)
+	part, n, digits := 0, 0, 0
+	for _, c := range b {
+		if c == '.' && digits > 0 && part < 3 {
+			a[part] = byte(n)
+			part, n, digits = part+1, 0, 0
+			continue
 		}
-		if end < 1 || end > 3 || end > 1 && b[0] == '0' {
+		if c < '0' || c > '9' || digits > 0 && n == 0 { // no leading zeros
 			return a, false
 		}
-		n, ok := number(b[:end], 255)
-		if !ok {
+		if n, digits = 10*n+int(c-'0'), digits+1; n > 255 {
 			return a, false
 		}
-		a[i] = byte(n)
-		b = b[min(end+1, len(b)):]
 	}
-	return a, true
+	a[part] = byte(n)
+	return a, part == 3 && digits > 0
 }
 
 // parseIPv6 reads groups from the left, remembering where "::" stood.

@@ -194,10 +194,7 @@ func (s *Session) Parse(b []byte) error {
 	known := false
 	for len(b) > 0 {
 		var line []byte
-		line, b, _ = cut(b, '\n')
-		for n := len(line); n > 0 && (line[n-1] == '\r' || line[n-1] == ' '); n-- {
-			line = line[:n-1]
-		}
+		line, b = cutLine(b)
 		if len(line) < 2 || line[1] != '=' {
 			continue
 		}

@@ -68,27 +68,40 @@ func number(dst *int64, value []byte) bool {
 	return true
 }
 
-// address returns the user part of the URI and the tag parameter of a From or
-// To value (RFC 3261 20.10: name-addr or addr-spec).
-func address(value []byte) (user, tag []byte) {
+// address splits a From or To value into its URI and what follows (RFC 3261
+// 20.10: name-addr or addr-spec).
+func address(value []byte) (uri, params []byte) {
 	i := 0
 	if len(value) > 0 && value[0] == '"' {
 		if i = quoted(value, 0); i == len(value) {
 			i = 0 // no closing quote: look for the URI in all of it
 		}
 	}
-	uri, params := value, []byte(nil)
 	if lt := bytes.IndexByte(value[i:], '<'); lt >= 0 {
 		uri = value[i+lt+1:]
 		if gt := bytes.IndexByte(uri, '>'); gt >= 0 {
-			uri, params = uri[:gt], uri[gt+1:]
+			return uri[:gt], uri[gt+1:]
 		}
-	} else if semi := bytes.IndexByte(value, ';'); semi >= 0 {
-		// Without brackets every parameter is the header's (RFC 3261 20).
-		uri, params = value[:semi], value[semi:]
+		return uri, nil
 	}
-	tag, _ = param(params, "tag", false)
-	return userPart(trim(uri)), tag
+	// Without brackets every parameter is the header's (RFC 3261 20).
+	if semi := bytes.IndexByte(value, ';'); semi >= 0 {
+		return value[:semi], value[semi:]
+	}
+	return value, nil
+}
+
+// tag returns the tag parameter of a From or To value.
+func tag(value []byte) []byte {
+	_, params := address(value)
+	t, _ := param(params, "tag", false)
+	return t
+}
+
+// user returns the user part of the URI in a From or To value.
+func user(value []byte) []byte {
+	uri, _ := address(value)
+	return userPart(trim(uri))
 }
 
 // userPart returns the user of a SIP URI without its password, the number of a

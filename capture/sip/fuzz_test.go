@@ -19,8 +19,9 @@ func offset(b, s []byte) int {
 }
 
 func views(v *sip.View) [][]byte {
-	return [][]byte{v.Method, v.RequestURI, v.Reason, v.CallID, v.CSeqMethod, v.From, v.To, v.FromTag, v.ToTag, v.FromUser,
-		v.ToUser, v.Via, v.ViaBranch, v.Contact, v.ContentType, v.UserAgent, v.Server, v.ReasonHeader, v.SessionID,
+	via, branch := v.TopVia()
+	return [][]byte{via, branch, v.Method, v.RequestURI, v.Reason, v.CallID, v.CSeqMethod, v.From, v.To, v.FromTag(), v.ToTag(), v.FromUser(),
+		v.ToUser(), v.Via, v.Contact, v.ContentType, v.UserAgent, v.Server, v.ReasonHeader, v.SessionID,
 		v.Headers, v.Body, v.SDP(), v.Part("message/sipfrag"), v.Header("max-forwards")}
 }
 

@@ -29,8 +29,9 @@ func outcome(b []byte) string {
 	if !v.IsRequest {
 		what = fmt.Sprint(v.Status)
 	}
-	s := fmt.Sprintf("%s %s %d/%s %s;%s %s;%s %s %d/%d", what, short(v.CallID), v.CSeq, short(v.CSeqMethod), short(v.FromUser), short(v.FromTag),
-		short(v.ToUser), short(v.ToTag), short(v.ViaBranch), len(v.Body), len(v.SDP()))
+	_, branch := v.TopVia()
+	s := fmt.Sprintf("%s %s %d/%s %s;%s %s;%s %s %d/%d", what, short(v.CallID), v.CSeq, short(v.CSeqMethod), short(v.FromUser()), short(v.FromTag()),
+		short(v.ToUser()), short(v.ToTag()), short(branch), len(v.Body), len(v.SDP()))
 	switch {
 	case v.HeadersCut:
 		s += " headers cut"

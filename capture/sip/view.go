@@ -14,7 +14,8 @@ var (
 // View is one SIP message taken apart. All slices are views of the parsed
 // message: valid while that is, read-only, nil or empty when the message has
 // no such thing. Header values are raw, without the white space around them;
-// one that was folded still holds its line breaks.
+// one that was folded still holds its line breaks. What only some callers need
+// of them is taken out when asked for.
 type View struct {
 	IsRequest  bool
 	BodyCut    bool   // Content-Length promises more octets than there are
@@ -28,12 +29,9 @@ type View struct {
 	CSeq       int64 // -1 when absent or not a 32-bit number
 	CSeqMethod []byte
 
-	From, To         []byte
-	FromTag, ToTag   []byte
-	FromUser, ToUser []byte // user part of the URI, escapes as they are; a tel URI's number
-	Via              []byte // topmost Via value
-	ViaBranch        []byte // its branch parameter
-	Contact          []byte // first Contact header, all of its values
+	From, To []byte
+	Via      []byte // first Via header, all of its values
+	Contact  []byte // first Contact header, all of its values
 
 	ContentType   []byte
 	ContentLength int   // octets, -1 when absent or senseless
@@ -140,12 +138,15 @@ func (v *View) header(line []byte) bool {
 	if c < 'a' || c > 'z' || uint32(kept)>>(c-'a')&1 == 0 {
 		return false
 	}
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 {
+	colon := 1 // names are short: quicker than bytes.IndexByte
+	for colon < len(line) && line[colon] != ':' {
+		colon++
+	}
+	if colon == len(line) {
 		return false
 	}
 	name := line[:colon]
-	if isSpace(line[max(colon-1, 0)]) {
+	if isSpace(name[colon-1]) {
 		name = trimRight(name)
 	}
 	value := trim(line[colon+1:])
@@ -153,11 +154,11 @@ func (v *View) header(line []byte) bool {
 	case 1:
 		return v.compact(c, value)
 	case 2:
-		return is(name, "to") && v.to(value)
+		return is(name, "to") && first(&v.To, value)
 	case 3:
-		return is(name, "via") && v.via(value)
+		return is(name, "via") && first(&v.Via, value)
 	case 4:
-		return is(name, "from") && v.from(value) || is(name, "cseq") && v.cseq(value)
+		return is(name, "from") && first(&v.From, value) || is(name, "cseq") && v.cseq(value)
 	case 6:
 		return is(name, "reason") && first(&v.ReasonHeader, value) || is(name, "server") && first(&v.Server, value)
 	case 7:
@@ -179,7 +180,7 @@ func (v *View) compact(c byte, value []byte) bool {
 	case 'c':
 		return first(&v.ContentType, value)
 	case 'f':
-		return v.from(value)
+		return first(&v.From, value)
 	case 'i':
 		return first(&v.CallID, value)
 	case 'l':
@@ -187,34 +188,11 @@ func (v *View) compact(c byte, value []byte) bool {
 	case 'm':
 		return first(&v.Contact, value)
 	case 't':
-		return v.to(value)
+		return first(&v.To, value)
 	case 'v':
-		return v.via(value)
+		return first(&v.Via, value)
 	}
 	return false
-}
-
-func (v *View) from(value []byte) bool {
-	if v.From == nil {
-		v.From = value
-		v.FromUser, v.FromTag = address(value)
-	}
-	return true
-}
-
-func (v *View) to(value []byte) bool {
-	if v.To == nil {
-		v.To = value
-		v.ToUser, v.ToTag = address(value)
-	}
-	return true
-}
-
-func (v *View) via(value []byte) bool {
-	if v.Via == nil {
-		v.ViaBranch, v.Via = param(value, "branch", true)
-	}
-	return true
 }
 
 func (v *View) cseq(value []byte) bool {
@@ -247,6 +225,25 @@ func contentLength(value []byte) int {
 		return -1
 	}
 	return int(n)
+}
+
+// FromTag returns the tag of From (RFC 3261 19.3), nil when there is none.
+func (v *View) FromTag() []byte { return tag(v.From) }
+
+// ToTag returns the tag of To, nil when there is none.
+func (v *View) ToTag() []byte { return tag(v.To) }
+
+// FromUser returns the user part of From's URI, escapes as they are, or a tel
+// URI's number, or nil.
+func (v *View) FromUser() []byte { return user(v.From) }
+
+// ToUser is FromUser for To.
+func (v *View) ToUser() []byte { return user(v.To) }
+
+// TopVia returns the topmost Via value and its branch parameter.
+func (v *View) TopVia() (via, branch []byte) {
+	branch, via = param(v.Via, "branch", true)
+	return via, branch
 }
 
 // Header returns the value of the first header called name, which is in lower
