@@ -79,7 +79,7 @@ func (s *scene) await(t *testing.T, verdict string, patience time.Duration) {
 // verdict calls over TCP and UDP and wants a verdict, and no other accusation.
 func (s *scene) verdict(t *testing.T, want string) (said []box.Message, records []box.Record) {
 	t.Helper()
-	said = s.sipp(t, sipp.Config{Calls: 24, PerSecond: 12, Talk: 3 * time.Second, Transport: "tn"})
+	said = s.sipp(t, sipp.Config{Calls: 72, PerSecond: 24, Talk: 3 * time.Second, Transport: "tn"})
 	s.await(t, want, 8*time.Second)
 	records, m := s.finish(t)
 	unaccused(t, m, want)
