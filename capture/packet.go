@@ -4,6 +4,7 @@ import "net/netip"
 
 // IP protocol numbers (IANA).
 const (
+	ProtoICMP = 1
 	ProtoTCP  = 6
 	ProtoUDP  = 17
 	ProtoSCTP = 132
@@ -28,7 +29,7 @@ type Packet struct {
 	IPID      uint16 // IPv4 identification, 0 for IPv6
 	HasVLAN   bool
 	Truncated bool  // the capture cut Payload short
-	Protocol  uint8 // ProtoUDP, ProtoTCP or ProtoSCTP; of a fragment any IP protocol
+	Protocol  uint8 // ProtoUDP, ProtoTCP, ProtoSCTP or ProtoICMP (see decode.Unreachable); of a fragment any IP protocol
 	TTL       uint8 // or IPv6 hop limit
 	TOS       uint8 // or IPv6 traffic class
 	Port      uint8 // mirror port index
@@ -47,6 +48,7 @@ type Packet struct {
 type TCP struct {
 	Seq, Ack uint32
 	Window   uint16 // as in the header, not scaled
+	MSS      uint16 // maximum segment size option of a SYN (RFC 9293 3.2), 0 without one
 	Flags    uint8  // FlagFIN and so on
 }
 

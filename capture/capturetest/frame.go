@@ -50,11 +50,33 @@ func UDP(src, dst netip.AddrPort, payload []byte, opts ...Option) []byte {
 // TCP returns a whole frame with one TCP segment, as UDP does for a datagram.
 func TCP(src, dst netip.AddrPort, tcp capture.TCP, payload []byte, opts ...Option) []byte {
 	is := func(flag uint8) bool { return tcp.Flags&flag != 0 }
+	var options []layers.TCPOption
+	if tcp.MSS != 0 {
+		options = []layers.TCPOption{{OptionType: layers.TCPOptionKindNop}, {OptionType: layers.TCPOptionKindMSS, OptionLength: 4,
+			OptionData: binary.BigEndian.AppendUint16(nil, tcp.MSS)}}
+	}
 	return build(src.Addr(), dst.Addr(), &layers.TCP{
 		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: tcp.Seq, Ack: tcp.Ack, Window: tcp.Window,
 		FIN: is(capture.FlagFIN), SYN: is(capture.FlagSYN), RST: is(capture.FlagRST), PSH: is(capture.FlagPSH),
-		ACK: is(capture.FlagACK), URG: is(capture.FlagURG),
+		ACK: is(capture.FlagACK), URG: is(capture.FlagURG), Options: options,
 	}, payload, opts)
+}
+
+// Unreachable returns a whole frame with the ICMP or ICMPv6 error of src that
+// the packet in frame, made by this package without tags, did not arrive. It
+// quotes what RFC 792 asks for, the IP header and 8 octets.
+func Unreachable(src netip.Addr, code uint8, frame []byte) []byte {
+	const ether = 14
+	quoted := frame[ether:]
+	if src.Is6() {
+		quoted = quoted[:40+8]
+		to, _ := netip.AddrFromSlice(quoted[8:24])
+		return build(src, to, &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(layers.ICMPv6TypeDestinationUnreachable, code)},
+			append(make([]byte, 4), quoted...), nil)
+	}
+	quoted = quoted[:20+8]
+	to, _ := netip.AddrFromSlice(quoted[12:16])
+	return build(src, to, &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, code)}, quoted, nil)
 }
 
 // SCTP returns a whole frame with one SCTP packet of the given chunks
@@ -91,6 +113,10 @@ func build(src, dst netip.Addr, transport gopacket.SerializableLayer, payload []
 		protocol, checksum = layers.IPProtocolUDP, l.SetNetworkLayerForChecksum
 	case *layers.TCP:
 		protocol, checksum = layers.IPProtocolTCP, l.SetNetworkLayerForChecksum
+	case *layers.ICMPv4:
+		protocol, checksum = layers.IPProtocolICMPv4, func(gopacket.NetworkLayer) error { return nil }
+	case *layers.ICMPv6:
+		protocol, checksum = layers.IPProtocolICMPv6, l.SetNetworkLayerForChecksum
 	case *layers.SCTP:
 		protocol, checksum = layers.IPProtocolSCTP, func(gopacket.NetworkLayer) error { return nil }
 	}

@@ -368,6 +368,15 @@ func FuzzDecode(f *testing.F) {
 		f.Add(uint16(1), tun.Wrap(capturetest.UDP(a6, b6, []byte("hello"))), uint16(0), false)
 	}
 	f.Add(uint16(1), capturetest.UDP(a4, b4, []byte("hello"), capturetest.VLAN(1, 2, 3)), uint16(20), true)
+	for _, from := range []netip.AddrPort{a4, a6} {
+		to := b4
+		if from == a6 {
+			to = b6
+		}
+		syn := capturetest.TCP(from, to, capture.TCP{Flags: capture.FlagSYN, MSS: 1460}, nil)
+		f.Add(uint16(1), syn, uint16(0), false)
+		f.Add(uint16(1), capturetest.Unreachable(to.Addr(), 3, syn), uint16(0), false)
+	}
 	f.Fuzz(func(t *testing.T, link uint16, data []byte, more uint16, stripped bool) {
 		frame := &capture.Frame{Data: data, Length: len(data) + int(more), Link: capture.LinkType(link), HasVLAN: stripped}
 		before := bytes.Clone(data)
@@ -381,6 +390,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		if reason == capture.DropNone {
 			checkView(t, data, &p)
+		}
+		if decode.Unreachable(frame, &p) {
+			checkUnreachable(t, reason, &p)
 		}
 		for n := range data { // shorter never changes the answer, only hides it
 			var cut capture.Packet

@@ -76,8 +76,30 @@ func (d *decoder) tcp(p *capture.Packet) capture.DropReason {
 		Seq: binary.BigEndian.Uint32(b[4:]), Ack: binary.BigEndian.Uint32(b[8:]),
 		Window: binary.BigEndian.Uint16(b[14:]), Flags: b[13] & (1<<6 - 1),
 	}
+	if p.TCP.Flags&capture.FlagSYN != 0 && header > tcpHeader {
+		p.TCP.MSS = mss(b[tcpHeader:min(header, len(b))])
+	}
 	p.SCTP, p.Fragment = capture.SCTP{}, capture.Fragment{}
 	return capture.DropNone
+}
+
+// mss finds the maximum segment size among the options of a TCP header (RFC
+// 9293 3.2).
+func mss(b []byte) uint16 {
+	const end, nop, kind, size = 0, 1, 2, 4
+	for len(b) >= 2 && b[0] != end {
+		switch {
+		case b[0] == nop:
+			b = b[1:]
+		case b[0] == kind && b[1] == size && len(b) >= size:
+			return binary.BigEndian.Uint16(b[2:])
+		case b[1] < 2 || int(b[1]) > len(b):
+			return 0
+		default:
+			b = b[b[1]:]
+		}
+	}
+	return 0
 }
 
 // sctp reads the common header of SCTP (RFC 9260 3.1).

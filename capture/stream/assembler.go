@@ -51,11 +51,12 @@ type Assembler struct {
 	oldest, youngest *buffer
 	holes            []*buffer // heap
 
-	now     int64
-	sweepAt int64
-	at      Meta       // of the segment at hand: a copy that handlers may be shown
-	port    *PortStats // of the segment at hand
-	count   Stats
+	now      int64
+	sweepAt  int64
+	at       Meta       // of the segment at hand: a copy that handlers may be shown
+	unopened Unopened   // the one that is told
+	port     *PortStats // of the segment at hand
+	count    Stats
 
 	mu     sync.Mutex
 	public Stats // guarded by mu
@@ -148,6 +149,7 @@ func (a *Assembler) follow(c *Conn, dir int, p *capture.Packet, length int) {
 	s.flags |= seen
 	s.port = min(p.Port, MaxPorts-1)
 	a.at = meta(p)
+	c.at = a.at
 	flags, seq := p.TCP.Flags, p.TCP.Seq
 	switch {
 	case flags&capture.FlagRST != 0:

@@ -20,7 +20,7 @@ func (a *Assembler) create(k *key, h uint32, side int, p *capture.Packet) *Conn 
 		a.count.Full++
 		return nil
 	}
-	*c = Conn{key: *k, n: c.n, last: a.now, zero: uint8(side)}
+	*c = Conn{key: *k, n: c.n, last: a.now, zero: uint8(side), attempt: Attempt{Began: meta(p)}}
 	switch {
 	case o == nil:
 		c.flags |= midStream
@@ -29,6 +29,9 @@ func (a *Assembler) create(k *key, h uint32, side int, p *capture.Packet) *Conn 
 	default:
 		if p.TCP.Flags&capture.FlagACK != 0 {
 			o.infer(side, seq, p.TCP.Ack)
+		}
+		if side == int(o.opener) && o.attempt.Answered != 0 && o.attempt.Complete == 0 {
+			o.attempt.Complete = p.Mono // the acknowledgement was lost, or is this segment's
 		}
 		o.begin(c)
 		a.openings.remove(a, o, h)
@@ -98,6 +101,9 @@ func (a *Assembler) fin(c *Conn, dir int, seq uint32, at *Meta) {
 	}
 	s.fin = seq
 	s.flags |= finSeen
+	if c.firstFIN == 0 {
+		c.firstFIN = int8(dir + 1)
+	}
 	if s.is(started) && seq == s.next {
 		a.finish(c, dir, at)
 		return
@@ -125,6 +131,9 @@ func (a *Assembler) reset(c *Conn, dir int, seq uint32) {
 		return
 	}
 	c.flags |= resetSeen
+	if c.reset == 0 {
+		c.reset = int8(dir + 1)
+	}
 	// What is missing may still be on its way to us, but for no longer than
 	// that.
 	for d := range c.half {

@@ -24,6 +24,12 @@ type Config struct {
 	IdleUnknown time.Duration // the same for one that is not known, and the life of a released one, 2 min
 	Linger      time.Duration // how long late segments of an ended connection are told from new ones, 5 s
 
+	// Unopened, when not nil, is told of every handshake of which the opener's SYN
+	// was seen and that led to no octet, but for those that gave way to others
+	// (OpeningsRecycled). One that is tried again Handshake after it was given up is
+	// another one. It borrows u, and must not call the Assembler.
+	Unopened func(u *Unopened)
+
 	// Ignore, when not nil, is told of released connections.
 	Ignore *Ignore
 }

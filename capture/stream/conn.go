@@ -14,7 +14,11 @@ type Conn struct {
 	held       int32   // octets of buffers in use, with the books of held segments
 	flags      connFlags
 	queue      queueID
-	zero       uint8 // the side (see key) that sends direction 0
+	firstFIN   int8    // the direction of the first FIN plus one
+	reset      int8    // the direction of a credible RST plus one
+	attempt    Attempt // by direction
+	at         Meta    // of the last segment
+	zero       uint8   // the side (see key) that sends direction 0
 }
 
 type connFlags uint8
@@ -43,6 +47,7 @@ type half struct {
 	largest          uint16  // octets of the largest segment
 	flags            halfFlags
 	port             uint8 // mirror port that saw it last
+	sent             Sent
 }
 
 type halfFlags uint16

@@ -8,6 +8,7 @@ func (a *Assembler) data(c *Conn, dir int, seq uint32, b []byte, tail uint32, at
 	s := &c.half[dir]
 	total := len(b) + int(tail)
 	a.port.DataSegments++
+	s.sent.Segments++
 	s.largest = max(s.largest, uint16(min(total, 1<<16-1)))
 	if tail > 0 {
 		a.port.Truncated++
@@ -98,6 +99,7 @@ func (a *Assembler) overlap(s *half, b []byte, total, n int) bool {
 		a.count.KeepAlives++
 	case !a.late(s, s.next-uint32(n), total):
 		a.port.Retransmissions++
+		s.sent.Again++
 	}
 	return false
 }
@@ -125,6 +127,7 @@ func (a *Assembler) resync(s *half, seq uint32, total int) bool {
 func (a *Assembler) show(c *Conn, dir int, octets []byte, at *Meta, g *segment) {
 	s := &c.half[dir]
 	s.next += uint32(len(octets))
+	s.sent.Octets += uint64(len(octets))
 	if len(octets) > 0 && c.flags&wantRelease == 0 {
 		if s.buf != nil && len(s.buf.data) > 0 && a.keep(c, dir, octets, at) {
 			b := s.buf
@@ -204,6 +207,8 @@ func (a *Assembler) truncated(c *Conn, dir int, n uint32) {
 // skip leaves out n octets.
 func (s *half) skip(n uint32) {
 	s.next += n
+	s.sent.Octets += uint64(n)
+	s.sent.Lost += uint64(n)
 	if s.gap += n; s.gap < n {
 		s.gap = 1<<32 - 1
 	}

@@ -23,9 +23,9 @@
 //	    +------------------------------------> unknown        v  v        v
 //	                                      both FINs, RST ---> closed (Linger) ---> (nothing)
 //
-// A handshake is an opening, of 88 octets, with a cap of its own, the half open
+// A handshake is an opening, of 136 octets, with a cap of its own, the half open
 // ones recycled first: a flood of SYNs costs nothing else, nor does one of RSTs,
-// FINs or acknowledgements. Only octets make a connection: an entry of about 200,
+// FINs or acknowledgements. Only octets make a connection: an entry of about 340,
 // in slabs that are made when they are needed and kept, and no buffer while
 // everything is in order and consumed. A connection ends
 //
@@ -97,4 +97,10 @@
 // end. LateUnseen takes back what came after all. A gap that is never
 // acknowledged is nobody's proven fault. What stays silent: segments without data,
 // released connections, one-way mirrors.
+//
+// # History
+//
+// Of each connection it is known how it was opened (Conn.Attempt), what each
+// direction carried (Sent) and what ended it (Ending); of a handshake that led to
+// nothing, what became of it (Config.Unopened).
 package stream

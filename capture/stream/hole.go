@@ -11,6 +11,7 @@ func (a *Assembler) beyond(c *Conn, dir int, seq uint32, b []byte, tail uint32, 
 	switch {
 	case fresh == 0 && ok:
 		a.port.Retransmissions++
+		s.sent.Again++
 	case old > 0 || partly:
 		a.port.Overlaps++
 	case !inOrder && s.is(started):

@@ -16,9 +16,10 @@ type opening struct {
 	n          uint32
 	flags      [2]halfFlags // by side: seen, hasISN (known, if only from an acknowledgement)
 	queue      openQueue
-	opener     uint8 // side that sent the first SYN
-	port       uint8 // mirror port that saw it
-	syn        bool  // the opener's SYN was seen
+	opener     uint8   // side that sent the first SYN
+	port       uint8   // mirror port that saw it
+	syn        bool    // the opener's SYN was seen
+	attempt    Attempt // MSS by side
 }
 
 // openQueue says how far a handshake has come. Half open ones are recycled first:
@@ -75,7 +76,9 @@ func (o *opening) begin(c *Conn) {
 	if o.syn {
 		c.zero = o.opener
 	}
+	c.attempt = o.attempt
 	for side := range o.isn {
+		c.attempt.MSS[c.dir(side)] = o.attempt.MSS[side]
 		s := &c.half[c.dir(side)]
 		s.port = o.port
 		s.flags |= o.flags[side] & seen
@@ -107,7 +110,7 @@ func (t *openings) add(a *Assembler, k *key, h uint32) *opening {
 		for q := range t.queues {
 			if n := t.queues[q].head; n != 0 {
 				a.count.OpeningsRecycled++
-				t.forget(a, t.entry(n))
+				t.forget(a, t.entry(n), false)
 				break
 			}
 		}
@@ -158,9 +161,14 @@ func (t *openings) pull(o *opening) {
 }
 
 // forget removes an opening that did not become a connection.
-func (t *openings) forget(a *Assembler, o *opening) {
+func (t *openings) forget(a *Assembler, o *opening, expired bool) {
 	if o.queue == openHalf && o.syn {
 		a.count.Ports[o.port].SYNsUnanswered++
+		if expired {
+			if u := a.tell(o, Unanswered, -1, Meta{Mono: a.now}); u != nil {
+				a.config.Unopened(u)
+			}
+		}
 	}
 	t.remove(a, o, uint32(o.key.hash(&a.seed)>>32))
 }
@@ -183,7 +191,7 @@ func (t *openings) expire(a *Assembler) {
 			if a.now-o.last < int64(life) {
 				break
 			}
-			t.forget(a, o)
+			t.forget(a, o, true)
 		}
 	}
 }
@@ -272,6 +280,7 @@ func (o *opening) take(side int, p *capture.Packet, answer bool) bool {
 	}
 	o.isn[side] = isn
 	o.flags[side] |= hasISN | seen
+	o.note(side, p)
 	return true
 }
 
@@ -332,20 +341,36 @@ func (a *Assembler) handshake(k *key, h uint32, side int, p *capture.Packet) {
 		// RFC 9293 3.10.7.3: a refusal acknowledges the SYN.
 		refusal := flags&capture.FlagACK != 0 && o.is(hasISN, other) && ack == o.isn[other]+1
 		if first || refusal {
-			a.count.Refused++
-			a.openings.remove(a, o, h)
+			a.ended(o, h, side, refusal && o.queue == openHalf, p)
 		}
 	case flags&capture.FlagFIN != 0:
 		if first {
-			a.count.Empty++
-			a.openings.remove(a, o, h)
+			a.ended(o, h, side, false, p)
 		}
 	case flags&capture.FlagACK != 0 && first:
 		o.infer(side, seq, ack)
 		if o.queue == openAnswered && side == int(o.opener) && ack == o.isn[other]+1 {
 			a.openings.pull(o)
-			o.last = a.now
+			o.last, o.attempt.Complete = a.now, p.Mono
 			a.openings.push(openComplete, o)
 		}
 	}
+}
+
+// ended ends a handshake that p, a FIN or RST of side, has ended.
+func (a *Assembler) ended(o *opening, h uint32, side int, refused bool, p *capture.Packet) {
+	reset, what := p.TCP.Flags&capture.FlagRST != 0, Empty
+	if reset {
+		a.count.Refused++
+	} else {
+		a.count.Empty++
+	}
+	if refused {
+		what = Refused
+	}
+	if u := a.tell(o, what, side, meta(p)); u != nil {
+		u.Reset = reset
+		a.config.Unopened(u)
+	}
+	a.openings.remove(a, o, h)
 }

@@ -26,6 +26,7 @@ type Stats struct {
 	ReleasedOctets   uint64
 
 	Refused          uint64 // handshakes that an RST ended
+	Unreachable      uint64 // or an ICMP error
 	Empty            uint64 // connections that ended without data
 	OpeningsRecycled uint64 // handshakes that gave their place to others
 
