@@ -20,10 +20,10 @@ func (s *scanner) open(i int) int {
 	local := s.tag[bytes.LastIndexByte(s.tag, ':')+1:]
 	var w words
 	s.inside = len(local) > maxName || w.secret(local)
-	if s.pending && w.of(&forValue) {
+	if s.pending && w.of(forValue) {
 		s.inside, s.pending = true, false
 	}
-	s.naming = w.of(&forName)
+	s.naming = w.of(forName)
 	return j
 }
 

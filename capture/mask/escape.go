@@ -87,7 +87,7 @@ func reference(b []byte) (byte, int) {
 		n += 4
 	}
 	rest := b[n:]
-	for _, r := range &references {
+	for _, r := range references {
 		if len(rest) >= len(r.name) && string(rest[:len(r.name)]) == r.name {
 			return r.is, n + len(r.name)
 		}
@@ -118,7 +118,7 @@ func reference(b []byte) (byte, int) {
 	return '&', n
 }
 
-var references = [...]struct {
+var references = []struct {
 	name string
 	is   byte
 }{{"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"apos;", '\''}}

@@ -86,7 +86,7 @@ func (w *words) secret(name []byte) bool {
 // say reports whether the words say secret.
 func (w *words) say() bool {
 	all := w.joined[:w.size]
-	for _, s := range &anywhere {
+	for _, s := range anywhere {
 		if bytes.Contains(all, []byte(s)) {
 			return true
 		}
@@ -94,7 +94,7 @@ func (w *words) say() bool {
 	for i := range w.n {
 		word := w.word(i)
 		bare := bytes.TrimRight(word, "0123456789")
-		for _, s := range &wordsOfSecrets {
+		for _, s := range wordsOfSecrets {
 			if string(word) == s || string(bare) == s {
 				return true
 			}
@@ -105,7 +105,7 @@ func (w *words) say() bool {
 		return true
 	case "key", "keys":
 		before := w.word(1)
-		for _, s := range &harmlessKeys {
+		for _, s := range harmlessKeys {
 			if string(before) == s {
 				return false
 			}
@@ -116,7 +116,7 @@ func (w *words) say() bool {
 }
 
 // anywhere are secret wherever in a name they are, words joined.
-var anywhere = [...]string{
+var anywhere = []string{
 	"password", "passwd", "passphrase", "passcode", "passkey", "pswd", "pwd", "userpass", "dbpass",
 	"secret", "token", "credential", "authorization", "authentication", "cookie", "jwt",
 	"apikey", "appkey", "authkey", "accesskey", "privatekey", "privkey", "masterkey", "masterkeys", "sessionkey", "sharedkey", "signingkey",
@@ -125,17 +125,17 @@ var anywhere = [...]string{
 }
 
 // wordsOfSecrets are secret as a whole word of a name, digits at its end aside.
-var wordsOfSecrets = [...]string{
+var wordsOfSecrets = []string{
 	"pass", "pw", "psw", "pin", "otp", "totp", "cvv", "cvc", "psk", "ha1", "ha1b", "nonce", "cnonce", "nextnonce", "sig", "hmac", "rspauth",
 }
 
 // harmlessKeys are the words before "key" that make it no secret.
-var harmlessKeys = [...]string{
+var harmlessKeys = []string{
 	"public", "pub", "primary", "foreign", "sort", "cache", "partition", "routing", "row", "socket", "websocket", "translation",
 }
 
 // of reports whether the last word is in the list.
-func (w *words) of(list *[10]string) bool {
+func (w *words) of(list []string) bool {
 	last := w.word(0)
 	for _, s := range list {
 		if len(last) > 0 && string(last) == s {
@@ -148,8 +148,8 @@ func (w *words) of(list *[10]string) bool {
 // forName are names whose value may be the name of another value, forValue
 // what that one is called then.
 var (
-	forName  = [10]string{"name", "key", "field", "attribute", "attr", "param", "parameter", "property", "variable", "header"}
-	forValue = [10]string{"value", "val", "values", "content", "contents", "data", "string", "text", "raw", "body"}
+	forName  = []string{"name", "key", "field", "attribute", "attr", "param", "parameter", "property", "variable", "header"}
+	forValue = []string{"value", "val", "values", "content", "contents", "data", "string", "text", "raw", "body"}
 )
 
 // is reports whether the name, unescaped, is s, which is in lower case.

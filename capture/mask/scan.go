@@ -105,10 +105,10 @@ func (s *scanner) separator(i, n int, c byte) int {
 		}
 	}
 	secret = secret || s.phrase(i, name, quote) || s.lineK(i, n, c)
-	if s.pending && w.of(&forValue) {
+	if s.pending && w.of(forValue) {
 		secret, s.pending = true, false
 	}
-	named := w.of(&forName)
+	named := w.of(forName)
 	digest := string(w.joined[:w.size]) == "response"
 	if !secret && !named && !digest {
 		return after
