@@ -46,6 +46,7 @@ type Message struct {
 	Wall     int64 // time of the frame with the message's last octet
 	Mono     int64
 	Flow     FiveTuple
+	Conn     uint64 // names the connection that it came on, 0 for none
 	Payload  []byte
 }
 

@@ -204,12 +204,29 @@ func (r *replayed) take(t *testing.T, v hep.View) {
 		r.takeRTCP(t, v.Payload())
 	case 34:
 		r.takeReport(t, v)
+	case 89:
+		takeNet(t, v)
 	case 100:
 		r.takeEvent(t, v.Payload())
 	default:
 		t.Errorf("record of type %d", v.Type())
 	}
 	r.other = append(r.other, v)
+}
+
+// takeNet checks the record of a connection, of which tshark's truth says
+// nothing: it has what OpenSIPS has, an id, and both ends.
+func takeNet(t *testing.T, v hep.View) {
+	t.Helper()
+	var n struct {
+		Protocol, Event, Status, Message string
+		ClientIP                         string `json:"client_ip"`
+		ServerIP                         string `json:"server_ip"`
+	}
+	if err := json.Unmarshal(v.Payload(), &n); err != nil || len(v.Correlation()) == 0 ||
+		n.Protocol == "" || n.Event == "" || n.Status == "" || n.Message == "" || n.ClientIP == "" || n.ServerIP == "" {
+		t.Errorf("record of a connection %q: %v, %s", v.Correlation(), err, v.Payload())
+	}
 }
 
 // takeEvent counts an event of a call.

@@ -339,9 +339,14 @@ func mediaConfig(cfg config.Config) media.Config {
 	return media.Config{Streams: cfg.Media.Streams, Interval: 2 * time.Second, Copies: copies, CopyWindow: cfg.Decode.DuplicateWindow}
 }
 
+// maxConnections is of how many connections the calls are remembered: they
+// need about a kilobyte each.
+const maxConnections = 8192
+
 func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 	return correlate.Config{
 		Calls: cfg.Calls.Max, Streams: cfg.Media.Streams * inputs, CallIdle: cfg.Calls.Idle,
 		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
+		Net: cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
 	}
 }

@@ -34,6 +34,7 @@ type call struct {
 	oneWay    bool       // it was told that media went one way only
 	silent    bool       // it is among Correlator.silentCalls
 	streams   []*stream
+	overs     overs // the connections it went over
 
 	gen uint64 // of the search that found the call last, and
 	at  int    // where in its matches

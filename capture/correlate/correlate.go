@@ -11,6 +11,7 @@ import (
 	"heptap/capture/record"
 	"heptap/capture/sdp"
 	"heptap/capture/sip"
+	tcp "heptap/capture/stream"
 )
 
 // Times that are not options, because no user has a reason to change them.
@@ -51,6 +52,8 @@ type Config struct {
 	CallIdle       time.Duration // see the package comment
 	ReportInterval time.Duration // between the interval reports of a stream, 0 for none
 	UnknownRTP     bool          // make reports for confirmed streams of no known call
+	Net            bool          // make records of connections
+	Connections    int           // of which the calls are remembered that they carried
 	Events         bool          // make log records of one-way audio, and of RTP that stops and resumes
 	// Emit receives each record. It borrows the record until it returns.
 	Emit func(*record.Record)
@@ -76,7 +79,12 @@ type Stats struct {
 	SRTCP                    atomic.Uint64 // of RTCPPackets, datagrams of which only the header could be read
 	UDPTL                    atomic.Uint64 // messages of T.38 between endpoints that a call gave
 
-	Calls, Streams, Endpoints atomic.Int64
+	NetOpened, NetClosed atomic.Uint64                  // connections told of, whether or not records are made of them
+	NetFailed            [tcp.NumOutcomes]atomic.Uint64 // handshakes that led to nothing, likewise
+	NetSuppressed        atomic.Uint64                  // failures of which no record was made, because there were too many
+	ConnectionsRefused   atomic.Uint64                  // whose calls are not remembered for want of room
+
+	Calls, Streams, Endpoints, Connections atomic.Int64
 }
 
 // Correlator links messages, streams and calls. See the package comment.
@@ -103,6 +111,11 @@ type Correlator struct {
 	freeBindings *binding
 	freeStreams  *stream
 
+	hosts     *hosts
+	conns     map[uint64]*conn
+	freeConns *conn
+	failures  bucket
+
 	ports    [evidencePorts]evidence
 	awaiting awaiting
 
@@ -119,19 +132,24 @@ type Correlator struct {
 	matches []match
 	id      []byte
 	from    origin
+	object  object
+	masked  []byte
 }
 
 // New returns a Correlator that follows nothing yet.
 func New(cfg Config) *Correlator {
+	seed := maphash.MakeSeed()
 	return &Correlator{
 		cfg:       cfg,
-		seed:      maphash.MakeSeed(),
+		seed:      seed,
 		calls:     make(map[uint64]*call),
 		endpoints: make(map[place]endpoint),
 		tunnelled: make(map[place]tunnels),
 		streams:   make(map[uint64]*stream),
 		senders:   make(map[sender]*stream),
 		wheel:     newWheel(),
+		hosts:     &hosts{seed: maphash.String(seed, "hosts")},
+		conns:     make(map[uint64]*conn),
 		links:     make([]record.Link, 0, record.MaxLinks),
 	}
 }
@@ -188,6 +206,7 @@ func (cfg *Config) MemoryBytes() int64 {
 		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)
-	const fixed = int64(unsafe.Sizeof(Correlator{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
-	return fixed + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP
+	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
+	return fixed + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
+		int64(cfg.Connections)*(int64(unsafe.Sizeof(conn{}))+maxConnIDs+mapEntry)
 }

@@ -36,6 +36,12 @@ func (o *object) float(k string, v float64) {
 	}
 }
 
+func (o *object) bool(k string, v bool) {
+	o.key(k)
+	o.b = strconv.AppendBool(o.b, v)
+}
+
+// text appends a value that needs no escape.
 func (o *object) text(k, v string) {
 	o.key(k)
 	o.b = append(o.b, '"')
@@ -53,6 +59,23 @@ func (o *object) addr(ip, port string, a netip.AddrPort) {
 // (RFC 8259 8.1), and so is NUL, which PostgreSQL refuses even escaped.
 func (o *object) bytes(k string, v []byte) {
 	o.key(k)
+	o.quote(v)
+}
+
+// list appends an array of such strings.
+func (o *object) list(k string, all func(yield func([]byte) bool)) {
+	o.key(k)
+	o.b = append(o.b, '[')
+	for v := range all {
+		if o.b[len(o.b)-1] != '[' {
+			o.b = append(o.b, ',')
+		}
+		o.quote(v)
+	}
+	o.b = append(o.b, ']')
+}
+
+func (o *object) quote(v []byte) {
 	o.b = append(o.b, '"')
 	for len(v) > 0 {
 		r, n := utf8.DecodeRune(v)
@@ -61,6 +84,10 @@ func (o *object) bytes(k string, v []byte) {
 			o.b = append(o.b, `\ufffd`...)
 		case r == '"' || r == '\\':
 			o.b = append(o.b, '\\', byte(r))
+		case r == '\r':
+			o.b = append(o.b, '\\', 'r')
+		case r == '\n':
+			o.b = append(o.b, '\\', 'n')
 		case r < 0x20 || r == 0x7f:
 			const hex = "0123456789abcdef"
 			o.b = append(o.b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])

@@ -25,7 +25,13 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	} else {
 		c.followCall(m)
 	}
+	c.saw(&m.Flow)
 	c.rec = record.Record{Type: record.SIP, Class: sipClass(v.CSeqMethod, v.Method), Primary: v.CallID, Payload: m.Payload}
+	if m.Conn != 0 {
+		c.id = decimal(c.id[:0], m.Conn)
+		c.links = append(c.links[:0], record.Link{Type: record.Net, How: record.Flow, ID: c.id})
+		c.rec.Links = c.links
+	}
 	c.emit(m)
 }
 
@@ -79,6 +85,7 @@ func (c *Correlator) followCall(m *capture.Message) {
 		}
 	}
 	k.seen = c.now
+	c.carried(m.Conn, k)
 	was := k.answered
 	c.progress(k, begins)
 	if was == 0 && k.answered != 0 {

@@ -11,7 +11,8 @@ import (
 type Conn struct {
 	shared  *Connections
 	flow    capture.FiveTuple // of direction 0
-	up      *upgrade          // what HTTP and WebSocket need, nil otherwise
+	id      uint64
+	up      *upgrade // what HTTP and WebSocket need, nil otherwise
 	dir     [2]direction
 	proto   capture.Protocol // see Verdict
 	verdict Verdict
@@ -57,16 +58,26 @@ const (
 	maxMiddle    = 32 << 10
 )
 
-// Reset makes c a new connection. flow is that of direction 0.
-func (c *Conn) Reset(s *Connections, flow capture.FiveTuple) {
+// Reset makes c a new connection. flow is that of direction 0; its messages
+// carry id.
+func (c *Conn) Reset(s *Connections, flow capture.FiveTuple, id uint64) {
 	c.Closed()
-	*c = Conn{shared: s, flow: flow}
+	*c = Conn{shared: s, flow: flow, id: id}
 }
 
 // Verdict returns what is known, and of Known which protocol. WebSocket becomes
 // SIP with the first SIP in it. While Known, a connection of HTTP may still
 // become a WebSocket; TLS and HEP emit nothing. After Nothing Data has no effect.
 func (c *Conn) Verdict() (Verdict, capture.Protocol) { return c.verdict, c.proto }
+
+// ForSIP says whether the connection carries SIP, or is a WebSocket that was
+// asked for, or agreed on, for SIP (RFC 7118 4).
+func (c *Conn) ForSIP() bool {
+	return c.proto == capture.SIP || c.up != nil && (c.up.session.SIP || c.up.offered && c.up.offer.SIP)
+}
+
+// IsWebSocket says whether the connection is a WebSocket, whatever it carries.
+func (c *Conn) IsWebSocket() bool { return c.mode == readWebSocket }
 
 // Data takes octets of direction dir, 0 or 1: pending are all that are there and
 // not consumed yet, in order; the last fresh of them are new and came in the
@@ -231,7 +242,7 @@ func (c *Conn) emit(p piece, end int, payload []byte, cut bool, flags capture.Me
 		flow = flow.Reverse()
 	}
 	s.message = capture.Message{
-		Protocol: capture.SIP, Flags: flags, Flow: flow, Payload: payload,
+		Protocol: capture.SIP, Flags: flags, Flow: flow, Conn: c.id, Payload: payload,
 		Wall: at.Wall, Mono: at.Mono, Port: at.Port, TOS: at.TOS, HasVLAN: at.HasVLAN, VLAN: at.VLAN,
 	}
 	s.emit(&s.message)

@@ -28,6 +28,8 @@ type segment struct {
 	fin  bool
 }
 
+const connID = 17640947659377874237
+
 // got is one emitted message.
 type got struct {
 	dir   int
@@ -58,7 +60,7 @@ func newRig(t testing.TB, config dissect.Config, port uint16) *rig {
 		Src:   netip.AddrPortFrom(a.Addr(), 40000), Dst: netip.AddrPortFrom(b.Addr(), port),
 	}}
 	r.shared = dissect.NewConnections(config, r.message)
-	r.conn.Reset(r.shared, r.flow)
+	r.conn.Reset(r.shared, r.flow, connID)
 	return r
 }
 
@@ -67,7 +69,7 @@ func (r *rig) message(m *capture.Message) {
 	if m.Flow != r.flow {
 		g.dir = 1
 	}
-	if m.Protocol != capture.SIP || m.Flow != r.flow && m.Flow != r.flow.Reverse() || m.Wall != m.Mono+1000 || m.Port != 3 || m.TOS != 7 || !m.HasVLAN || m.VLAN != 9 {
+	if m.Protocol != capture.SIP || m.Flow != r.flow && m.Flow != r.flow.Reverse() || m.Wall != m.Mono+1000 || m.Port != 3 || m.TOS != 7 || !m.HasVLAN || m.VLAN != 9 || m.Conn != connID {
 		r.t.Fatalf("%+v", m)
 	}
 	r.got = append(r.got, g)
@@ -493,12 +495,37 @@ func TestConnWindows(t *testing.T) {
 
 func TestConnControl(t *testing.T) {
 	var seen []string
-	r := newRig(t, dissect.Config{Control: func(flow capture.FiveTuple, at *dissect.At, op websocket.Opcode, payload []byte) {
-		seen = append(seen, fmt.Sprintf("%v %d %d %q", flow.Src.Port(), at.Mono, op, payload))
+	r := newRig(t, dissect.Config{Control: func(dir int, at *dissect.At, op websocket.Opcode, payload []byte) {
+		seen = append(seen, fmt.Sprintf("%d %d %d %q", dir, at.Mono, op, payload))
 	}}, 8080)
 	r.play(segment{data: upgradeRequest}, segment{dir: 1, data: upgraded + wsFrame(0x88, 0, "\x03\xe8bye")}, segment{data: wsFrame(0x89, mask, "ping")})
-	if want := `[8080 2 8 "\x03\xe8bye" 40000 3 9 "ping"]`; fmt.Sprint(seen) != want {
+	if want := `[1 2 8 "\x03\xe8bye" 0 3 9 "ping"]`; fmt.Sprint(seen) != want {
 		t.Errorf("%v, want %v", seen, want)
+	}
+}
+
+func TestConnHandshake(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   []segment
+		want []string
+	}{
+		{"agreed", []segment{{data: upgradeRequest}, {dir: 1, data: upgraded}}, []string{"0 0 " + upgradeRequest, "1 101 " + upgraded}},
+		{"refused", []segment{{data: upgradeRequest}, {dir: 1, data: "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"}},
+			[]string{"0 0 " + upgradeRequest, "1 403 HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"}},
+		{"nobody asked", []segment{{data: "GET / HTTP/1.1\r\n\r\n"}, {dir: 1, data: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}}, nil},
+		{"the request was not seen", []segment{{dir: 1, data: upgraded}}, []string{"1 101 " + upgraded}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen []string
+			r := newRig(t, dissect.Config{Handshake: func(dir, status int, head []byte) {
+				seen = append(seen, fmt.Sprintf("%d %d %s", dir, status, head))
+			}}, 8080)
+			r.play(tt.do...)
+			if !slices.Equal(seen, tt.want) {
+				t.Errorf("%q\n%q", seen, tt.want)
+			}
+		})
 	}
 }
 
@@ -600,10 +627,10 @@ func TestConnAllocs(t *testing.T) {
 	at := dissect.At{Wall: 1}
 	flow := capture.FiveTuple{Src: a, Dst: b, Proto: capture.ProtoTCP}
 	var c, ws dissect.Conn
-	ws.Reset(shared, flow)
+	ws.Reset(shared, flow, 1)
 	ws.Data(0, masked, len(masked), -1, &at)
 	if n := testing.AllocsPerRun(100, func() {
-		c.Reset(shared, flow)
+		c.Reset(shared, flow, 2)
 		for range 3 {
 			if n := c.Data(0, plain, len(plain), 0, &at); n != len(plain) {
 				t.Fatal(n)
@@ -625,7 +652,7 @@ func BenchmarkConn(b *testing.B) {
 	for _, c := range []struct{ name, data string }{{"SIP", text}, {"WebSocket", wsFrame(0x81, mask, text)}} {
 		b.Run(c.name, func(b *testing.B) {
 			var conn dissect.Conn
-			conn.Reset(shared, capture.FiveTuple{Proto: capture.ProtoTCP})
+			conn.Reset(shared, capture.FiveTuple{Proto: capture.ProtoTCP}, 3)
 			data := []byte(c.data)
 			conn.Data(0, data, len(data), -1, &at)
 			b.SetBytes(int64(len(data)))

@@ -25,9 +25,13 @@ type Config struct {
 	// Windows bounds the windows for permessage-deflate with context takeover
 	// (RFC 7692): one per direction of a connection that needs it. 256.
 	Windows int
+	// Handshake, when not nil, is shown the head of a request that asks for a
+	// WebSocket (RFC 6455 4.1), with status 0, and that of its answer, whatever its
+	// status is, before the first message. head is borrowed.
+	Handshake func(dir, status int, head []byte)
 	// Control, when not nil, is shown every WebSocket control frame: ping,
 	// pong and close (see websocket.CloseReason). payload is borrowed.
-	Control func(flow capture.FiveTuple, at *At, op websocket.Opcode, payload []byte)
+	Control func(dir int, at *At, op websocket.Opcode, payload []byte)
 }
 
 const (
@@ -43,7 +47,7 @@ func (c Config) withDefaults() Config {
 }
 
 // MemoryBytes returns the most memory that a Connections made from c holds.
-// The Conns are their owner's: 240 octets each, and 400 more for each that
+// The Conns are their owner's: 248 octets each, and 400 more for each that
 // carries HTTP or WebSocket.
 func (c Config) MemoryBytes() int64 {
 	return int64(c.withDefaults().Windows)*windowBytes + inflaterBytes + 2*MaxPending

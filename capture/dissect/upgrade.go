@@ -103,19 +103,27 @@ func (c *Conn) head(dir int, b []byte) {
 	h.Parse(b)
 	if h.IsRequest {
 		u.request(dir, &h)
+		if u.offered {
+			c.shared.handshake(dir, 0, b)
+		}
 		u.http[dir].Begin(&h, httpwire.AskedOther)
 		return
 	}
 	asked := u.pipe.Take(h.Status)
 	switch {
 	case h.Status == 101:
-		c.switched(dir, &h)
+		if c.switched(dir, &h) {
+			c.shared.handshake(dir, h.Status, b)
+		}
 		return
 	case asked == httpwire.AskedConnect && h.Status/100 == 2:
 		c.nothing() // a tunnel
 		return
 	case h.Status/100 != 1:
-		u.offered = false // refused
+		if u.offered { // refused
+			c.shared.handshake(dir, h.Status, b)
+		}
+		u.offered = false
 	}
 	u.http[dir].Begin(&h, asked)
 }
@@ -126,8 +134,16 @@ func (u *upgrade) request(dir int, h *httpwire.Head) {
 	u.offered = u.offer.Parse(h)
 }
 
-// switched takes in the response that ends HTTP (RFC 6455 4.2.2).
-func (c *Conn) switched(dir int, h *httpwire.Head) {
+// handshake shows a head to whom it may concern.
+func (s *Connections) handshake(dir, status int, head []byte) {
+	if s.config.Handshake != nil {
+		s.config.Handshake(dir, status, head)
+	}
+}
+
+// switched takes in the response that ends HTTP (RFC 6455 4.2.2), and reports
+// whether the connection is a WebSocket now.
+func (c *Conn) switched(dir int, h *httpwire.Head) bool {
 	u, count := c.up, &c.shared.count
 	offer := &u.offer
 	if !u.offered {
@@ -137,7 +153,7 @@ func (c *Conn) switched(dir int, h *httpwire.Head) {
 	if !u.session.Parse(h, offer) || u.session.Other {
 		count.badHandshakes.Add(1)
 		c.nothing()
-		return
+		return false
 	}
 	if offer != nil {
 		count.handshakes.Add(1)
@@ -150,6 +166,7 @@ func (c *Conn) switched(dir int, h *httpwire.Head) {
 		u.broken[u.client] = true
 	}
 	c.known(capture.WebSocket, readWebSocket)
+	return true
 }
 
 // lostHTTP tells HTTP of octets that are missing. When the answer to a
@@ -271,12 +288,8 @@ func (c *Conn) control(p piece, n int, m websocket.Unit) {
 	if s.config.Control == nil {
 		return
 	}
-	flow := c.flow
-	if p.dir == 1 {
-		flow = flow.Reverse()
-	}
 	wire, _ := s.scratch()
-	s.config.Control(flow, p.at, m.Opcode, websocket.AppendControl(wire, p.b[n+m.At:]))
+	s.config.Control(p.dir, p.at, m.Opcode, websocket.AppendControl(wire, p.b[n+m.At:]))
 }
 
 // payload takes in a message whose frames are b and whose last octet is

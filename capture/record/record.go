@@ -13,13 +13,17 @@ import (
 // Type is a record type, numbered as OpenSIPS numbers them in HEP chunk 0x0b.
 type Type uint8
 
-// The record types made today. The others OpenSIPS knows (dns 53, isup 54, mi
-// 87, rest 88, net 89) come with the packages that make them.
+// The record types. All but SIP carry JSON.
 const (
 	SIP       Type = 1
 	RTCP      Type = 5
 	RTPReport Type = 34
-	Log       Type = 100 // JSON with an "event"
+	DNS       Type = 53
+	ISUP      Type = 54
+	MI        Type = 87 // management commands
+	REST      Type = 88
+	Net       Type = 89 // transport connections
+	Log       Type = 100
 )
 
 // String returns the type's name as OpenSIPS spells it in extra correlation.
@@ -31,6 +35,16 @@ func (t Type) String() string {
 		return "rtcp"
 	case RTPReport:
 		return "rtp"
+	case DNS:
+		return "dns"
+	case ISUP:
+		return "isup"
+	case MI:
+		return "mi"
+	case REST:
+		return "rest"
+	case Net:
+		return "net"
 	case Log:
 		return "log"
 	}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"heptap/capture"
+	"heptap/capture/correlate"
 	"heptap/capture/defrag"
 	"heptap/capture/dissect"
 	"heptap/capture/duplicate"
@@ -40,6 +41,8 @@ type Config struct {
 	// is one that we read. The payload may borrow from b.
 	Unwrap func(b []byte, m *capture.Message) bool
 
+	// Net, if set, is told of connections.
+	Net Net
 	// Message gets every message. It borrows m, and must not call the Assembly.
 	Message func(m *capture.Message)
 	// RTP gets the snapshots of streams that came in fragments.
@@ -69,6 +72,7 @@ func (c Config) MemoryBytes() int64 {
 		n += c.Stream.Ignore.MemoryBytes()
 	}
 	const perConnection = int64(unsafe.Sizeof(connection{})) + 512 // as of dissect.Config.MemoryBytes
+	n += int64(min(maxWebs, c.Stream.Connections)) * webBytes
 	return n + int64(c.Stream.Connections)*perConnection + int64(unsafe.Sizeof(order{}))
 }
 
@@ -81,6 +85,9 @@ type Assembly struct {
 	streams    *stream.Assembler
 	conns      *dissect.Connections
 	idle       *connection // handlers that no connection has, linked
+	current    *connection // the one at hand
+	webs       int         // made
+	idleWebs   *web
 	sctp       *sctp.Table
 	media      *media.Table
 	order      order
@@ -89,6 +96,9 @@ type Assembly struct {
 	advanced int64 // when the tables were last told the time
 	message  capture.Message
 	counters counters
+
+	connection correlate.Connection // the one that is told of, and
+	web        correlate.Web        // its
 }
 
 // New returns an Assembly that has seen nothing.
@@ -99,8 +109,9 @@ func New(c Config) *Assembly {
 		a.duplicates = duplicate.New(c.Duplicate)
 	}
 	a.fragments = NewFragments(c.Defrag, a.reassembled)
+	c.Dissect.Handshake, c.Dissect.Control = a.handshake, a.control
 	a.conns = dissect.NewConnections(c.Dissect, a.emit)
-	c.Stream.New = a.connect
+	c.Stream.New, c.Stream.Unopened = a.connect, a.unopened
 	a.streams = stream.New(c.Stream)
 	c.SCTP.Message = a.userMessage
 	a.sctp = sctp.New(c.SCTP)
@@ -122,6 +133,10 @@ func (a *Assembly) Packet(p *capture.Packet, proto capture.Protocol) {
 	}
 	if p.Fragment.Valid {
 		a.fragments.Add(p)
+		return
+	}
+	if p.Protocol == capture.ProtoICMP {
+		a.streams.Unreachable(p)
 		return
 	}
 	a.whole(p, proto, 0)
@@ -235,6 +250,9 @@ func (a *Assembly) emit(m *capture.Message) {
 	if a.order.settle(m) {
 		a.counters.moved.Add(1)
 	}
+	if m.Conn != 0 {
+		a.current.tell()
+	}
 	a.config.Message(m)
 }
 
@@ -277,14 +295,16 @@ func (o *order) settle(m *capture.Message) (moved bool) {
 
 // place is the same in every run: a replay gives the same records. Someone who
 // aims at it gains ties in the times of another flow.
-func place(f *capture.FiveTuple) uint64 {
+func place(f *capture.FiveTuple) uint64 { return hash(f) >> (64 - orderBits) }
+
+func hash(f *capture.FiveTuple) uint64 {
 	src, dst := f.Src.Addr().As16(), f.Dst.Addr().As16()
 	h := uint64(f.Src.Port())<<48 ^ uint64(f.Dst.Port())<<32 ^ uint64(f.Proto)<<24 ^ uint64(f.Tunnel)
 	for i := range 2 {
 		h = mix(h^word(src[8*i:]), 0x9e3779b97f4a7c15)
 		h = mix(h^word(dst[8*i:]), 0xbf58476d1ce4e5b9)
 	}
-	return h >> (64 - orderBits)
+	return h
 }
 
 func word(b []byte) uint64 {

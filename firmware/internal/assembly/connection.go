@@ -17,6 +17,9 @@ type connection struct {
 	conn     dissect.Conn
 	octets   int // consumed while nothing was read of them
 	kept     bool
+	told     bool        // Net knows of it
+	id       uint64      // names it in records
+	web      *web        // of a WebSocket
 	next     *connection // while idle
 }
 
@@ -29,19 +32,24 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 		a.idle = c.next
 	}
 	c.assembly, c.stream, c.octets, c.kept, c.next = a, s, 0, false, nil
-	c.conn.Reset(a.conns, s.Flow())
+	c.told = false
+	flow, attempt := s.Flow(), s.Attempt()
+	c.id = identify(&flow, &attempt)
+	c.conn.Reset(a.conns, flow, c.id)
 	return c
 }
 
 // recycle takes back a handler that will not be called any more.
 func (c *connection) recycle() {
 	c.conn.Closed()
+	c.leaveWeb()
 	c.stream = nil
 	c.next, c.assembly.idle = c.assembly.idle, c
 }
 
 // Data implements stream.Handler.
 func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+	c.assembly.current = c
 	n := c.conn.Data(dir, pending, fresh, gap, (*dissect.At)(at))
 	c.judge(n)
 	return n
@@ -49,6 +57,7 @@ func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *str
 
 // Cut implements stream.Handler.
 func (c *connection) Cut(dir int, pending []byte, why stream.Reason, at *stream.Meta) {
+	c.assembly.current = c
 	c.conn.Cut(dir, pending, why == stream.FIN, (*dissect.At)(at))
 	c.judge(0)
 }
@@ -64,6 +73,7 @@ func (c *connection) judge(n int) {
 	case verdict == dissect.Known && (proto == capture.SIP || proto == capture.WebSocket):
 		c.kept = true
 		c.stream.Keep()
+		c.tell()
 		return
 	case verdict == dissect.Known:
 		if c.octets += n; c.octets < witness {
@@ -71,8 +81,16 @@ func (c *connection) judge(n int) {
 		}
 	}
 	c.stream.Release()
-	c.recycle()
+	c.end(stream.Evicted)
 }
 
 // Closed implements stream.Handler.
-func (c *connection) Closed(stream.Reason) { c.recycle() }
+func (c *connection) Closed(why stream.Reason) { c.end(why) }
+
+// end takes leave of a connection.
+func (c *connection) end(why stream.Reason) {
+	if c.told {
+		c.assembly.config.Net.Closed(c.describe(), why)
+	}
+	c.recycle()
+}

@@ -17,6 +17,7 @@ type Config struct {
 	Decode    Decode
 	Streams   Streams
 	Media     Media
+	Records   Records
 	Calls     Calls
 }
 
@@ -124,6 +125,11 @@ type Streams struct {
 	Idle        time.Duration
 }
 
+// Records says which kinds of records are made besides those of calls.
+type Records struct {
+	Net bool // of transport connections
+}
+
 // Media is about RTP and RTCP.
 type Media struct {
 	ReportInterval time.Duration // between interval reports of a stream, 0 means final reports only
@@ -160,6 +166,7 @@ func Default() Config {
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
+		Records: Records{Net: true},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
 	}
 }

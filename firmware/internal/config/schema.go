@@ -123,6 +123,8 @@ func mediaOptions() []Option {
 			func(c *Config) *time.Duration { return &c.Media.ReportInterval }, offOr(duration(5*time.Second, time.Hour))),
 		single("media events", "on|off", "", "log records (HEP type 100) when a call has audio one way only, or its RTP stops or resumes", "off",
 			func(c *Config) *bool { return &c.Media.Events }, onOff),
+		single("records net", "on|off", "", "records of the connections that SIP goes over (HEP type 89): opened, refused, closed, by whom and why, with the calls they carried", "off",
+			func(c *Config) *bool { return &c.Records.Net }, onOff),
 		single("media unknown", "on|off", "", "export streams that belong to no call the probe has seen", "off",
 			func(c *Config) *bool { return &c.Media.Unknown }, onOff),
 		single("media streams", "N", "", "RTP streams a ring counts at once, 64 to 1048576", "32768",

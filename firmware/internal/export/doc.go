@@ -21,9 +21,11 @@
 //	0x12 0x18 0x20 0x21   VLAN, TOS, MOS, R factor, when the record has them
 //	0x0c 0x13 0x0e        agent id, node name and authentication key, from Options
 //
-// OpenSIPS's reader takes one string per type name. So of several links of one
-// type only the best goes out: seen before flow before inferred, among the
-// inferred the highest score, among equals the first.
+// Of several links of one type only the best go out: seen before flow before
+// inferred, among the inferred the highest score. When several are as good, as
+// the calls that one connection carried, the id is an array of strings:
+// {"sip":["one@pc33","two@pc33"]}. OpenSIPS's own sender knows strings only; its
+// reader stores the object as it is.
 //
 // HEP strings have no escape. A primary id goes out as it was on the wire; ids in
 // chunk 0x65 are JSON strings, in which octets that are not UTF-8 become U+FFFD.

@@ -96,11 +96,14 @@ func TestReport(t *testing.T) {
 	if string(v.Payload()) != `{"MOS":4.41}` {
 		t.Errorf("payload %q", v.Payload())
 	}
-	if got, want := string(v.Extra()), `{"sip":"b \"leg\"\\\u0001`+"\ufffd"+`","net":"18"}`; got != want {
+	if got, want := string(v.Extra()), `{"sip":["b \"leg\"\\\u0001`+"\ufffd"+`","later"],"net":"18"}`; got != want {
 		t.Errorf("extra %s\nwant  %s", got, want)
 	}
-	var m map[string]string
-	if err := json.Unmarshal(v.Extra(), &m); err != nil || m["sip"] != "b \"leg\"\\\x01\ufffd" {
+	var m struct {
+		SIP []string
+		Net string
+	}
+	if err := json.Unmarshal(v.Extra(), &m); err != nil || m.SIP[0] != "b \"leg\"\\\x01\ufffd" || m.Net != "18" {
 		t.Errorf("extra as JSON: %v %q", err, m)
 	}
 }
@@ -290,7 +293,7 @@ func FuzzEncode(f *testing.F) {
 			t.Fatal(err)
 		}
 		v := parse(t, b)
-		var m map[string]string
+		var m map[string]any
 		if err := json.Unmarshal(v.Extra(), &m); err != nil || len(m) == 0 {
 			t.Errorf("extra %q: %v", v.Extra(), err)
 		}

@@ -29,7 +29,8 @@ func (p *Profile) clean(b []byte) []byte {
 func appendExtra(b []byte, links []record.Link) []byte {
 	b = append(b, '{')
 	for i := range links {
-		if !best(links, i) {
+		equal, first := best(links, i)
+		if equal == 0 || !first {
 			continue
 		}
 		if len(b) > 1 {
@@ -37,24 +38,46 @@ func appendExtra(b []byte, links []record.Link) []byte {
 		}
 		b = append(append(append(b, '"'), typeName(links[i].Type)...), '"')
 		b = append(b, ':')
-		b = appendString(b, links[i].ID)
+		if equal == 1 {
+			b = appendString(b, links[i].ID)
+		} else {
+			b = appendEqual(b, links, i)
+		}
 	}
 	return append(b, '}')
 }
 
-// best reports whether links[i] is the one of its type to send.
-func best(links []record.Link, i int) bool {
-	l := &links[i]
-	for j := range links {
-		o := &links[j]
-		if j == i || o.Type != l.Type {
-			continue
-		}
-		if better := compare(o, l); better > 0 || better == 0 && j < i {
-			return false
+// appendEqual appends the ids of links[i] and of those after it that are as good.
+func appendEqual(b []byte, links []record.Link, i int) []byte {
+	sep := byte('[')
+	for j := i; j < len(links); j++ {
+		if o := &links[j]; o.Type == links[i].Type && compare(o, &links[i]) == 0 {
+			b = appendString(append(b, sep), o.ID)
+			sep = ','
 		}
 	}
-	return true
+	return append(b, ']')
+}
+
+// best returns how many links are of the type of links[i] and as good, itself
+// included, and whether it is the first of them; 0 when there is a better one.
+func best(links []record.Link, i int) (equal int, first bool) {
+	l := &links[i]
+	first = true
+	for j := range links {
+		o := &links[j]
+		if o.Type != l.Type {
+			continue
+		}
+		switch better := compare(o, l); {
+		case better > 0:
+			return 0, false
+		case better == 0:
+			equal++
+			first = first && j >= i
+		}
+	}
+	return equal, first
 }
 
 // compare is positive when a is more to be trusted than b.
@@ -69,27 +92,9 @@ func compare(a, b *record.Link) int {
 }
 
 // typeName returns the name of a record type as OpenSIPS spells it (proto_hep,
-// hep_ids). The types that record does not make yet are named here so that a
-// link to them is not lost.
+// hep_ids).
 func typeName(t record.Type) string {
-	switch t {
-	case record.SIP:
-		return "sip"
-	case record.RTCP:
-		return "rtcp"
-	case record.RTPReport:
-		return "rtp"
-	case 53:
-		return "dns"
-	case 54:
-		return "isup"
-	case 87:
-		return "mi"
-	case 88:
-		return "rest"
-	case 89:
-		return "net"
-	case 100:
+	if t == record.Log {
 		return "xlog"
 	}
 	return t.String()

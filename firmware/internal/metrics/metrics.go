@@ -10,6 +10,7 @@ import (
 	"heptap/buffer"
 	"heptap/capture"
 	"heptap/capture/record"
+	"heptap/capture/stream"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/uplink"
@@ -193,6 +194,14 @@ func (l *list) pipeline(st *probe.Stats) {
 	l.counter("heptap_rtp_reports_total", "Reports on RTP streams.", c.ReportsPeriodic.Load(), "kind", "periodic")
 	l.counter("heptap_rtp_reports_total", "Reports on RTP streams.", c.ReportsFinal.Load(), "kind", "final")
 	l.counter("heptap_streams_copied_total", "RTP streams that another port or ring showed too, reported once.", c.StreamsCopied.Load())
+	const net = "Connections that SIP goes over, or was meant to."
+	l.counter("heptap_net_total", net, c.NetOpened.Load(), "state", "opened")
+	l.counter("heptap_net_total", net, c.NetClosed.Load(), "state", "closed")
+	for i := range c.NetFailed {
+		l.counter("heptap_net_total", net, c.NetFailed[i].Load(), "state", stream.Outcome(i).String())
+	}
+	l.counter("heptap_net_suppressed_total", "Failed connections of which no record was made: there were too many.", c.NetSuppressed.Load())
+	l.counter("heptap_net_unremembered_total", "Connections of which the calls could not be remembered for want of room.", c.ConnectionsRefused.Load())
 	l.counter("heptap_events_total", "Events found in calls.", c.OneWay.Load(), "event", "one-way audio")
 	l.counter("heptap_events_total", "Events found in calls.", c.Stopped.Load(), "event", "RTP stopped")
 	l.counter("heptap_events_total", "Events found in calls.", c.Resumed.Load(), "event", "RTP resumed")

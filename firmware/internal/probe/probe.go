@@ -90,6 +90,7 @@ func New(cfg Config) *Probe {
 	p.correlator = correlate.New(cc)
 	ac.Media = cfg.Media
 	ac.Media.Worker = uint16(len(cfg.Inputs))
+	ac.Net = p.correlator
 	ac.Message, ac.RTP = p.correlator.Message, p.correlator.Stream
 	p.assembly = assembly.New(*ac)
 	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake,

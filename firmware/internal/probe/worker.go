@@ -278,8 +278,11 @@ func (w *worker) dropped(f *capture.Frame, p *capture.Packet, reason capture.Dro
 	w.tally.dropped[reason]++
 	w.mirror.Add(f, nil)
 	w.wrapped(p.Encap)
-	if isUnread(reason) {
+	switch {
+	case isUnread(reason):
 		w.unread.add(reason, p.Unknown)
+	case reason == capture.DropICMP && decode.Unreachable(f, p): // why a connection was not made
+		w.handStream(p)
 	}
 }
 

@@ -12,15 +12,16 @@ import (
 
 // Record is a line of heptap decode.
 type Record struct {
-	Type     int       `json:"type"`
-	TypeName string    `json:"type_name"`
-	Time     time.Time `json:"time"`
-	Src      string    `json:"src"`
-	Dst      string    `json:"dst"`
-	Agent    uint32    `json:"agent"`
-	Node     string    `json:"node"`
-	Primary  string    `json:"primary"`
-	Payload  string    `json:"payload"`
+	Type     int            `json:"type"`
+	TypeName string         `json:"type_name"`
+	Time     time.Time      `json:"time"`
+	Src      string         `json:"src"`
+	Dst      string         `json:"dst"`
+	Agent    uint32         `json:"agent"`
+	Node     string         `json:"node"`
+	Primary  string         `json:"primary"`
+	Extra    map[string]any `json:"extra"` // type name to id, or to a list of them
+	Payload  string         `json:"payload"`
 }
 
 // The HEP types of this lab's traffic.
@@ -28,6 +29,7 @@ const (
 	TypeSIP    = 1
 	TypeRTCP   = 5
 	TypeReport = 34
+	TypeNet    = 89
 )
 
 // Decode reads a file of HEP packets with the binary's own decoder.

@@ -30,6 +30,7 @@ func TestSIPOverTCP(t *testing.T) {
 			}
 			same(t, "collector", seen, delivered(t, records))
 			checkReports(t, relayed(s.Site), records)
+			checkConnections(t, records, map[string]int{"t1": 1, "tn": n}[transport], n)
 			unaccused(t, m)
 		})
 	}

@@ -1,0 +1,136 @@
+package correlate
+
+import (
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"heptap/capture"
+)
+
+// hosts knows who takes part in SIP: which hosts there are, what they do, and
+// on which ports they are asked. It is a table without chains: of those that
+// share a few places the one that was silent for longest gives way.
+type hosts struct {
+	slots [1 << hostBits]host
+	seed  uint64
+}
+
+const (
+	hostBits = 12
+	hostWays = 4
+	// hostStays is how long someone counts who says nothing more.
+	hostStays = int64(2 * time.Hour)
+)
+
+// host is one of an address (port 0 in its place) or of a port.
+type host struct {
+	at   place
+	seen int64 // mono plus one, 0 for an empty slot
+	role role
+}
+
+// role says what a host did.
+type role uint8
+
+const (
+	speaks    role = 1 << iota // sent or was sent SIP
+	answers                    // with a 2xx
+	registers                  // with somebody else
+	registrar                  // it answered a REGISTER with a 2xx
+	listens                    // requests are sent to this port
+)
+
+// saw takes in that the message in c.sip went over f.
+func (c *Correlator) saw(f *capture.FiveTuple) {
+	v := &c.sip
+	src, dst := unmap(f.Src), unmap(f.Dst)
+	from, to := placeOf(f.Tunnel, netip.AddrPortFrom(src.Addr(), 0)), placeOf(f.Tunnel, netip.AddrPortFrom(dst.Addr(), 0))
+	is := speaks
+	switch {
+	case v.IsRequest:
+		if string(v.Method) == "REGISTER" && !c.forwarded() {
+			is |= registers
+		}
+		c.hosts.add(placeOf(f.Tunnel, dst), listens, c.now)
+	case v.Status/100 == 2:
+		if is |= answers; string(v.CSeqMethod) == "REGISTER" {
+			is |= registrar
+		}
+	}
+	c.hosts.add(from, is, c.now)
+	c.hosts.add(to, speaks, c.now)
+}
+
+// forwarded says whether the request in c.sip has been through a proxy, as far
+// as its first Via header tells.
+func (c *Correlator) forwarded() bool {
+	v := c.sip.Via
+	for i := range v {
+		if v[i] == ',' {
+			return true
+		}
+	}
+	return false
+}
+
+// Server says whether a host is a SIP server: it answered SIP with a 2xx and,
+// unless it is a registrar itself, does not register with others, as phones do.
+func (c *Correlator) Server(tunnel uint32, host netip.Addr) bool {
+	r := c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)
+	return r&answers != 0 && (r&registers == 0 || r&registrar != 0)
+}
+
+// Speaks says whether a host takes part in SIP.
+func (c *Correlator) Speaks(tunnel uint32, host netip.Addr) bool {
+	return c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)&speaks != 0
+}
+
+// Signalling says whether a connection that somebody tries to open is meant for
+// SIP, or is one of a SIP server's own: its failure matters.
+func (c *Correlator) Signalling(f capture.FiveTuple) bool {
+	port := f.Dst.Port()
+	return port == sipPort || port == sipsPort || c.hosts.role(placeOf(f.Tunnel, unmap(f.Dst)), c.now)&listens != 0 ||
+		c.Server(f.Tunnel, f.Src.Addr())
+}
+
+// The ports of SIP (RFC 3261 19.1.2).
+const (
+	sipPort  = 5060
+	sipsPort = 5061
+)
+
+func (h *hosts) first(p place) uint64 {
+	a, b := bits.Mul64(p.hi^h.seed, p.lo^0x9e3779b97f4a7c15)
+	a, b = bits.Mul64(a^b^p.rest, h.seed|1)
+	return (a ^ b) & (1<<hostBits - 1)
+}
+
+func (h *hosts) add(p place, r role, now int64) {
+	i := h.first(p)
+	oldest := &h.slots[i]
+	for n := range uint64(hostWays) {
+		s := &h.slots[(i+n)&(1<<hostBits-1)]
+		if s.seen != 0 && s.at == p {
+			if now-s.seen > hostStays {
+				s.role = 0
+			}
+			s.seen, s.role = max(now+1, 1), s.role|r
+			return
+		}
+		if s.seen < oldest.seen {
+			oldest = s
+		}
+	}
+	*oldest = host{at: p, seen: max(now+1, 1), role: r}
+}
+
+func (h *hosts) role(p place, now int64) role {
+	i := h.first(p)
+	for n := range uint64(hostWays) {
+		if s := &h.slots[(i+n)&(1<<hostBits-1)]; s.seen != 0 && s.at == p && now-s.seen <= hostStays {
+			return s.role
+		}
+	}
+	return 0
+}

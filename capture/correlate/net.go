@@ -1,0 +1,306 @@
+package correlate
+
+import (
+	"strconv"
+	"time"
+
+	"heptap/capture/mask"
+	"heptap/capture/record"
+	tcp "heptap/capture/stream"
+)
+
+// A record of a connection (type 89) has OpenSIPS's keys first (proto_hep,
+// net_tcp_report.c: Protocol, Event, Status, Message, Ws-Request, Ws-Reply),
+// and then what a tap sees besides, each value in a field of its own. "event" in
+// small letters is what Homer labels the record with.
+//
+//	state       CONNECTED/SUCCESS: opened. CONNECTED/FAILURE: refused, unreachable,
+//	            unanswered, empty, failed (the handshake of TLS or WebSocket).
+//	            CLOSED: closed, reset, forgotten (idle, or no room), replaced (by one
+//	            with the same ports). STATS: open, the capture has ended before it
+//
+// Addresses are of who opened the connection and of whom it was opened to.
+
+// Opened makes the record that a connection was opened, from which on it is
+// remembered until Closed.
+func (c *Correlator) Opened(n *Connection) {
+	c.open(n.ID)
+	c.Stats.NetOpened.Add(1)
+	if !c.cfg.Net {
+		return
+	}
+	at := n.Attempt.Began
+	if n.Attempt.Complete > at.Mono {
+		at.Wall, at.Mono = at.Wall+n.Attempt.Complete-at.Mono, n.Attempt.Complete
+	}
+	failed := n.failed()
+	o := c.netObject(n.Transport, "CONNECTED", !failed, openedText(n, failed))
+	state := "opened"
+	if failed {
+		state = "failed"
+	}
+	o.text("event", n.Transport.String()+" "+state)
+	o.text("state", state)
+	if n.MidStream {
+		o.bool("picked_up", true)
+	}
+	o.ends(n)
+	o.attempt(&n.Attempt)
+	c.web(o, n.Web)
+	c.emitNet(o, n, &at, nil)
+}
+
+// failed says whether the handshake above TCP has failed.
+func (n *Connection) failed() bool { return n.Web != nil && n.Web.Status != 0 && n.Web.Status != 101 }
+
+func openedText(n *Connection, failed bool) string {
+	switch {
+	case failed:
+		return "the server refused the WebSocket with status " + strconv.Itoa(n.Web.Status)
+	case n.MidStream:
+		return "Connection found open"
+	}
+	return "Connection opened"
+}
+
+// Failed makes the record that no connection was made, or one without a single
+// octet. A flood of them is cut short, and counted.
+func (c *Correlator) Failed(u *tcp.Unopened, id uint64) {
+	c.Stats.NetFailed[u.Outcome].Add(1)
+	if !c.cfg.Net {
+		return
+	}
+	if !c.failures.take(max(c.now, u.At.Mono)) {
+		c.Stats.NetSuppressed.Add(1)
+		return
+	}
+	n := &Connection{ID: id, Flow: u.Flow, Attempt: u.Attempt}
+	at := u.At
+	if at.Wall == 0 { // nothing came
+		at = u.Attempt.Began
+		at.Wall, at.Mono = at.Wall+u.At.Mono-at.Mono, u.At.Mono
+	}
+	o := c.netObject(TCP, "CONNECTED", false, failedText(u, &at))
+	o.text("event", "TCP "+u.Outcome.String())
+	o.text("state", u.Outcome.String())
+	if by := party(u.By); by != "" {
+		o.text("ended_by", by)
+	}
+	if u.Outcome == tcp.Unreachable {
+		o.int("icmp_type", int64(u.ICMP>>8))
+		o.int("icmp_code", int64(u.ICMP&0xff))
+	}
+	o.ends(n)
+	o.attempt(&u.Attempt)
+	o.float("tried_for", ms(at.Mono-u.Attempt.Began.Mono)/1000)
+	c.emitNet(o, n, &at, nil)
+}
+
+func failedText(u *tcp.Unopened, at *tcp.Meta) string {
+	switch u.Outcome {
+	case tcp.Refused:
+		return "Connection refused (RST)"
+	case tcp.Unreachable:
+		return "Destination unreachable: " + icmpText(u.ICMP, u.IPv6)
+	case tcp.Unanswered:
+		return "No answer to " + plural(int(u.Attempt.SYNs), "SYN") + " within " + time.Duration(at.Mono-u.Attempt.Began.Mono).Round(time.Millisecond).String()
+	}
+	how := "Closed"
+	if u.Reset {
+		how = "Reset"
+	}
+	return how + " by the " + party(u.By) + " before any data"
+}
+
+func plural(n int, what string) string {
+	s := strconv.Itoa(n) + " " + what
+	if n != 1 {
+		s += "s"
+	}
+	return s
+}
+
+// icmpText names a code of destination unreachable (RFC 792, RFC 1812 5.2.7.1, RFC
+// 4443 3.1).
+func icmpText(what uint16, v6 bool) string {
+	code := int(what & 0xff)
+	names := []string{"network", "host", "protocol", "port", "fragmentation needed", "source route failed", "network unknown",
+		"host unknown", "source host isolated", "network prohibited", "host prohibited", "network for this service", "host for this service",
+		"administratively prohibited", "host precedence violation", "precedence cutoff"}
+	if v6 {
+		names = []string{"no route", "administratively prohibited", "beyond scope of source address", "address", "port",
+			"source address failed policy", "reject route"}
+	}
+	if code < len(names) {
+		return names[code]
+	}
+	return "code " + strconv.Itoa(code)
+}
+
+// Closed makes the record of a connection's end.
+func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
+	had := c.close(n.ID)
+	c.Stats.NetClosed.Add(1)
+	if !c.cfg.Net {
+		return
+	}
+	e := &n.Ending
+	word, reason, by := closing(n, why)
+	event := "CLOSED"
+	if why == tcp.End {
+		event = "STATS"
+	}
+	o := c.netObject(n.Transport, event, true, closedText(n, why, by))
+	o.text("event", n.Transport.String()+" "+word)
+	o.text("state", word)
+	o.text("reason", reason)
+	if by != "" {
+		o.text("ended_by", by)
+	}
+	o.ends(n)
+	o.float("duration", ms(e.At.Mono-n.Attempt.Began.Mono)/1000)
+	o.sent("client", &n.Sent[0])
+	o.sent("server", &n.Sent[1])
+	if w := n.Web; w != nil && w.Closer >= 0 {
+		o.text("ws_closed_by", party(w.Closer))
+		if w.Code != 0 {
+			o.int("ws_close_code", int64(w.Code))
+			o.bytes("ws_close_reason", w.Reason)
+		}
+	}
+	if had != nil {
+		o.int("calls_total", int64(had.total))
+		if had.n > 0 {
+			o.list("calls", had.calls)
+		}
+	}
+	c.emitNet(o, n, &e.At, had)
+}
+
+// closing says how a connection ended, in one word, why, and who ended it.
+func closing(n *Connection, why tcp.Reason) (word, reason, by string) {
+	e := &n.Ending
+	switch why {
+	case tcp.RST:
+		return "reset", "rst", party(e.Reset)
+	case tcp.FIN:
+		return "closed", "fin", party(e.First)
+	case tcp.Reused:
+		return "replaced", why.String(), ""
+	case tcp.End:
+		return "open", why.String(), ""
+	}
+	return "forgotten", why.String(), ""
+}
+
+func closedText(n *Connection, why tcp.Reason, by string) string {
+	switch why {
+	case tcp.RST:
+		return "Reset by the " + by
+	case tcp.FIN:
+		if n.Web != nil && n.Web.Closer >= 0 {
+			return "WebSocket closed by the " + party(n.Web.Closer)
+		}
+		return "Closed by the " + by
+	case tcp.Idle:
+		return "No segment for so long that it is forgotten"
+	case tcp.Evicted:
+		return "Forgotten: another connection needed the place"
+	case tcp.Reused:
+		return "A new connection has the same addresses and ports"
+	}
+	return "The capture ends while it is open"
+}
+
+// party names who sends a direction.
+func party(dir int8) string {
+	switch dir {
+	case 0:
+		return "client"
+	case 1:
+		return "server"
+	}
+	return ""
+}
+
+// netObject begins the payload of a record with what OpenSIPS has.
+func (c *Correlator) netObject(t Transport, event string, ok bool, message string) *object {
+	c.object = object{append(c.payload[:0], '{')}
+	o := &c.object
+	o.text("Protocol", t.String())
+	o.text("Event", event)
+	status := "SUCCESS"
+	if !ok {
+		status = "FAILURE"
+	}
+	o.text("Status", status)
+	o.text("Message", message)
+	return o
+}
+
+func (o *object) ends(n *Connection) {
+	o.addr("client_ip", "client_port", unmap(n.Flow.Src))
+	o.addr("server_ip", "server_port", unmap(n.Flow.Dst))
+}
+
+func (o *object) attempt(t *tcp.Attempt) {
+	if t.SYNs == 0 {
+		return
+	}
+	o.int("syn_sent", int64(t.SYNs))
+	if t.Answered != 0 {
+		o.float("answered_ms", ms(t.Answered-t.Began.Mono))
+		o.int("synack_sent", int64(t.Answers))
+	}
+	if t.Complete != 0 {
+		o.float("handshake_ms", ms(t.Complete-t.Began.Mono))
+	}
+	for dir, mss := range t.MSS {
+		if mss != 0 {
+			o.int("mss_"+party(int8(dir)), int64(mss))
+		}
+	}
+}
+
+func (o *object) sent(who string, s *tcp.Sent) {
+	o.int("octets_"+who, int64(s.Octets))
+	o.int("segments_"+who, int64(s.Segments))
+	o.int("retransmissions_"+who, int64(s.Again))
+	if s.Lost != 0 {
+		o.int("octets_not_captured_"+who, int64(s.Lost))
+	}
+}
+
+// web appends what a WebSocket's handshake said, without its secrets.
+func (c *Correlator) web(o *object, w *Web) {
+	if w == nil {
+		return
+	}
+	if len(w.Request) > 0 {
+		c.masked = mask.AppendHead(c.masked[:0], w.Request)
+		o.bytes("Ws-Request", c.masked)
+	}
+	if len(w.Reply) > 0 {
+		c.masked = mask.AppendHead(c.masked[:0], w.Reply)
+		o.bytes("Ws-Reply", c.masked)
+	}
+	if w.Status != 0 {
+		o.int("ws_status", int64(w.Status))
+	}
+}
+
+// emitNet emits the record whose payload is in o.
+func (c *Correlator) emitNet(o *object, n *Connection, at *tcp.Meta, had *conn) {
+	c.payload = append(o.b, '}')
+	c.id = decimal(c.id[:0], n.ID)
+	c.links = c.links[:0]
+	if had != nil {
+		had.calls(func(id []byte) bool {
+			c.links = append(c.links, record.Link{Type: record.SIP, How: record.Flow, ID: id})
+			return true
+		})
+	}
+	c.rec = record.Record{Type: record.Net, Class: record.Final, Wall: at.Wall, Mono: at.Mono, Flow: n.Flow,
+		HasVLAN: at.HasVLAN, VLAN: at.VLAN, TOS: at.TOS, Primary: c.id, Links: c.links, Payload: c.payload}
+	c.cfg.Emit(&c.rec)
+}
