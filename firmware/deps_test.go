@@ -107,6 +107,8 @@ var under = map[string][]string{
 	"heptap/capture/stream":                   {"heptap/capture"},
 	"heptap/capture/sctp":                     {"heptap/capture"},
 	"heptap/capture/media":                    {"heptap/capture", "heptap/capture/rtp"},
+	"heptap/capture/sigtran":                  {"heptap/capture"},
+	"heptap/capture/isup":                     {"heptap/capture"},
 	"heptap/capture/httpwire":                 {"heptap/capture"},
 	"heptap/capture/websocket":                {"heptap/capture", "heptap/capture/httpwire"},
 	"heptap/capture/mask":                     {},

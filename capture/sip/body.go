@@ -1,6 +1,11 @@
 package sip
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
 
 const (
 	maxParts  = 32 // parts of one multipart body that are looked at
@@ -19,37 +24,86 @@ func (v *View) SDP() []byte {
 
 // Part returns the body when its media type is mediaType, in lower case, or
 // the first such part of a multipart body, or nil. Transfer encodings are not
-// undone: SIP forbids them (RFC 3261 7.4.1).
+// undone: SIP forbids them (RFC 3261 7.4.1). Find tells of them.
 func (v *View) Part(mediaType string) []byte {
-	return part(v.ContentType, v.Body, mediaType, 0)
+	p, _ := find(Part{ContentType: v.ContentType, Content: v.Body}, mediaType, 0)
+	return p.Content
 }
 
-func part(contentType, body []byte, mediaType string, depth int) []byte {
-	if len(body) == 0 {
-		return nil
+// Part is a body, or a part of a multipart one (RFC 2045, 2046). Its slices are
+// views of the message; values are raw, nil when the header is absent.
+type Part struct {
+	ContentType []byte // with its parameters
+	Disposition []byte // Content-Disposition (RFC 2183)
+	Encoding    []byte // Content-Transfer-Encoding (RFC 2045 6)
+	Content     []byte // as transferred, never empty
+}
+
+// Find is Part with the headers that belong to what is found. ok is false when
+// there is nothing of that type.
+func (v *View) Find(mediaType string) (p Part, ok bool) {
+	p, depth := find(Part{ContentType: v.ContentType, Content: v.Body}, mediaType, 0)
+	if depth == 0 { // the body itself: its headers are the message's
+		p.Disposition, p.Encoding = v.Header("content-disposition"), v.Header("content-transfer-encoding")
 	}
-	if typ := contentType; hasPrefix(typ, mediaType) {
+	return p, depth >= 0
+}
+
+// Param returns the parameter of the Content-Type that is called name, in lower
+// case, without its quotes, or nil.
+func (p *Part) Param(name string) []byte {
+	value, _ := param(p.ContentType, name, false)
+	return value
+}
+
+// ErrEncoding says that a Content-Transfer-Encoding is unknown, or that what
+// it covers does not obey it.
+var ErrEncoding = errors.New("sip: content-transfer-encoding")
+
+// Octets returns the content with its transfer encoding undone: Content itself
+// when it has none (binary, 8bit, 7bit), else appended to dst. It fails with
+// ErrEncoding.
+func (p *Part) Octets(dst []byte) ([]byte, error) {
+	switch e := p.Encoding; {
+	case len(e) == 0, is(e, "binary"), is(e, "8bit"), is(e, "7bit"):
+		return p.Content, nil
+	case is(e, "base64"):
+		out, err := base64.StdEncoding.AppendDecode(dst, p.Content)
+		if err != nil {
+			return nil, fmt.Errorf("%w: base64: %w", ErrEncoding, err)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("%w: unknown", ErrEncoding)
+}
+
+// find returns p when it is of mediaType, or the first part of it that is, and
+// how deep that lies; -1 when there is none.
+func find(p Part, mediaType string, depth int) (found Part, at int) {
+	if len(p.Content) == 0 {
+		return Part{}, -1
+	}
+	if typ := p.ContentType; hasPrefix(typ, mediaType) {
 		if typ = trimLeft(typ[len(mediaType):]); len(typ) == 0 || typ[0] == ';' {
-			return body
+			return p, depth
 		}
 	}
-	if depth == maxNested || !hasPrefix(contentType, "multipart/") {
-		return nil
+	if depth == maxNested || !hasPrefix(p.ContentType, "multipart/") {
+		return Part{}, -1
 	}
-	boundary, _ := param(contentType, "boundary", false)
+	boundary := p.Param("boundary")
 	if len(boundary) == 0 {
-		return nil
+		return Part{}, -1
 	}
-	_, rest, more := cutDelimiter(body, boundary)
+	_, rest, more := cutDelimiter(p.Content, boundary)
 	for n := 0; more && n < maxParts; n++ {
 		var content []byte
 		content, rest, more = cutDelimiter(rest, boundary)
-		typ, inner := entity(content)
-		if found := part(typ, inner, mediaType, depth+1); found != nil {
-			return found
+		if found, at := find(entity(content), mediaType, depth+1); at >= 0 {
+			return found, at
 		}
 	}
-	return nil
+	return Part{}, -1
 }
 
 // cutDelimiter splits b around the next line "--boundary", whose line break
@@ -83,16 +137,23 @@ func trimLineEnd(b []byte) []byte {
 	return bytes.TrimSuffix(b, []byte("\r"))
 }
 
-// entity splits a body part into the value of its Content-Type and its body.
-func entity(b []byte) (contentType, body []byte) {
+// entity takes a body part apart. The first header of a name counts.
+func entity(b []byte) (p Part) {
 	for pos := 0; ; {
 		line, next := headerLine(b, pos)
 		if len(line) == 0 {
-			return contentType, b[next:]
+			p.Content = b[next:]
+			return p
 		}
-		if colon := bytes.IndexByte(line, ':'); colon >= 0 && contentType == nil {
-			if name := trimRight(line[:colon]); is(name, "content-type") || is(name, "c") {
-				contentType = trim(line[colon+1:])
+		if colon := bytes.IndexByte(line, ':'); colon >= 0 {
+			value := trim(line[colon+1:])
+			switch name := trimRight(line[:colon]); {
+			case is(name, "content-type"), is(name, "c"):
+				first(&p.ContentType, value)
+			case is(name, "content-transfer-encoding"):
+				first(&p.Encoding, value)
+			case is(name, "content-disposition"):
+				first(&p.Disposition, value)
 			}
 		}
 		pos = next

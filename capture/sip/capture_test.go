@@ -200,3 +200,27 @@ func compare(t *testing.T, name string, want *truth) {
 		t.Errorf("Call-IDs %v,\ntshark %v", got.CallIDs, want.CallIDs)
 	}
 }
+
+// sipI returns the SIP message that the first two SCTP packets of a capture
+// hold, a fragment each.
+func sipI(name string) (message []byte, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := pcapgo.NewReader(f)
+	for range 2 {
+		var data []byte
+		if err == nil {
+			data, _, err = r.ReadPacketData()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l := gopacket.NewPacket(data, r.LinkType(), gopacket.Default).Layer(layers.LayerTypeSCTPData); l != nil {
+			message = append(message, l.LayerPayload()...)
+		}
+	}
+	return message, nil
+}
