@@ -1,0 +1,201 @@
+package ng
+
+import (
+	"encoding/base64"
+	"unicode/utf8"
+)
+
+// MaxJSON is about how many octets AppendJSON appends at most: beyond it
+// strings are cut and entries left out, and what is open is closed.
+const MaxJSON = 48 << 10
+
+// AppendJSON appends the message's dictionary to dst as a JSON object, entries
+// in their order. Keys of media are masked: SDES's (RFC 4568 6.1, inline:), those
+// of k= (RFC 4566 5.12) and a=key-mgmt (RFC 4567 3.1). A string that is not
+// UTF-8 is "base64:" and its octets in base64, or, where it has a key to mask,
+// text with U+FFFD; so is NUL, which PostgreSQL refuses. What is left out or
+// cut, here or by the capture, is marked by "truncated": true at the end.
+func (v *View) AppendJSON(dst []byte) []byte {
+	w := writer{dst: dst, limit: len(dst) + MaxJSON, cut: v.Cut}
+	if len(v.Dictionary) == 0 {
+		return append(dst, "{}"...)
+	}
+	w.dict(v.Dictionary, 0, 0)
+	w.dst = w.dst[:len(w.dst)-1]
+	if w.cut {
+		w.comma()
+		w.dst = append(w.dst, `"truncated":true`...)
+	}
+	return append(w.dst, '}')
+}
+
+// writer writes JSON.
+type writer struct {
+	dst   []byte
+	limit int // of len(dst), brackets and the like apart
+	cut   bool
+}
+
+func (w *writer) full() bool {
+	w.cut = w.cut || len(w.dst) >= w.limit
+	return len(w.dst) >= w.limit
+}
+
+// comma separates what comes from what is there.
+func (w *writer) comma() {
+	if c := w.dst[len(w.dst)-1]; c != '{' && c != '[' {
+		w.dst = append(w.dst, ',')
+	}
+}
+
+// dict writes the dictionary at b[at], which Parse has seen to be right as
+// far as it goes, and returns where it ends.
+func (w *writer) dict(b []byte, at, depth int) int {
+	w.dst = append(w.dst, '{')
+	e := entries{b: b, at: at + 1}
+	for {
+		key, value, ok := e.next()
+		if !ok {
+			break
+		}
+		if !w.full() {
+			w.comma()
+			w.text(key)
+			w.dst = append(w.dst, ':')
+			w.value(value, 0, depth+1)
+		}
+	}
+	w.dst = append(w.dst, '}')
+	return e.at
+}
+
+// value writes the value at b[at] and returns where it ends.
+func (w *writer) value(b []byte, at, depth int) int {
+	switch b[at] {
+	case 'd':
+		return w.dict(b, at, depth)
+	case 'i':
+		digits, next, _ := integer(b, at)
+		w.dst = append(w.dst, digits...)
+		return next
+	case 'l':
+		return w.list(b, at, depth)
+	}
+	s, next, _ := str(b, at)
+	if !utf8.Valid(s) && !hasSecret(s) {
+		w.base64(s)
+	} else {
+		w.text(s)
+	}
+	return next
+}
+
+func (w *writer) list(b []byte, at, depth int) int {
+	w.dst = append(w.dst, '[')
+	for at++; at < len(b) && b[at] != 'e'; {
+		if w.full() {
+			at, _ = skip(b, at, depth+1)
+			continue
+		}
+		w.comma()
+		at = w.value(b, at, depth+1)
+	}
+	w.dst = append(w.dst, ']')
+	return at + 1
+}
+
+// base64 writes s in base64, as much as there is room for.
+func (w *writer) base64(s []byte) {
+	if room := max(0, w.limit-len(w.dst)) / 4 * 3; len(s) > room {
+		s, w.cut = s[:room], true
+	}
+	w.dst = append(w.dst, `"base64:`...)
+	w.dst = base64.StdEncoding.AppendEncode(w.dst, s)
+	w.dst = append(w.dst, '"')
+}
+
+// text writes s as a string, keys masked, as much as there is room for.
+func (w *writer) text(s []byte) {
+	const hex = "0123456789abcdef"
+	w.dst = append(w.dst, '"')
+	for i := 0; i < len(s) && !w.full(); {
+		if key, n := secret(s, i); key > 0 {
+			w.dst = append(w.dst, s[i:i+key]...) // letters and punctuation only
+			w.dst = append(w.dst, "***"...)
+			i += key + n
+			continue
+		}
+		r, n := utf8.DecodeRune(s[i:])
+		switch {
+		case r == 0 || r == utf8.RuneError && n == 1:
+			w.dst = append(w.dst, "\uFFFD"...)
+		case r == '"' || r == '\\':
+			w.dst = append(w.dst, '\\', byte(r))
+		case r == '\r':
+			w.dst = append(w.dst, `\r`...)
+		case r == '\n':
+			w.dst = append(w.dst, `\n`...)
+		case r < 0x20 || r == 0x7f:
+			w.dst = append(w.dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		default:
+			w.dst = append(w.dst, s[i:i+n]...)
+		}
+		i += n
+	}
+	w.dst = append(w.dst, '"')
+}
+
+// secret reports whether what introduces a key is at s[i]: its length, and that
+// of the key behind it.
+func secret(s []byte, i int) (intro, key int) {
+	switch s[i] | 0x20 {
+	case 'i': // up to the lifetime, the next parameter, the end of the line
+		if intro = len("inline:"); isFolded(s[i:], "inline:") {
+			return intro, until(s[i+intro:], true)
+		}
+	case 'k':
+		if lineStart(s, i) && isFolded(s[i:], "k=") {
+			return len("k="), until(s[i+len("k="):], false)
+		}
+	case 'a':
+		if intro = len("a=key-mgmt:"); lineStart(s, i) && isFolded(s[i:], "a=key-mgmt:") {
+			return intro, until(s[i+intro:], false)
+		}
+	}
+	return 0, 0
+}
+
+func hasSecret(s []byte) bool {
+	for i := range s {
+		if intro, _ := secret(s, i); intro > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func lineStart(s []byte, i int) bool { return i == 0 || s[i-1] == '\n' || s[i-1] == '\r' }
+
+// until returns the length of the key that s begins with: to the end of the
+// line, or in a list also to what separates.
+func until(s []byte, list bool) int {
+	for i, c := range s {
+		if c == '\r' || c == '\n' || list && (c == '|' || c == ';' || c == ' ' || c == '"') {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// isFolded reports whether b begins with want, which is in lower case.
+func isFolded(b []byte, want string) bool {
+	if len(b) < len(want) {
+		return false
+	}
+	for i := range len(want) {
+		if c := b[i]; c != want[i] && (c|0x20 != want[i] || c-'A' >= 26) {
+			return false
+		}
+	}
+	return true
+}
