@@ -234,3 +234,6 @@ func (r *Reader) IsLost() bool { return r.state == lostState }
 // AtMessage reports whether a message has to begin next, or its head is not
 // complete.
 func (r *Reader) AtMessage() bool { return r.state == start }
+
+// ToEnd reports whether the body lasts to the end of the stream.
+func (r *Reader) ToEnd() bool { return r.state == toEnd }

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 )
 
 // plant is a text with a secret at a known place under a secret name.
@@ -156,14 +155,12 @@ func TestAllocs(t *testing.T) {
 	}
 }
 
-// TestLinear asserts that hostile text costs no more than its length: the steps
-// of a quadratic scan over 1 MiB would take minutes.
+// TestLinear asserts that hostile text costs no more than its length: a
+// quadratic scan of these would not end before the test's time is up.
 func TestLinear(t *testing.T) {
 	for _, unit := range []string{"=", ":", ": ", "a=", `":`, `\`, "<", "<a", "&", "&amp;", "%25", "://", "name=", `name="`, "<name>", "response=", "sip:", "'=", "password=", `\":`, `{"a":`, "x: \n "} {
-		body := []byte(strings.Repeat(unit, 1<<20/len(unit)))
-		start := time.Now()
+		body := []byte(strings.Repeat(unit, 1<<17/len(unit)))
 		check(t, "", body)
-		t.Logf("%q %v", unit, time.Since(start))
 		check(t, "application/json", append([]byte(`{"`), body...))
 		check(t, "text/xml", append([]byte(`<`), body...))
 	}

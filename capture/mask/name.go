@@ -77,10 +77,18 @@ func (w *words) word(i int) []byte {
 // secret reports whether name, which is at most maxName long, is a secret's. It
 // leaves w with name split where its case does not count.
 func (w *words) secret(name []byte) bool {
-	w.split(name, true)
-	camel := w.say()
 	w.split(name, false)
-	return camel || w.say()
+	if w.say() {
+		return true
+	}
+	for _, c := range name {
+		if c >= 'A' && c <= 'Z' || c == '%' || c == '\\' || c == '&' { // or one that is escaped
+			var camel words
+			camel.split(name, true)
+			return camel.say()
+		}
+	}
+	return false
 }
 
 // say reports whether the words say secret.

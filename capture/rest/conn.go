@@ -1,0 +1,268 @@
+package rest
+
+import "heptap/capture/httpwire"
+
+// Handler takes what a connection carries. Exchanges and slices are borrowed
+// until the method returns.
+type Handler interface {
+	// Head shows each head as it was on the wire, nothing masked: for whoever
+	// reads the handshake of a WebSocket. It may hold secrets.
+	Head(dir int, head []byte)
+	// Request shows a request that is complete, or will not be seen to be.
+	Request(x *Exchange)
+	// Reply shows the exchange with its final reply.
+	Reply(x *Exchange)
+	// Failed shows an exchange that has no reply, or not all of it.
+	Failed(x *Exchange, why Reason)
+}
+
+// Mode says what a connection is.
+type Mode uint8
+
+// The modes of a connection. In all but Following Write consumes nothing.
+const (
+	Following Mode = iota
+	Upgraded       // after a 101
+	Tunnel         // after a 2xx to CONNECT
+	NotHTTP        // it does not begin as HTTP/1 does
+)
+
+// maxOpen is how many exchanges of a connection are told at once, maxLine how
+// many requests are remembered in all: while a hole in the replies is waited for,
+// the requests go on.
+const (
+	maxOpen = 16
+	maxLine = 256
+	maxHold = httpwire.MaxHead
+)
+
+// slot is a request's place in the line of those that wait for a reply.
+type slot struct {
+	x     *Exchange // nil when it is not told, or given up
+	first int64
+	asked httpwire.Asked
+	late  bool // it was given up
+	gap   bool // octets went missing since that may have been the reply
+}
+
+// way is one direction.
+type way struct {
+	r     httpwire.Reader
+	x     *Exchange // whose message comes, nil when nobody wants it
+	first int64     // when the message began
+	last  int64     // when octets came last
+	began bool      // first is valid
+	busy  bool      // a message has begun and not ended
+	owns  bool      // it is the reply to the first in line
+	lost  bool      // a head has to be found, behind a gap
+}
+
+// Conn follows one connection.
+type Conn struct {
+	p      *Parser
+	h      Handler
+	way    [2]way
+	line   []slot    // a ring, as long as it had to be so far
+	head   int       // of line: the oldest
+	n      int       // of line
+	open   int       // how many of line have an exchange
+	early  *Exchange // a reply that waits for its request
+	order  uint32
+	client int8 // the direction of the requests
+	mode   Mode
+	flags  facts
+}
+
+type facts uint8
+
+const (
+	rolesKnown facts = 1 << iota
+	pipelines        // a request was sent before the reply to the one before
+	unpaired         // whose a reply is cannot be known any more
+	offered          // the latest request asked for another protocol
+)
+
+// NewConn returns a Conn whose exchanges go to h.
+func (p *Parser) NewConn(h Handler) *Conn { return &Conn{p: p, h: h} }
+
+// Mode returns what the connection is.
+func (c *Conn) Mode() Mode { return c.mode }
+
+// Client returns the direction of the requests, -1 while it is not known.
+func (c *Conn) Client() int {
+	if c.flags&rolesKnown == 0 {
+		return -1
+	}
+	return int(c.client)
+}
+
+// Idle reports whether nothing is in progress.
+func (c *Conn) Idle() bool {
+	return c.n == 0 && c.early == nil && !c.way[0].busy && !c.way[1].busy
+}
+
+// Write takes octets of one direction: b holds all that was not consumed before,
+// and behind it what is new, which came at now, a time in nanoseconds. It
+// returns how many octets it consumed, from the front.
+func (c *Conn) Write(dir int, now int64, b []byte) (consumed int) {
+	w := &c.way[dir]
+	if len(b) > 0 {
+		w.last = now
+	}
+	for c.mode == Following {
+		if len(b) > consumed && !w.began && w.r.AtMessage() && !w.busy {
+			w.first, w.began = now, true
+		}
+		if c.holds(dir, len(b)-consumed) {
+			return consumed
+		}
+		k, n := w.r.Next(b[consumed:])
+		part := b[consumed : consumed+n]
+		consumed += n
+		switch k {
+		case httpwire.More:
+			return consumed
+		case httpwire.HeadEnd:
+			c.begin(dir, now, part)
+		case httpwire.Content:
+			if m := c.part(dir); m != nil {
+				m.content(part)
+			}
+		case httpwire.Framing:
+			if !w.busy {
+				w.began = false
+			}
+		case httpwire.Bad:
+			c.broken(dir)
+		}
+		if w.busy && w.r.AtMessage() {
+			c.finish(dir, now, true)
+		}
+	}
+	return consumed
+}
+
+// holds reports whether octets of the client have to wait, behind a request for
+// another protocol: whether they are HTTP the reply will tell.
+func (c *Conn) holds(dir, pending int) bool {
+	return c.flags&offered != 0 && c.flags&rolesKnown != 0 && dir == int(c.client) &&
+		!c.way[dir].busy && c.n > 0 && pending < maxHold
+}
+
+// part returns the message that comes in the direction, or nil.
+func (c *Conn) part(dir int) *Part {
+	switch x := c.way[dir].x; {
+	case x == nil:
+		return nil
+	case dir == int(c.client):
+		return &x.Request
+	default:
+		return &x.Reply
+	}
+}
+
+// begin takes in a head.
+func (c *Conn) begin(dir int, now int64, raw []byte) {
+	w := &c.way[dir]
+	var h httpwire.Head
+	h.Parse(raw)
+	if !w.began { // found behind a gap
+		w.first = now
+	}
+	w.began = false
+	if c.flags&rolesKnown == 0 {
+		c.flags |= rolesKnown
+		if c.client = int8(dir); !h.IsRequest {
+			c.client = int8(1 - dir)
+		}
+	}
+	if h.IsRequest != (dir == int(c.client)) { // both ask, or both answer
+		c.broken(dir)
+		return
+	}
+	c.h.Head(dir, raw)
+	if h.IsRequest {
+		c.request(dir, &h, raw)
+	} else {
+		c.reply(dir, &h, raw)
+	}
+}
+
+// finish ends the message of the direction.
+func (c *Conn) finish(dir int, now int64, complete bool) {
+	w := &c.way[dir]
+	x := w.x
+	owns := w.owns
+	w.x, w.busy, w.began, w.owns = nil, false, false, false
+	if owns {
+		c.pop()
+	}
+	if dir == int(c.client) {
+		if x != nil {
+			x.Request.end(c.p, now, complete)
+			c.tell(x)
+			if x.early && x.answered {
+				c.settle(x)
+			}
+		}
+		return
+	}
+	if x == nil {
+		return
+	}
+	x.Reply.end(c.p, now, complete)
+	x.answered = true
+	if !x.early || x.told {
+		c.settle(x)
+	}
+}
+
+// tell shows a request, once.
+func (c *Conn) tell(x *Exchange) {
+	if !x.told {
+		x.told = true
+		c.p.stats.Requests++
+		c.h.Request(x)
+	}
+}
+
+// settle shows the reply, and is done with x.
+func (c *Conn) settle(x *Exchange) {
+	c.hurry(x)
+	c.p.stats.Replies++
+	c.h.Reply(x)
+	c.drop(x)
+}
+
+// fail shows that x has no whole reply, and is done with it.
+func (c *Conn) fail(x *Exchange, why Reason) {
+	c.hurry(x)
+	if w := &c.way[1-c.client]; w.x == x {
+		x.Reply.end(c.p, w.last, false)
+	}
+	c.p.stats.Failed[why]++
+	c.h.Failed(x, why)
+	c.drop(x)
+}
+
+// hurry shows a request that is not complete.
+func (c *Conn) hurry(x *Exchange) {
+	if !x.told {
+		w := &c.way[c.client]
+		x.Request.end(c.p, w.last, false)
+		c.tell(x)
+	}
+}
+
+// drop gives x back.
+func (c *Conn) drop(x *Exchange) {
+	for i := range c.way {
+		if c.way[i].x == x {
+			c.way[i].x = nil
+		}
+	}
+	if c.early == x {
+		c.early = nil
+	}
+	c.p.give(x)
+}

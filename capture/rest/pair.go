@@ -1,0 +1,227 @@
+package rest
+
+import "heptap/capture/httpwire"
+
+// at returns the i-th place in line, the oldest being 0.
+func (c *Conn) at(i int) *slot { return &c.line[(c.head+i)%len(c.line)] }
+
+// push puts a request at the end of the line. Where it is full the oldest goes:
+// whose the next reply is the times tell then.
+func (c *Conn) push(s slot) {
+	switch {
+	case c.n < len(c.line):
+	case c.n < maxLine:
+		line := make([]slot, max(4, 2*c.n))
+		for i := range c.n {
+			line[i] = *c.at(i)
+		}
+		c.line, c.head = line, 0
+	default:
+		w := &c.way[1-c.client]
+		x := c.at(0).x
+		w.owns, w.lost = false, true
+		c.pop()
+		if x != nil {
+			c.fail(x, Gap)
+		}
+	}
+	if c.n++; s.x != nil {
+		c.open++
+	}
+	*c.at(c.n - 1) = s
+}
+
+// request takes in the head of a request.
+func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
+	w := &c.way[dir]
+	c.order++
+	w.busy, w.lost = true, false
+	w.r.Begin(h, httpwire.AskedOther)
+	c.flags &^= offered
+	if h.Asked() == httpwire.AskedConnect || h.Has("connection", "upgrade") {
+		c.flags |= offered
+	}
+	if x := c.early; x != nil {
+		if w.first <= x.Reply.First+Skew {
+			c.early = nil
+			c.ask(x, dir, h, raw)
+			return
+		}
+		c.orphan(x)
+	}
+	s := slot{first: w.first, asked: h.Asked()}
+	if c.open < maxOpen && c.flags&unpaired == 0 {
+		s.x = c.p.take()
+	}
+	if s.x == nil {
+		c.p.stats.Untold++
+	} else {
+		c.ask(s.x, dir, h, raw)
+	}
+	c.push(s)
+}
+
+func (c *Conn) ask(x *Exchange, dir int, h *httpwire.Head, raw []byte) {
+	w := &c.way[dir]
+	w.x = x
+	x.Order, x.Dir = c.order, dir
+	x.Request.First = w.first
+	x.ask(c.p, h, raw)
+}
+
+// orphan is done with a reply that waited for its request in vain.
+func (c *Conn) orphan(x *Exchange) {
+	c.p.stats.Orphans++
+	c.drop(x)
+}
+
+// reply takes in the head of a reply.
+func (c *Conn) reply(dir int, h *httpwire.Head, raw []byte) {
+	w := &c.way[dir]
+	c.resync(w)
+	var s *slot
+	if c.n > 0 && c.at(0).first <= w.first+Skew {
+		s = c.at(0)
+	}
+	if h.Status/100 == 1 && h.Status != 101 {
+		c.p.stats.Interim++
+		if s != nil && s.x != nil {
+			s.x.Interim++
+		}
+		w.r.Begin(h, httpwire.AskedOther)
+		return
+	}
+	asked := httpwire.AskedOther
+	w.x, w.owns = nil, false
+	switch {
+	case s == nil:
+		w.x = c.unasked()
+	default:
+		asked, w.x, w.owns = s.asked, s.x, true
+		if s.late {
+			c.p.stats.Late++
+		}
+		if c.n > 1 && c.at(1).first+Skew < w.first && !s.gap {
+			c.flags |= pipelines
+		}
+	}
+	w.busy = true
+	w.r.Begin(h, asked)
+	if x := w.x; x != nil {
+		x.Reply.First = w.first
+		x.reply(c.p, h, raw)
+	}
+	c.leave(dir, h.Status, asked)
+}
+
+// unasked returns an exchange for a reply that nobody asked for yet, nil when it
+// will not be told.
+func (c *Conn) unasked() *Exchange {
+	if c.n > 0 || c.flags&unpaired != 0 {
+		c.p.stats.Orphans++
+		return nil
+	}
+	if c.early != nil {
+		c.orphan(c.early)
+	}
+	if c.early = c.p.take(); c.early == nil {
+		c.p.stats.Orphans++
+		return nil
+	}
+	c.early.early = true
+	return c.early
+}
+
+// leave stops following HTTP where something else begins.
+func (c *Conn) leave(dir, status int, asked httpwire.Asked) {
+	w := &c.way[dir]
+	switch {
+	case status == 101:
+		c.mode = Upgraded
+		c.p.stats.Upgrades++
+	case status/100 == 2 && asked == httpwire.AskedConnect:
+		c.mode = Tunnel
+		c.p.stats.Tunnels++
+	default:
+		return
+	}
+	if x := w.x; x != nil {
+		x.Upgraded, x.Tunnel = c.mode == Upgraded, c.mode == Tunnel
+	}
+	c.finish(dir, w.last, true)
+	c.failAll(Malformed) // whatever was asked behind it is not HTTP's any more
+}
+
+// pop takes the oldest out of the line, if it is the one that was answered.
+func (c *Conn) pop() {
+	if c.n == 0 {
+		return
+	}
+	if c.at(0).x != nil {
+		c.open--
+	}
+	*c.at(0) = slot{}
+	c.head = (c.head + 1) % len(c.line)
+	c.n--
+}
+
+// resync finds out whose the first reply behind a gap is.
+func (c *Conn) resync(w *way) {
+	if !w.lost {
+		return
+	}
+	if c.flags&pipelines != 0 {
+		w.lost = false
+		c.unpair()
+		return
+	}
+	for c.n > 1 && c.at(1).first <= w.first+Skew {
+		x := c.at(0).x
+		c.pop()
+		if x != nil {
+			c.fail(x, Gap)
+		}
+	}
+	w.lost = c.n == 0 || c.at(0).first > w.first+Skew // this reply is of none of them
+}
+
+// unpair gives up to tell whose replies are.
+func (c *Conn) unpair() {
+	if c.flags&unpaired == 0 {
+		c.flags |= unpaired
+		c.p.stats.Unpaired++
+	}
+	c.failAll(Gap)
+}
+
+// failAll fails all that are in line.
+func (c *Conn) failAll(why Reason) {
+	c.way[1-c.client].owns = false
+	for c.n > 0 {
+		s := *c.at(0)
+		c.pop()
+		switch {
+		case s.x == nil:
+		case s.gap && why != Malformed:
+			c.fail(s.x, Gap)
+		default:
+			c.fail(s.x, why)
+		}
+	}
+}
+
+// failEarly is done with the reply that came before its request.
+func (c *Conn) failEarly(why Reason) {
+	if c.early != nil {
+		c.orphan(c.early)
+	}
+	for i := range c.way {
+		switch x := c.way[i].x; {
+		case x == nil:
+		case x.answered:
+			c.settle(x)
+		default:
+			c.fail(x, why)
+		}
+	}
+}
