@@ -56,7 +56,6 @@ const (
 
 // conn is a connection that was opened and has not been closed.
 type conn struct {
-	id    uint64
 	ids   []byte // Call-IDs, one after the other
 	ends  [maxConnCalls]int32
 	n     int
@@ -136,7 +135,7 @@ func (c *Correlator) open(id uint64) {
 	} else {
 		n = new(conn)
 	}
-	*n = conn{id: id, ids: n.ids[:0]}
+	*n = conn{ids: n.ids[:0]}
 	c.conns[id] = n
 	c.Stats.Connections.Store(int64(len(c.conns)))
 }

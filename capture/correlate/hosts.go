@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"bytes"
 	"math/bits"
 	"net/netip"
 	"time"
@@ -64,26 +65,13 @@ func (c *Correlator) saw(f *capture.FiveTuple) {
 
 // forwarded says whether the request in c.sip has been through a proxy, as far
 // as its first Via header tells.
-func (c *Correlator) forwarded() bool {
-	v := c.sip.Via
-	for i := range v {
-		if v[i] == ',' {
-			return true
-		}
-	}
-	return false
-}
+func (c *Correlator) forwarded() bool { return bytes.IndexByte(c.sip.Via, ',') >= 0 }
 
 // Server says whether a host is a SIP server: it answered SIP with a 2xx and,
 // unless it is a registrar itself, does not register with others, as phones do.
 func (c *Correlator) Server(tunnel uint32, host netip.Addr) bool {
 	r := c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)
 	return r&answers != 0 && (r&registers == 0 || r&registrar != 0)
-}
-
-// Speaks says whether a host takes part in SIP.
-func (c *Correlator) Speaks(tunnel uint32, host netip.Addr) bool {
-	return c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)&speaks != 0
 }
 
 // Signalling says whether a connection that somebody tries to open is meant for

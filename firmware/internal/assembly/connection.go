@@ -31,8 +31,7 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 	} else {
 		a.idle = c.next
 	}
-	c.assembly, c.stream, c.octets, c.kept, c.next = a, s, 0, false, nil
-	c.told = false
+	c.assembly, c.stream, c.octets, c.kept, c.told, c.next = a, s, 0, false, false, nil
 	flow, attempt := s.Flow(), s.Attempt()
 	c.id = identify(&flow, &attempt)
 	c.conn.Reset(a.conns, flow, c.id)
