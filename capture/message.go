@@ -20,11 +20,17 @@ const (
 	UDPTL              // T.38 fax, named and not read
 	ZRTP               // RFC 6189
 	NotSIP             // on a SIP port or connection, and no SIP
+	Syslog             // RFC 5424, RFC 3164
+	DNS                // RFC 1035
+	NG                 // control of media proxies: rtpengine's NG protocol, rtpproxy's commands
+	MI                 // management commands of SIP platforms
+	SIGTRAN            // M3UA, M2UA, M2PA with ISUP (RFC 4666, 3331, 4165)
 	NumProtocols
 )
 
 var protocolNames = [NumProtocols]string{"unknown", "sip", "rtp", "rtcp", "keepalive", "stun",
-	"turn", "hep", "dtls", "tls", "http", "websocket", "udptl", "zrtp", "not sip"}
+	"turn", "hep", "dtls", "tls", "http", "websocket", "udptl", "zrtp", "not sip",
+	"syslog", "dns", "ng", "mi", "sigtran"}
 
 // String returns the protocol's name as metrics and summaries print it.
 func (p Protocol) String() string {

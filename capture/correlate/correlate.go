@@ -84,6 +84,11 @@ type Stats struct {
 	NetSuppressed        atomic.Uint64                  // failures of which no record was made, because there were too many
 	ConnectionsRefused   atomic.Uint64                  // whose calls are not remembered for want of room
 
+	Notes, NotesLinked atomic.Uint64 // records of what is beside signalling, and those of them that name a call
+	NotesUnlinked      atomic.Uint64 // notes of which no record was made, because they name none
+	NamesLearnt        atomic.Uint64 // platforms' own names of calls
+	LinksLeftOut       atomic.Uint64 // beyond what a record carries
+
 	Calls, Streams, Endpoints, Connections atomic.Int64
 }
 
@@ -115,6 +120,7 @@ type Correlator struct {
 	conns     map[uint64]*conn
 	freeConns *conn
 	failures  bucket
+	names     *names
 
 	ports    [evidencePorts]evidence
 	awaiting awaiting
@@ -134,6 +140,7 @@ type Correlator struct {
 	from    origin
 	object  object
 	masked  []byte
+	named   []*call // that the note at hand names
 }
 
 // New returns a Correlator that follows nothing yet.
@@ -150,6 +157,7 @@ func New(cfg Config) *Correlator {
 		wheel:     newWheel(),
 		hosts:     &hosts{seed: maphash.String(seed, "hosts")},
 		conns:     make(map[uint64]*conn),
+		names:     new(names),
 		links:     make([]record.Link, 0, record.MaxLinks),
 	}
 }
@@ -206,7 +214,7 @@ func (cfg *Config) MemoryBytes() int64 {
 		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)
-	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
+	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
 	return fixed + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
 		int64(cfg.Connections)*(int64(unsafe.Sizeof(conn{}))+maxConnIDs+mapEntry)
 }

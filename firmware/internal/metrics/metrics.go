@@ -201,6 +201,11 @@ func (l *list) pipeline(st *probe.Stats) {
 		l.counter("heptap_net_total", net, c.NetFailed[i].Load(), "state", stream.Outcome(i).String())
 	}
 	l.counter("heptap_net_suppressed_total", "Failed connections of which no record was made: there were too many.", c.NetSuppressed.Load())
+	l.counter("heptap_notes_total", "Records of log lines, queries, commands and the like.", c.Notes.Load())
+	l.counter("heptap_notes_linked_total", "Those of them that name a call.", c.NotesLinked.Load())
+	l.counter("heptap_notes_unlinked_total", "Log lines and the like of which no record was made, because they name no call.", c.NotesUnlinked.Load())
+	l.counter("heptap_names_learnt_total", "Platforms' own names of calls, learnt from lines that carry the Call-ID too.", c.NamesLearnt.Load())
+	l.counter("heptap_links_left_out_total", "Links beyond what one record carries.", c.LinksLeftOut.Load())
 	l.counter("heptap_net_unremembered_total", "Connections of which the calls could not be remembered for want of room.", c.ConnectionsRefused.Load())
 	l.counter("heptap_events_total", "Events found in calls.", c.OneWay.Load(), "event", "one-way audio")
 	l.counter("heptap_events_total", "Events found in calls.", c.Stopped.Load(), "event", "RTP stopped")

@@ -1,0 +1,200 @@
+package correlate
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+
+	"heptap/capture"
+	"heptap/capture/record"
+	tcp "heptap/capture/stream"
+)
+
+// Note is what somebody else read of what is beside signalling: a log line, a
+// query, a management command. All slices are borrowed until Note returns.
+type Note struct {
+	Type    record.Type
+	Class   record.Class
+	At      tcp.Meta
+	Flow    capture.FiveTuple
+	Flags   uint16 // of the record
+	Primary []byte // what groups it with others of its type; empty for the Call-ID of the first call found, or
+	Else    []byte // when there is none
+	Payload []byte // a JSON object
+
+	Links  []record.Link // that are known already
+	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
+	Tokens [][]byte      // what may be the Call-ID of a call that is alive, or a name learnt for one
+	Names  [][]byte      // of the tokens, those that are a platform's own names of calls: learnt for the calls found
+	// OnlyLinked makes no record when no call is found.
+	OnlyLinked bool
+}
+
+// Note makes a record of n, linked to the calls that it names, and reports
+// whether it names any.
+func (c *Correlator) Note(n *Note) (linked bool) {
+	c.Advance(n.At.Mono)
+	c.links, c.named = c.links[:0], c.named[:0]
+	for _, l := range n.Links[:min(len(n.Links), record.MaxLinks)] {
+		c.addLink(l)
+	}
+	for _, id := range n.Calls {
+		c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: id})
+		c.nameCall(id)
+	}
+	for _, id := range n.Tokens {
+		if k := c.nameCall(id); k != nil {
+			c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
+		}
+	}
+	c.learnNames(n.Names)
+	first := c.firstCall()
+	if linked = first != nil; !linked && n.OnlyLinked {
+		c.Stats.NotesUnlinked.Add(1)
+		return false
+	}
+	primary := n.Primary
+	switch {
+	case len(primary) > 0:
+	case linked:
+		primary = first
+	default:
+		primary = n.Else
+	}
+	c.Stats.Notes.Add(1)
+	if linked {
+		c.Stats.NotesLinked.Add(1)
+	}
+	c.rec = record.Record{Type: n.Type, Class: n.Class, Wall: n.At.Wall, Mono: n.At.Mono, Flow: n.Flow, Flags: n.Flags,
+		HasVLAN: n.At.HasVLAN, VLAN: n.At.VLAN, TOS: n.At.TOS, Primary: primary, Links: c.links, Payload: n.Payload}
+	c.cfg.Emit(&c.rec)
+	return linked
+}
+
+// addLink adds a link to those of the record at hand, once.
+func (c *Correlator) addLink(l record.Link) {
+	if len(l.ID) == 0 || len(l.ID) > maxCallID {
+		return
+	}
+	for i := range c.links {
+		if have := &c.links[i]; have.Type == l.Type && bytes.Equal(have.ID, l.ID) {
+			return
+		}
+	}
+	if len(c.links) == record.MaxLinks {
+		c.Stats.LinksLeftOut.Add(1)
+		return
+	}
+	c.links = append(c.links, l)
+}
+
+// nameCall remembers that the note names the call of id, if it is alive.
+func (c *Correlator) nameCall(id []byte) *call {
+	k, _ := c.lookup(id)
+	if k != nil && !slices.Contains(c.named, k) {
+		c.named = append(c.named, k)
+	}
+	return k
+}
+
+// firstCall returns the Call-ID that was found first, nil without one.
+func (c *Correlator) firstCall() []byte {
+	for i := range c.links {
+		if c.links[i].Type == record.SIP {
+			return c.links[i].ID
+		}
+	}
+	return nil
+}
+
+// names are what platforms call their calls besides the Call-ID (the UUID in
+// FreeSWITCH's log lines, C-0000002a in Asterisk's), as learnt from lines that
+// carry both. It is a table without chains, as hosts is.
+type names struct {
+	slots [1 << nameBits]name
+}
+
+const (
+	nameBits = 13
+	nameWays = 4
+	maxNamed = 4 // calls of one name: Asterisk numbers all legs of a call alike
+	// nameStays is how long a name counts that is not seen again.
+	nameStays = int64(2 * 3600 * 1e9)
+)
+
+// name is one of them.
+type name struct {
+	hash  uint64
+	seen  int64 // mono plus one, 0 for an empty slot
+	calls [maxNamed]uint64
+	n     uint8
+}
+
+// learnNames links what the names stand for, and learns them for the calls that
+// the note names itself. A line with two names, or with many calls, teaches
+// nothing: it may be a list.
+func (c *Correlator) learnNames(ids [][]byte) {
+	if len(ids) == 0 {
+		return
+	}
+	own := c.named
+	for _, id := range ids {
+		s := c.names.find(maphash.Bytes(c.seed, id), c.now)
+		if len(own) == 1 && len(ids) == 1 {
+			if s == nil {
+				s = c.names.add(maphash.Bytes(c.seed, id), c.now)
+				c.Stats.NamesLearnt.Add(1)
+			}
+			s.join(own[0].hash)
+		}
+		if s == nil {
+			continue
+		}
+		s.seen = max(c.now+1, 1)
+		for _, h := range s.calls[:s.n] {
+			if k := c.calls[h]; k != nil {
+				c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
+			}
+		}
+	}
+}
+
+// join makes h one of the calls, in place of the oldest when there are too many.
+func (s *name) join(h uint64) {
+	for _, have := range s.calls[:s.n] {
+		if have == h {
+			return
+		}
+	}
+	if s.n == maxNamed {
+		copy(s.calls[:], s.calls[1:])
+		s.n--
+	}
+	s.calls[s.n] = h
+	s.n++
+}
+
+func (t *names) at(h uint64, way int) *name {
+	return &t.slots[(h+uint64(way))&(1<<nameBits-1)]
+}
+
+func (t *names) find(h uint64, now int64) *name {
+	for way := range nameWays {
+		if s := t.at(h, way); s.seen != 0 && s.hash == h && now-s.seen <= nameStays {
+			return s
+		}
+	}
+	return nil
+}
+
+// add takes the place of the name that was not seen for longest.
+func (t *names) add(h uint64, now int64) *name {
+	oldest := t.at(h, 0)
+	for way := 1; way < nameWays; way++ {
+		if s := t.at(h, way); s.seen < oldest.seen {
+			oldest = s
+		}
+	}
+	*oldest = name{hash: h, seen: max(now+1, 1)}
+	return oldest
+}
