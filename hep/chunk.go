@@ -57,9 +57,10 @@ const (
 	FlagGap       = 1 << iota // octets of the stream before it were never captured
 	FlagCut                   // the payload is cut short
 	FlagDuplicate             // a mirrored copy of a record that came before
+	FlagRelayed               // another agent saw it; a heptap has repaired it and passed it on
 )
 
-var flagNames = [...]string{"gap", "cut", "duplicate"}
+var flagNames = [...]string{"gap", "cut", "duplicate", "relayed"}
 
 // FlagNames returns the names of the flags that are set, in the order of their
 // bits; those it does not know are left out.

@@ -334,7 +334,7 @@ func FuzzLegacy(f *testing.F) {
 }
 
 func TestFlagNames(t *testing.T) {
-	if got := fmt.Sprint(hep.FlagNames(0), hep.FlagNames(hep.FlagGap|hep.FlagDuplicate), hep.FlagNames(0xfffe)); got != "[] [gap duplicate] [cut duplicate]" {
+	if got := fmt.Sprint(hep.FlagNames(0), hep.FlagNames(hep.FlagGap|hep.FlagDuplicate), hep.FlagNames(0xfffe)); got != "[] [gap duplicate] [cut duplicate relayed]" {
 		t.Error(got)
 	}
 }

@@ -79,8 +79,9 @@ const (
 	FlagGap                          // octets of the stream before the message were never captured
 	FlagCut                          // the capture, or a limit, cut the message short
 	FlagDuplicate                    // a mirrored copy of a message that came before
+	FlagRelayed                      // another agent saw it, AgentID and Node are its own
 
-	flagsKept = FlagGap | FlagCut | FlagDuplicate // of Record.Flags
+	flagsKept = FlagGap | FlagCut | FlagDuplicate | FlagRelayed // of Record.Flags
 )
 
 // FlagsOf returns what a record's Flags say of a message.
@@ -118,6 +119,9 @@ type Link struct {
 // MaxLinks is how many links one record carries at most.
 const MaxLinks = 16
 
+// MaxNode is how long the name of an agent is at most.
+const MaxNode = 250
+
 // MaxPayload bounds a record's payload. A HEP frame is at most 65,507 octets
 // where Homer reads it; anything larger could never leave.
 const MaxPayload = 65000
@@ -125,6 +129,7 @@ const MaxPayload = 65000
 const (
 	version    = 1
 	headerSize = 76
+	agentSize  = 4 // of an agent before its name
 )
 
 // Errors of Parse and AppendBinary.
@@ -144,7 +149,7 @@ type Record struct {
 	Epoch   uint32 // set by the log
 	BootID  [16]byte
 	Flow    capture.FiveTuple // without Tunnel, which means nothing elsewhere
-	Flags   uint16            // FlagGap, FlagCut, FlagDuplicate
+	Flags   uint16            // FlagGap, FlagCut, FlagDuplicate, FlagRelayed
 	HasVLAN bool              // FlagVLAN
 	VLAN    uint16
 	TOS     uint8
@@ -153,6 +158,8 @@ type Record struct {
 	Primary []byte // correlation id, may be empty for SIP only
 	Links   []Link
 	Payload []byte
+	AgentID uint32 // of the agent that saw it, with FlagRelayed
+	Node    []byte // its name, at most MaxNode octets, with FlagRelayed
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -161,7 +168,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // BootID zero and no CRC: Seal completes it. It does not retain anything of r.
 // It returns ErrTooLarge, and b unchanged, when r cannot be expressed.
 func (r *Record) AppendBinary(b []byte) ([]byte, error) {
-	if len(r.Payload) > MaxPayload || len(r.Primary) > 0xffff || len(r.Links) > MaxLinks {
+	if len(r.Payload) > MaxPayload || len(r.Primary) > 0xffff || len(r.Links) > MaxLinks || len(r.Node) > MaxNode {
 		return b, ErrTooLarge
 	}
 	start := len(b)
@@ -191,6 +198,9 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	binary.BigEndian.PutUint16(h[68:], r.Flow.Dst.Port())
 	binary.BigEndian.PutUint16(h[70:], uint16(len(r.Primary)))
 	h[72] = byte(len(r.Links))
+	if flags&FlagRelayed != 0 {
+		h[73] = byte(agentSize + len(r.Node))
+	}
 	b = append(b, h[:]...)
 	b = appendAddr(b, src, size)
 	b = appendAddr(b, dst, size)
@@ -202,6 +212,10 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 		}
 		b = append(b, byte(l.Type), byte(l.How), l.Score, 0, byte(len(l.ID)>>8), byte(len(l.ID)))
 		b = append(b, l.ID...)
+	}
+	if flags&FlagRelayed != 0 {
+		b = binary.BigEndian.AppendUint32(b, r.AgentID)
+		b = append(b, r.Node...)
 	}
 	b = append(b, r.Payload...)
 	binary.BigEndian.PutUint32(b[start+4:], uint32(len(b)-start))
@@ -279,6 +293,13 @@ func Parse(b []byte, r *Record) error {
 		}
 		r.Links = append(r.Links, Link{Type: Type(rest[0]), How: How(rest[1]), Score: rest[2], ID: rest[6:n:n]})
 		rest = rest[n:]
+	}
+	if r.Flags&FlagRelayed != 0 {
+		n := int(b[73])
+		if n < agentSize || len(rest) < n {
+			return fail(r)
+		}
+		r.AgentID, r.Node, rest = binary.BigEndian.Uint32(rest), rest[agentSize:n:n], rest[n:]
 	}
 	r.Payload = rest
 	return nil

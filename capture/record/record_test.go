@@ -37,7 +37,12 @@ func TestRoundTrip(t *testing.T) {
 	v6.Flow.Src = netip.MustParseAddrPort("[2001:db8::1]:5060")
 	v6.Flow.Dst = netip.MustParseAddrPort("[2001:db8::2]:5060")
 	v6.Links, v6.Primary = nil, nil
-	for _, want := range []record.Record{sample(), v6} {
+	relayed := sample()
+	relayed.Flags |= record.FlagRelayed
+	relayed.AgentID, relayed.Node = 0x01020304, []byte("proxy-1")
+	nameless := relayed
+	nameless.Node = []byte{}
+	for _, want := range []record.Record{sample(), v6, relayed, nameless} {
 		b := sealed(t, want, 7)
 		var got record.Record
 		if err := record.Parse(b, &got); err != nil {
@@ -73,6 +78,28 @@ func TestNoPrefixParses(t *testing.T) {
 		if record.Parse(c, &r) == nil {
 			t.Fatalf("a record with octet %d changed parses", i)
 		}
+	}
+}
+
+// The agent of a relayed record stands before the payload, and nowhere else.
+func TestAgent(t *testing.T) {
+	r := record.Record{Type: record.Log, Flags: record.FlagRelayed, AgentID: 0x01020304, Node: []byte("ab"), Payload: []byte("text")}
+	b, err := r.AppendBinary(nil)
+	if err != nil || b[73] != 6 || string(b[len(b)-10:]) != "\x01\x02\x03\x04abtext" {
+		t.Errorf("%v, %q", err, b)
+	}
+	r.Flags = 0
+	if b, err = r.AppendBinary(nil); err != nil || b[73] != 0 || bytes.Contains(b, []byte("ab")) {
+		t.Errorf("%v, %q", err, b)
+	}
+	r.Flags, r.Node = record.FlagRelayed, make([]byte, record.MaxNode+1)
+	if _, err = r.AppendBinary(nil); err != record.ErrTooLarge {
+		t.Error(err)
+	}
+	b[11], b[73] = byte(record.FlagRelayed), 3 // shorter than an id
+	record.Seal(b, 1, 1, [16]byte{})
+	if record.Parse(b, &r) == nil {
+		t.Error("an agent of 3 octets parses")
 	}
 }
 

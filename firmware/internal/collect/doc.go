@@ -28,7 +28,8 @@
 //	extra        chunk 0x65 when it is a JSON object; absent when there is no such chunk
 //	extra_raw    instead of extra, a string, when it is not
 //	flags        heptap's own: "gap" (octets of the stream before it were never captured),
-//	             "cut" (the payload is cut short), "duplicate" (a mirrored copy); absent without any
+//	             "cut" (the payload is cut short), "duplicate" (a mirrored copy), "relayed" (another
+//	             agent saw it); absent without any
 //	payload      a string when the payload is UTF-8
 //	payload_b64  instead of payload, base64, when it is not
 //

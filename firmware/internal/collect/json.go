@@ -12,6 +12,9 @@ import (
 	"heptap/hep"
 )
 
+// maxInflated bounds an inflated payload: a frame of 64 KiB can hold 64 MiB.
+const maxInflated = 1 << 20
+
 // timeLayout is RFC 3339 with microseconds; the zone is UTC.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
@@ -106,7 +109,7 @@ func appendCompact(dst, text []byte) []byte {
 func appendPayload(dst []byte, v *hep.View) []byte {
 	payload := v.Payload()
 	if packed := v.Compressed(); len(payload) == 0 && len(packed) > 0 {
-		if payload = inflate(packed); payload == nil {
+		if payload = hep.Inflate(packed, maxInflated); payload == nil {
 			dst = append(dst, `,"payload_b64":"`...)
 			return append(base64.StdEncoding.AppendEncode(dst, packed), '"')
 		}

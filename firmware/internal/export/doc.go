@@ -19,7 +19,8 @@
 //	addresses     those of the flow, for every record, ports in network order
 //	0x02          the flow's IP protocol number
 //	0x12 0x18 0x20 0x21   VLAN, TOS, MOS, R factor, when the record has them
-//	0x0c 0x13 0x0e        agent id, node name and authentication key, from Options
+//	0x0c 0x13 0x0e        agent id, node name and authentication key, from Options; of a record that
+//	                      another agent made, id and name are its own and the payload goes out as it came
 //
 // Of several links of one type only the best go out: seen before flow before
 // inferred, among the inferred the highest score. When several are as good, as

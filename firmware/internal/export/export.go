@@ -122,7 +122,9 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		Node:        p.node,
 		Payload:     r.Payload,
 	}
-	if r.Type != record.SIP {
+	if r.Flags&record.FlagRelayed != 0 {
+		h.AgentID, h.Node = r.AgentID, r.Node
+	} else if r.Type != record.SIP {
 		h.Payload = p.clean(r.Payload)
 	}
 	if len(r.Links) > 0 {
@@ -156,7 +158,8 @@ func (p *Profile) shorten(h *hep.Packet) bool {
 
 // flags says in HEP what a record's flags say.
 func flags(f uint16) (h uint16) {
-	for _, pair := range [...][2]uint16{{record.FlagGap, hep.FlagGap}, {record.FlagCut, hep.FlagCut}, {record.FlagDuplicate, hep.FlagDuplicate}} {
+	for _, pair := range [...][2]uint16{{record.FlagGap, hep.FlagGap}, {record.FlagCut, hep.FlagCut}, {record.FlagDuplicate, hep.FlagDuplicate},
+		{record.FlagRelayed, hep.FlagRelayed}} {
 		if f&pair[0] != 0 {
 			h |= pair[1]
 		}

@@ -206,7 +206,7 @@ func TestSIPIsCut(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for f, want := range map[uint16]uint16{0: 0, record.FlagGap: hep.FlagGap, record.FlagCut: hep.FlagCut, record.FlagDuplicate: hep.FlagDuplicate} {
+	for f, want := range map[uint16]uint16{0: 0, record.FlagGap: hep.FlagGap, record.FlagCut: hep.FlagCut, record.FlagDuplicate: hep.FlagDuplicate, record.FlagRelayed: hep.FlagRelayed} {
 		r := sip()
 		r.Flags = f
 		b, err := profile(t, options).Encode(nil, seal(t, r))
@@ -217,6 +217,26 @@ func TestFlags(t *testing.T) {
 		if v.Flags() != want {
 			t.Errorf("record flag %#x became %#x", f, v.Flags())
 		}
+	}
+}
+
+// What another agent saw goes out under its name, octet for octet.
+func TestRelayed(t *testing.T) {
+	r := sip()
+	r.Type, r.Flags, r.AgentID, r.Node, r.Payload = 9, record.FlagRelayed, 77, []byte("proxy-1"), []byte("\x00\xff\x01")
+	b, err := profile(t, options).Encode(nil, seal(t, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := parse(t, b); v.AgentID() != 77 || string(v.Node()) != "proxy-1" || string(v.Payload()) != "\x00\xff\x01" {
+		t.Errorf("agent %d, node %q, payload %q", v.AgentID(), v.Node(), v.Payload())
+	}
+	r.Node = nil
+	if b, err = profile(t, options).Encode(nil, seal(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	if v := parse(t, b); v.AgentID() != 77 || len(v.Node()) != 0 {
+		t.Errorf("agent %d, node %q: Homer would show our name for it", v.AgentID(), v.Node())
 	}
 }
 
