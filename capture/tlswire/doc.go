@@ -52,7 +52,8 @@
 // lent from Buffers only while a message that is wanted (hello, certificate) is
 // in pieces. Of a longer one the front counts. A leaf certificate has at most
 // 16 KiB. Names, alerts and protocols are bounded in number and length: see
-// Info. MemoryBytes is all a Session ever holds. Of records with application
+// Info. MemoryBytes is all a Session ever holds, TrimmedBytes what is left of it
+// after Trim. Of records with application
 // data only the header is looked at.
 //
 // # Fingerprints

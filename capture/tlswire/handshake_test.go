@@ -453,3 +453,37 @@ func TestLongChain(t *testing.T) {
 		t.Error("not settled by an alert")
 	}
 }
+
+// After Trim the texts are gone, and the end of the connection is still told.
+func TestTrim(t *testing.T) {
+	p := cast(t)
+	events := converse(p.client(tls.VersionTLS12), p.serve(tls.VersionTLS12))
+	var s tlswire.Session
+	before := watch(&s, events, func(n int) int { return n })
+	s.Trim()
+	after := s.Info()
+	if before.SNI == "" || before.ServerCert.SubjectCN == "" || after.SNI != "" || after.JA4 != "" || after.ServerCert.SubjectCN != "" {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	if after.Outcome != before.Outcome || after.Version != before.Version || after.Suite != before.Suite || after.ClientAuth != before.ClientAuth || after.ServerCert.Chain != before.ServerCert.Chain {
+		t.Errorf("%+v, before %+v", after, before)
+	}
+}
+
+// A buffer that is not to be had makes a message one that was not read.
+func TestBuffersMax(t *testing.T) {
+	p := cast(t)
+	events := converse(p.client(tls.VersionTLS12), p.serve(tls.VersionTLS12))
+	buffers := &tlswire.Buffers{Max: 1}
+	hold := tlswire.Session{Buffers: buffers}
+	hold.Write(0, events[0].b[:100]) // a hello in pieces
+	s := tlswire.Session{Buffers: buffers}
+	if i := watch(&s, events, func(n int) int { return min(n, 50) }); i.SNI != "" || !i.Incomplete {
+		t.Errorf("without a buffer: %+v", i)
+	}
+	hold.Reset()
+	s.Reset()
+	if i := watch(&s, events, func(n int) int { return min(n, 50) }); i.SNI == "" || i.Incomplete {
+		t.Errorf("with one: %+v", i)
+	}
+}

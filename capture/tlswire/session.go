@@ -2,11 +2,17 @@ package tlswire
 
 import "unsafe"
 
-// MemoryBytes is the most memory that a Session holds: itself, two buffers and
-// what Info has. While a certificate is parsed there are some 100 KiB more.
-const MemoryBytes = int(unsafe.Sizeof(Session{})) + 2*bufferBytes +
-	maxName + maxALPN*(maxName+16) + 2*2*maxVersions + 3*36 +
-	2*(int(unsafe.Sizeof(Certificate{}))+4*maxText+2*maxNameText+2*maxNames*32)
+// MemoryBytes is the most memory that a Session holds: itself and what Info
+// has, until Trim, and the buffers that it was lent, at most two. While a certificate is
+// parsed there are some 100 KiB more.
+const (
+	MemoryBytes  = TrimmedBytes + textBytes
+	TrimmedBytes = int(unsafe.Sizeof(Session{})) + 2*int(unsafe.Sizeof(Certificate{})) // after Trim
+	BufferBytes  = bufferBytes                                                         // of each of Buffers
+)
+
+const textBytes = maxName + maxALPN*(maxName+16) + 2*2*maxVersions + 3*36 +
+	2*(4*maxText+2*maxNameText+2*maxNames*32)
 
 // Session watches one connection. The zero Session is ready; it is used by one
 // goroutine.
@@ -39,6 +45,20 @@ func (s *Session) Reset() {
 		s.Buffers.put(s.dir[i].body)
 	}
 	*s = Session{Buffers: s.Buffers}
+}
+
+// Trim frees what was said in text, once that is of no more use: names,
+// certificates, fingerprints and what was offered. What it needs to go on stays.
+func (s *Session) Trim() {
+	for i := range s.dir {
+		d := &s.dir[i]
+		s.abandon(d)
+		if c := d.cert; c != nil {
+			d.cert = &Certificate{Chain: c.Chain, ChainCut: c.ChainCut}
+		}
+	}
+	h := &s.hellos
+	h.Offered, h.SNI, h.ALPNOffered, h.ALPN, h.JA3, h.JA3S, h.JA4 = nil, "", nil, "", "", "", ""
 }
 
 // Write takes the next octets of a direction, 0 or 1; which of them is the
@@ -309,6 +329,11 @@ func (s *Session) body(d *direction, b []byte) {
 		if d.body == nil {
 			d.body = s.Buffers.get()
 		}
+		if d.body == nil {
+			d.wanted, d.cut, d.blind = false, true, true // what follows is believed as after a gap
+		}
+	}
+	if d.wanted && !whole {
 		d.body = append(d.body, b[:min(len(b), bufferBytes-len(d.body))]...)
 	}
 	if d.rest > 0 {
