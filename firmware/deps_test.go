@@ -118,11 +118,12 @@ var under = map[string][]string{
 	"heptap/capture/dns":                      {"heptap/capture"},
 	"heptap/capture/rest":                     {"heptap/capture", "heptap/capture/httpwire", "heptap/capture/mask", "github.com/andybalholm/brotli"},
 	"heptap/capture/mi":                       {"heptap/capture", "heptap/capture/mask"},
-	"heptap/capture/dissect":                  {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket"},
+	"heptap/capture/dissect":                  {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket", "heptap/capture/tlswire"},
 	"heptap/capture/mirror":                   {"heptap/capture"},
-	"heptap/capture/correlate":                {"heptap/capture", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/stream", "heptap/capture/mask"},
+	"heptap/capture/correlate":                {"heptap/capture", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/stream", "heptap/capture/mask", "heptap/capture/tlswire"},
 	"heptap/capture/capturetest":              {"heptap/capture", "github.com/google/gopacket/..."},
 	"heptap/capture/capturetest/conversation": {"heptap/capture", "heptap/capture/capturetest"},
+	"heptap/capture/capturetest/tlstalk":      {},
 }
 
 // badNames say nothing about what is inside: if a helper has no home, the
@@ -135,6 +136,7 @@ var unparsing = map[string]string{
 	"heptap/capture":                          "words only",
 	"heptap/capture/capturetest":              "test support",
 	"heptap/capture/capturetest/conversation": "test support",
+	"heptap/capture/capturetest/tlstalk":      "test support",
 	"heptap/capture/correlate":                "reads through sip, sdp and rtcp",
 	"heptap/capture/mirror":                   "counters in, verdicts out; of a frame it reads the destination address",
 	"heptap/hep/heptest":                      "test support",

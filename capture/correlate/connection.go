@@ -7,6 +7,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/record"
 	tcp "heptap/capture/stream"
+	"heptap/capture/tlswire"
 )
 
 // Transport is what a connection is, as OpenSIPS names it.
@@ -34,6 +35,20 @@ type Connection struct {
 	Sent      [2]tcp.Sent // by direction
 	Ending    tcp.Ending
 	Web       *Web // of a WebSocket, when its handshake was seen
+	TLS       *TLSInfo
+}
+
+// TLSInfo is what is known of a connection of TLS whose beginning was seen.
+type TLSInfo struct {
+	tlswire.Info
+	Trimmed bool // what is text was told of before
+	Turns   Turns
+}
+
+// Turns counts the answers of a server whose connection cannot be read, and how
+// long the client waited for them, in nanoseconds.
+type Turns struct {
+	Answers, Sum, Max int64
 }
 
 // Web is what a WebSocket's handshake and end said.

@@ -47,14 +47,19 @@ func (c *Correlator) Opened(n *Connection) {
 	o.ends(n)
 	o.attempt(&n.Attempt)
 	c.web(o, n.Web)
+	o.tls(n.TLS, at.Wall)
 	c.emitNet(o, n, &at, nil)
 }
 
 // failed says whether the handshake above TCP has failed.
-func (n *Connection) failed() bool { return n.Web != nil && n.Web.Status != 0 && n.Web.Status != 101 }
+func (n *Connection) failed() bool {
+	return n.Web != nil && n.Web.Status != 0 && n.Web.Status != 101 || n.TLS != nil && n.TLS.Outcome.Failed()
+}
 
 func openedText(n *Connection, failed bool) string {
 	switch {
+	case failed && n.TLS != nil:
+		return "TLS handshake failed: " + n.TLS.Failure()
 	case failed:
 		return "the server refused the WebSocket with status " + strconv.Itoa(n.Web.Status)
 	case n.MidStream:
@@ -168,6 +173,7 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 			o.bytes("ws_close_reason", w.Reason)
 		}
 	}
+	o.tlsEnd(n.TLS)
 	if had != nil {
 		o.int("calls_total", int64(had.total))
 		if had.n > 0 {
@@ -198,6 +204,9 @@ func closedText(n *Connection, why tcp.Reason, by string) string {
 	case tcp.RST:
 		return "Reset by the " + by
 	case tcp.FIN:
+		if by, alert := n.alertEnds(); alert != "" {
+			return "Closed after the TLS alert " + alert + " from the " + by
+		}
 		if n.Web != nil && n.Web.Closer >= 0 {
 			return "WebSocket closed by the " + party(n.Web.Closer)
 		}

@@ -13,6 +13,7 @@ type Conn struct {
 	flow    capture.FiveTuple // of direction 0
 	id      uint64
 	up      *upgrade // what HTTP and WebSocket need, nil otherwise
+	tls     *handshakeTLS
 	dir     [2]direction
 	proto   capture.Protocol // see Verdict
 	verdict Verdict
@@ -47,6 +48,7 @@ const (
 	readSIP
 	readHTTP
 	readWebSocket
+	readTLS
 	ignoring
 )
 
@@ -67,12 +69,15 @@ func (c *Conn) Reset(s *Connections, flow capture.FiveTuple, id uint64) {
 
 // Verdict returns what is known, and of Known which protocol. WebSocket becomes
 // SIP with the first SIP in it. While Known, a connection of HTTP may still
-// become a WebSocket; TLS and HEP emit nothing. After Nothing Data has no effect.
+// become a WebSocket. TLS (see TLS) and HEP emit nothing. After Nothing Data has no effect.
 func (c *Conn) Verdict() (Verdict, capture.Protocol) { return c.verdict, c.proto }
 
-// ForSIP says whether the connection carries SIP, or is a WebSocket that was
-// asked for, or agreed on, for SIP (RFC 7118 4).
+// ForSIP says whether the connection carries SIP, or is a WebSocket or TLS that
+// was asked for, or agreed on, for SIP (RFC 7118 4).
 func (c *Conn) ForSIP() bool {
+	if c.tls != nil && c.tls.offersSIP() {
+		return true
+	}
 	return c.proto == capture.SIP || c.up != nil && (c.up.session.SIP || c.up.offered && c.up.offer.SIP)
 }
 
@@ -123,6 +128,7 @@ func (c *Conn) Closed() {
 	if c.up != nil {
 		c.up.close(c.shared)
 	}
+	c.closeTLS()
 	c.up, c.mode = nil, ignoring
 }
 
@@ -150,6 +156,8 @@ func (c *Conn) read(p piece) (n int) {
 			n += c.readHTTP(p.from(n))
 		case readWebSocket:
 			n += c.readFrames(p.from(n))
+		case readTLS:
+			n += c.readTLS(p.from(n))
 		case ignoring:
 			return len(p.b)
 		}
@@ -184,6 +192,10 @@ func (c *Conn) lost(dir int, gap int64) {
 		c.lostHTTP(dir, gap)
 	case readWebSocket:
 		c.up.lost(c.shared, dir, gap)
+	case readTLS:
+		if c.tls != nil {
+			c.tls.session.Gap(dir, gap)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"heptap/capture"
+	"heptap/capture/tlswire"
 	"heptap/capture/websocket"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	// Windows bounds the windows for permessage-deflate with context takeover
 	// (RFC 7692): one per direction of a connection that needs it. 256.
 	Windows int
+	// Sessions bounds the handshakes of TLS that are watched at once. 256.
+	Sessions int
 	// Handshake, when not nil, is shown the head of a request that asks for a
 	// WebSocket (RFC 6455 4.1), with status 0, and that of its answer, whatever its
 	// status is, before the first message. head is borrowed.
@@ -37,21 +40,31 @@ type Config struct {
 const (
 	windowBytes   = 32 << 10
 	inflaterBytes = 44 << 10
+	tlsBuffers    = 64 // handshake messages that are in pieces at once
 )
 
 func (c Config) withDefaults() Config {
 	if c.Windows <= 0 {
 		c.Windows = 256
 	}
+	if c.Sessions <= 0 {
+		c.Sessions = 256
+	}
 	return c
 }
 
 // MemoryBytes returns the most memory that a Connections made from c holds.
-// The Conns are their owner's: 248 octets each, and 400 more for each that
-// carries HTTP or WebSocket.
+// The Conns are their owner's: 256 octets each, and as many more as ConnBytes
+// for each that carries HTTP, WebSocket or TLS.
 func (c Config) MemoryBytes() int64 {
-	return int64(c.withDefaults().Windows)*windowBytes + inflaterBytes + 2*MaxPending
+	c = c.withDefaults()
+	return int64(c.Windows)*windowBytes + inflaterBytes + 2*MaxPending +
+		int64(c.Sessions)*int64(tlswire.MemoryBytes-tlswire.TrimmedBytes) + tlsBuffers*int64(tlswire.BufferBytes)
 }
+
+// ConnBytes is the most a Conn holds besides itself: what a watched connection
+// of TLS does.
+const ConnBytes = tlswire.TrimmedBytes + 64
 
 // Connections is what the Conns of one goroutine share: where messages go, the
 // counters, and what is too large to have for each. Only Stats may be called
@@ -64,13 +77,16 @@ type Connections struct {
 	text    []byte          // scratch: the same, inflated
 	z       *websocket.Inflater
 	windows int // granted now
-	count   counters
+
+	buffers  tlswire.Buffers
+	sessions int // of TLS that are not trimmed
+	count    counters
 }
 
 // NewConnections returns a Connections. Its Conns call emit with every
 // message, whose Payload is borrowed until emit returns.
 func NewConnections(config Config, emit func(*capture.Message)) *Connections {
-	return &Connections{config: config.withDefaults(), emit: emit}
+	return &Connections{config: config.withDefaults(), emit: emit, buffers: tlswire.Buffers{Max: tlsBuffers}}
 }
 
 // Stats are running totals.
@@ -99,6 +115,9 @@ type Stats struct {
 	WindowsRefused uint64 // no window left: see Config.Windows
 	GivenUp        uint64 // WebSockets in which no frame was found any more
 	Windows        uint64 // windows held now
+
+	Sessions        uint64 // handshakes of TLS watched now
+	SessionsRefused uint64 // too many others were being watched: see Config.Sessions
 }
 
 // counters are the Stats, to be read from any goroutine.
@@ -108,6 +127,7 @@ type counters struct {
 	notSIP, messages, cut, badLength, keepAlives, gaps, junk, rest         atomic.Uint64
 	handshakes, unverified, badHandshakes, controls, wrongMasks, badFrames atomic.Uint64
 	otherMessages, notInflated, windowsRefused, givenUp, windows           atomic.Uint64
+	sessions, sessionsRefused                                              atomic.Uint64
 }
 
 // Stats returns the totals. It may be called from any goroutine.
@@ -120,6 +140,7 @@ func (s *Connections) Stats() Stats {
 		Controls: c.controls.Load(), WrongMasks: c.wrongMasks.Load(), BadFrames: c.badFrames.Load(),
 		OtherMessages: c.otherMessages.Load(), NotInflated: c.notInflated.Load(),
 		WindowsRefused: c.windowsRefused.Load(), GivenUp: c.givenUp.Load(), Windows: c.windows.Load(),
+		Sessions: c.sessions.Load(), SessionsRefused: c.sessionsRefused.Load(),
 	}
 	for i := range c.conns {
 		t.Conns[i] = c.conns[i].Load()

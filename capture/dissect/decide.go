@@ -36,7 +36,7 @@ func (c *Conn) decide(p piece) (n int) {
 		case v == yes && proto == capture.SIP:
 			c.known(proto, readSIP)
 		case v == yes:
-			c.knownOther(proto)
+			c.knownOther(proto, false)
 		case v == no:
 			c.nothing()
 		case p.last:
@@ -47,9 +47,15 @@ func (c *Conn) decide(p piece) (n int) {
 	return n
 }
 
-// knownOther settles what is not SIP.
-func (c *Conn) knownOther(proto capture.Protocol) {
-	if proto != capture.HTTP {
+// knownOther settles what is not SIP. middle says that its beginning was not
+// seen.
+func (c *Conn) knownOther(proto capture.Protocol, middle bool) {
+	switch proto {
+	case capture.HTTP:
+	case capture.TLS:
+		c.knownTLS(middle)
+		return
+	default:
 		c.known(proto, ignoring)
 		return
 	}
@@ -101,6 +107,7 @@ const (
 	tlsMaxLength = 1<<14 + 2048
 	tlsChange    = 20 // the first content type
 	tlsHandshake = 22
+	tlsData      = 23
 	tlsHeartbeat = 24 // the last one
 )
 
@@ -142,7 +149,7 @@ func (c *Conn) decideMiddle(p piece) (n int) {
 			proto, v = capture.TLS, r
 		}
 		if v == yes && proto != capture.SIP {
-			c.knownOther(proto)
+			c.knownOther(proto, true)
 			return 0
 		}
 		hold = v == maybe && !p.last

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"heptap/capture/capturetest/tlstalk"
 	"heptap/capture/tlswire"
 )
 
@@ -74,14 +75,14 @@ func encodeEvents(events []event) (b []byte) {
 }
 
 func FuzzSession(f *testing.F) {
-	p := cast(f)
+	p := tlstalk.NewCast(f)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		server := p.serve(version)
-		f.Add(encodeEvents(converse(p.client(version), server)), uint32(1))
+		server := p.Serve(version)
+		f.Add(encodeEvents(converse(p.Client(version), server)), uint32(1))
 		server.ClientAuth = tls.RequireAnyClientCert
-		f.Add(encodeEvents(converse(p.client(version), server)), uint32(2))
-		client := p.client(version)
-		client.Certificates = []tls.Certificate{p.phone}
+		f.Add(encodeEvents(converse(p.Client(version), server)), uint32(2))
+		client := p.Client(version)
+		client.Certificates = []tls.Certificate{p.Phone}
 		f.Add(encodeEvents(converse(client, server)), uint32(3))
 	}
 	hello := clientHello(0x0303, chromeSuites, types("0000,0010,000d,002b,002a,dada", map[string]string{"0000": "0004 00 0001 61", "0010": alpnH2, "002b": offers13, "000d": "0002 0403"}))

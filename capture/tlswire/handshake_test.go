@@ -1,27 +1,18 @@
 package tlswire_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
-	"io"
-	"math/big"
 	mrand "math/rand/v2"
-	"net"
-	"net/url"
 	"reflect"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
+	"heptap/capture/capturetest/tlstalk"
 	"heptap/capture/tlswire"
 )
 
@@ -33,189 +24,19 @@ type event struct {
 	how tlswire.How
 }
 
-// wire records what two ends write, in order.
-type wire struct {
-	mu     sync.Mutex
-	events []event
-}
-
-func (w *wire) add(e event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.events = append(w.events, e)
-}
-
-// end is one end of a connection whose writes never block.
-type end struct {
-	net.Conn // nil: nothing but the methods below is called
-	w        *wire
-	dir      int
-	in, out  *pipe
-}
-
-func (e *end) Read(b []byte) (int, error) { return e.in.read(b) }
-
-func (e *end) Write(b []byte) (int, error) {
-	e.w.add(event{dir: e.dir, b: bytes.Clone(b)})
-	return e.out.write(b)
-}
-
-func (e *end) Close() error {
-	e.w.add(event{dir: e.dir, how: tlswire.FIN}) // before the peer can see it
-	e.out.close()
-	return nil
-}
-
-// afterYou lets the side that sent an alert, close_notify too, close first.
-func (e *end) afterYou(err error) {
-	if op, ok := errors.AsType[*net.OpError](err); err == io.EOF || ok && op.Op == "remote error" {
-		io.Copy(io.Discard, e)
-	}
-}
-
-func (e *end) SetDeadline(time.Time) error      { return nil }
-func (e *end) SetWriteDeadline(time.Time) error { return nil }
-func (e *end) SetReadDeadline(time.Time) error  { return nil }
-func (e *end) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
-func (e *end) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-
-// pipe is one direction.
-type pipe struct {
-	mu     sync.Mutex
-	cond   *sync.Cond
-	b      []byte
-	closed bool
-}
-
-func newPipe() *pipe {
-	p := new(pipe)
-	p.cond = sync.NewCond(&p.mu)
-	return p
-}
-
-func (p *pipe) read(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.b) == 0 {
-		if p.closed {
-			return 0, io.EOF
+// converse is tlstalk.Converse, as events.
+func converse(client, server *tls.Config) (events []event) {
+	for _, e := range tlstalk.Converse(client, server) {
+		x := event{dir: e.Dir, b: e.Octets}
+		if e.FIN {
+			x.how = tlswire.FIN
 		}
-		p.cond.Wait()
+		events = append(events, x)
 	}
-	n := copy(b, p.b)
-	p.b = p.b[n:]
-	return n, nil
+	return events
 }
 
-func (p *pipe) write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return 0, io.ErrClosedPipe
-	}
-	p.b = append(p.b, b...)
-	p.cond.Broadcast()
-	return len(b), nil
-}
-
-func (p *pipe) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	p.cond.Broadcast()
-}
-
-// converse has a client ask and a server answer, and returns what was on the
-// wire. Errors of either end are part of the play.
-func converse(client, server *tls.Config) []event {
-	w, up, down := new(wire), newPipe(), newPipe()
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		e := &end{w: w, dir: 1, in: up, out: down}
-		c := tls.Server(e, server)
-		defer c.Close()
-		b := make([]byte, 64)
-		n, err := c.Read(b)
-		if err == nil {
-			c.Write(bytes.Repeat(b[:n], 40))
-			_, err = c.Read(b)
-		}
-		e.afterYou(err)
-	})
-	wg.Go(func() {
-		e := &end{w: w, dir: 0, in: down, out: up}
-		c := tls.Client(e, client)
-		defer c.Close()
-		_, err := c.Write([]byte("OPTIONS sip:a SIP/2.0"))
-		if err == nil {
-			_, err = c.Read(make([]byte, 64))
-		}
-		e.afterYou(err)
-	})
-	wg.Wait()
-	return w.events
-}
-
-// issue makes a certificate, signed by itself without a parent.
-func issue(t testing.TB, template *x509.Certificate, parent *tls.Certificate) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(7)
-	signer, by := any(key), template
-	var chain [][]byte
-	if parent != nil {
-		signer, by, chain = parent.PrivateKey, parent.Leaf, parent.Certificate
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, by, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: append([][]byte{der}, chain...), PrivateKey: key, Leaf: leaf}
-}
-
-var (
-	now  = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	from = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	to   = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-	old  = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-)
-
-// people are the certificates of the play.
-type people struct {
-	roots                      *x509.CertPool
-	ca, server, expired, phone tls.Certificate
-}
-
-func cast(t testing.TB) (p people) {
-	p.ca = issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Root", Organization: []string{"Heptap"}}, NotBefore: from, NotAfter: to,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
-	p.server = issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "pbx", Organization: []string{"Example"}}, NotBefore: from, NotAfter: to,
-		DNSNames: []string{"pbx.example.com", "*.voip.example.com"}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1).To4()},
-		URIs: []*url.URL{{Scheme: "sip", Opaque: "example.com"}}}, &p.ca)
-	p.expired = issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "pbx"}, NotBefore: from, NotAfter: old, DNSNames: []string{"pbx.example.com"}}, &p.ca)
-	p.phone = issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "phone"}, NotBefore: from, NotAfter: to,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, &p.ca)
-	p.roots = x509.NewCertPool()
-	p.roots.AddCert(p.ca.Leaf)
-	return p
-}
-
-func (p *people) client(version uint16) *tls.Config {
-	return &tls.Config{ServerName: "pbx.example.com", RootCAs: p.roots, MinVersion: version, MaxVersion: version, NextProtos: []string{"sip", "h2"},
-		Time: func() time.Time { return now }}
-}
-
-func (p *people) serve(version uint16) *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{p.server}, ClientCAs: p.roots, MinVersion: version, MaxVersion: version, NextProtos: []string{"sip"},
-		Time: func() time.Time { return now }}
-}
+var now, from, to = tlstalk.Now, tlstalk.From, tlstalk.To
 
 // watch feeds events to a session, cut as cut says: it returns how many octets
 // to give of so many that there are.
@@ -286,7 +107,7 @@ func brief(i tlswire.Info) string {
 }
 
 func TestHandshakes(t *testing.T) {
-	p := cast(t)
+	p := tlstalk.NewCast(t)
 	for _, c := range []struct {
 		name           string
 		version        uint16
@@ -297,9 +118,9 @@ func TestHandshakes(t *testing.T) {
 			want: "established | application data | TLS 1.2 unknown sni=pbx.example.com alpn=[sip h2]>sip resumed=no auth=no none=unknown closed=client/fin server=pbx/Root chain=2 "},
 		{name: "1.3", version: tls.VersionTLS13,
 			want: "established (inferred) | application data | TLS 1.3 unknown sni=pbx.example.com alpn=[sip h2]> resumed=no auth=no (inferred) none=unknown closed=client/fin"},
-		{name: "1.2 mutual", version: tls.VersionTLS12, client: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.phone} }, server: func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert },
+		{name: "1.2 mutual", version: tls.VersionTLS12, client: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.Phone} }, server: func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert },
 			want: "established | application data | TLS 1.2 unknown sni=pbx.example.com alpn=[sip h2]>sip resumed=no auth=yes none=no closed=client/fin server=pbx/Root chain=2  client=phone chain=2"},
-		{name: "1.3 mutual", version: tls.VersionTLS13, client: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.phone} }, server: func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert },
+		{name: "1.3 mutual", version: tls.VersionTLS13, client: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.Phone} }, server: func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert },
 			want: "established (inferred) | application data | TLS 1.3 unknown sni=pbx.example.com alpn=[sip h2]> resumed=no auth=yes (inferred) none=no (inferred) closed=client/fin"},
 		{name: "1.2 without the certificate required", version: tls.VersionTLS12, server: func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert },
 			want: "failed by alert | one finished | TLS 1.2 server sni=pbx.example.com alpn=[sip h2]>sip resumed=no auth=yes none=yes closed=server/fin alert=server:fatal:handshake_failure:one finished server=pbx/Root chain=2  client= chain=0"},
@@ -309,9 +130,9 @@ func TestHandshakes(t *testing.T) {
 			want: "established | application data | TLS 1.2 unknown sni=pbx.example.com alpn=[sip h2]>sip resumed=no auth=yes none=yes closed=client/fin server=pbx/Root chain=2  client= chain=0"},
 		{name: "1.3 asked, not required", version: tls.VersionTLS13, server: func(c *tls.Config) { c.ClientAuth = tls.RequestClientCert },
 			want: "established (inferred) | application data | TLS 1.3 unknown sni=pbx.example.com alpn=[sip h2]> resumed=no auth=yes (inferred) none=yes (inferred) closed=client/fin"},
-		{name: "1.2 expired", version: tls.VersionTLS12, server: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.expired} },
+		{name: "1.2 expired", version: tls.VersionTLS12, server: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.Expired} },
 			want: "failed by alert | server's flight | TLS 1.2 client sni=pbx.example.com alpn=[sip h2]>sip resumed=no auth=no none=unknown closed=client/fin alert=client:fatal:bad_certificate:server's flight server=pbx/Root chain=2 expired"},
-		{name: "1.3 expired", version: tls.VersionTLS13, server: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.expired} },
+		{name: "1.3 expired", version: tls.VersionTLS13, server: func(c *tls.Config) { c.Certificates = []tls.Certificate{p.Expired} },
 			want: "aborted by the client after the server's flight (inferred) | server's flight | TLS 1.3 client sni=pbx.example.com alpn=[sip h2]> resumed=no auth=unknown none=unknown closed=client/fin"},
 		{name: "1.2 wrong name", version: tls.VersionTLS12, client: func(c *tls.Config) { c.ServerName = "sbc.example.com" },
 			want: "failed by alert | server's flight | TLS 1.2 client sni=sbc.example.com alpn=[sip h2]>sip resumed=no auth=no none=unknown closed=client/fin alert=client:fatal:bad_certificate:server's flight server=pbx/Root chain=2 wrong name"},
@@ -327,7 +148,7 @@ func TestHandshakes(t *testing.T) {
 			want: "established (inferred) | application data | TLS 1.3 unknown sni=pbx.example.com alpn=[sip h2]> resumed=no auth=no (inferred) none=unknown closed=client/fin"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			client, server := p.client(c.version), p.serve(c.version)
+			client, server := p.Client(c.version), p.Serve(c.version)
 			if c.client != nil {
 				c.client(client)
 			}
@@ -349,14 +170,14 @@ func TestHandshakes(t *testing.T) {
 }
 
 func TestResumption(t *testing.T) {
-	p := cast(t)
+	p := tlstalk.NewCast(t)
 	for version, want := range map[uint16][2]string{
 		tls.VersionTLS12: {"established | application data | TLS 1.2 unknown sni=pbx.example.com alpn=[sip h2]>sip resumed=no auth=no none=unknown closed=client/fin server=pbx/Root chain=2 ",
 			"established | application data | TLS 1.2 unknown sni=pbx.example.com alpn=[sip h2]>sip resumed=yes auth=no none=unknown closed=client/fin"},
 		tls.VersionTLS13: {"established (inferred) | application data | TLS 1.3 unknown sni=pbx.example.com alpn=[sip h2]> resumed=no auth=no (inferred) none=unknown closed=client/fin",
 			"established (inferred) | application data | TLS 1.3 unknown sni=pbx.example.com alpn=[sip h2]> resumed=yes auth=no (inferred) none=unknown closed=client/fin"},
 	} {
-		client, server := p.client(version), p.serve(version)
+		client, server := p.Client(version), p.Serve(version)
 		client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 		for n := range 2 {
 			if got := brief(everyway(t, converse(client, server))); got != want[n] {
@@ -367,10 +188,10 @@ func TestResumption(t *testing.T) {
 }
 
 func TestCertificate(t *testing.T) {
-	p := cast(t)
-	i := everyway(t, converse(p.client(tls.VersionTLS12), p.serve(tls.VersionTLS12)))
+	p := tlstalk.NewCast(t)
+	i := everyway(t, converse(p.Client(tls.VersionTLS12), p.Serve(tls.VersionTLS12)))
 	c := i.ServerCert
-	if c == nil || !c.Understood || !c.Hashed || c.SHA256 != sha256.Sum256(p.server.Certificate[0]) || c.SubjectO != "Example" || c.IssuerO != "Heptap" ||
+	if c == nil || !c.Understood || !c.Hashed || c.SHA256 != sha256.Sum256(p.Server.Certificate[0]) || c.SubjectO != "Example" || c.IssuerO != "Heptap" ||
 		!c.NotBefore.Equal(from) || !c.NotAfter.Equal(to) || c.SelfSigned || c.NamesCut || c.ChainCut {
 		t.Fatalf("%+v", c)
 	}
@@ -400,15 +221,15 @@ func TestCertificate(t *testing.T) {
 			t.Errorf("%v %q: %q, want %q", k.at, k.name, got, k.want)
 		}
 	}
-	legacy := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "pbx.example.com"}, NotBefore: from, NotAfter: to}, nil)
-	server := p.serve(tls.VersionTLS12)
+	legacy := tlstalk.Issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "pbx.example.com"}, NotBefore: from, NotAfter: to}, nil)
+	server := p.Serve(tls.VersionTLS12)
 	server.Certificates = []tls.Certificate{legacy}
-	c = everyway(t, converse(p.client(tls.VersionTLS12), server)).ServerCert
+	c = everyway(t, converse(p.Client(tls.VersionTLS12), server)).ServerCert
 	if got := c.Check(now, "pbx.example.com").String(); got != "name only in the common name, self-signed" || c.Chain != 1 {
 		t.Errorf("%q, %+v", got, c)
 	}
 	server.Certificates = []tls.Certificate{{Certificate: [][]byte{{0x30, 3, 2, 1}}, PrivateKey: legacy.PrivateKey, Leaf: legacy.Leaf}}
-	c = everyway(t, converse(p.client(tls.VersionTLS12), server)).ServerCert
+	c = everyway(t, converse(p.Client(tls.VersionTLS12), server)).ServerCert
 	if got := c.Check(now, "x").String(); got != "certificate not understood" || c.Chain != 1 || !c.Hashed {
 		t.Errorf("%q, %+v", got, c)
 	}
@@ -417,14 +238,14 @@ func TestCertificate(t *testing.T) {
 // TestLongChain: of a message beyond the buffer the leaf is read, and the
 // buffers come back.
 func TestLongChain(t *testing.T) {
-	p := cast(t)
-	chain := [][]byte{p.server.Certificate[0]}
+	p := tlstalk.NewCast(t)
+	chain := [][]byte{p.Server.Certificate[0]}
 	for range 40 {
 		chain = append(chain, make([]byte, 1000))
 	}
-	server := p.serve(tls.VersionTLS12)
-	server.Certificates = []tls.Certificate{{Certificate: chain, PrivateKey: p.server.PrivateKey, Leaf: p.server.Leaf}}
-	client := p.client(tls.VersionTLS12)
+	server := p.Serve(tls.VersionTLS12)
+	server.Certificates = []tls.Certificate{{Certificate: chain, PrivateKey: p.Server.PrivateKey, Leaf: p.Server.Leaf}}
+	client := p.Client(tls.VersionTLS12)
 	client.InsecureSkipVerify = true
 	c := everyway(t, converse(client, server)).ServerCert
 	// 20480 octets less 3 for the list, less the leaf, by 1003; the last one in
@@ -456,8 +277,8 @@ func TestLongChain(t *testing.T) {
 
 // After Trim the texts are gone, and the end of the connection is still told.
 func TestTrim(t *testing.T) {
-	p := cast(t)
-	events := converse(p.client(tls.VersionTLS12), p.serve(tls.VersionTLS12))
+	p := tlstalk.NewCast(t)
+	events := converse(p.Client(tls.VersionTLS12), p.Serve(tls.VersionTLS12))
 	var s tlswire.Session
 	before := watch(&s, events, func(n int) int { return n })
 	s.Trim()
@@ -472,8 +293,8 @@ func TestTrim(t *testing.T) {
 
 // A buffer that is not to be had makes a message one that was not read.
 func TestBuffersMax(t *testing.T) {
-	p := cast(t)
-	events := converse(p.client(tls.VersionTLS12), p.serve(tls.VersionTLS12))
+	p := tlstalk.NewCast(t)
+	events := converse(p.Client(tls.VersionTLS12), p.Serve(tls.VersionTLS12))
 	buffers := &tlswire.Buffers{Max: 1}
 	hold := tlswire.Session{Buffers: buffers}
 	hold.Write(0, events[0].b[:100]) // a hello in pieces

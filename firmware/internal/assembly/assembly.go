@@ -71,7 +71,7 @@ func (c Config) MemoryBytes() int64 {
 	if c.Stream.Ignore != nil {
 		n += c.Stream.Ignore.MemoryBytes()
 	}
-	const perConnection = int64(unsafe.Sizeof(connection{})) + 512 // as of dissect.Config.MemoryBytes
+	const perConnection = int64(unsafe.Sizeof(connection{})) + int64(dissect.ConnBytes)
 	n += int64(min(maxWebs, c.Stream.Connections)) * webBytes
 	return n + int64(c.Stream.Connections)*perConnection + int64(unsafe.Sizeof(order{}))
 }
@@ -99,6 +99,7 @@ type Assembly struct {
 
 	connection correlate.Connection // the one that is told of, and
 	web        correlate.Web        // its
+	tls        correlate.TLSInfo
 }
 
 // New returns an Assembly that has seen nothing.

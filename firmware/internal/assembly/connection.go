@@ -67,12 +67,14 @@ func (c *connection) judge(n int) {
 	switch verdict, proto := c.conn.Verdict(); {
 	case verdict == dissect.Undecided:
 		return
-	case verdict == dissect.Known && c.kept:
+	case verdict == dissect.Known && c.kept && proto != capture.TLS:
 		return
 	case verdict == dissect.Known && (proto == capture.SIP || proto == capture.WebSocket):
 		c.kept = true
 		c.stream.Keep()
 		c.tell()
+		return
+	case verdict == dissect.Known && proto == capture.TLS && c.judgeTLS():
 		return
 	case verdict == dissect.Known:
 		if c.octets += n; c.octets < witness {
@@ -88,6 +90,9 @@ func (c *connection) Closed(why stream.Reason) { c.end(why) }
 
 // end takes leave of a connection.
 func (c *connection) end(why stream.Reason) {
+	if _, proto := c.conn.Verdict(); proto == capture.TLS {
+		c.endTLS()
+	}
 	if c.told {
 		c.assembly.config.Net.Closed(c.describe(), why)
 	}

@@ -102,13 +102,18 @@ func (a *Assembly) control(dir int, _ *dissect.At, op websocket.Opcode, payload 
 	w.reason = append(w.reason[:0], reason[:min(len(reason), maxReason)]...)
 }
 
-// tell tells of the connection, once.
+// tell tells of the connection, once, if it is for SIP.
 func (c *connection) tell() {
-	if c.told || c.assembly.config.Net == nil || !c.conn.ForSIP() {
-		return
+	if !c.told && c.assembly.config.Net != nil && c.conn.ForSIP() {
+		c.open()
 	}
+}
+
+// open tells of the connection.
+func (c *connection) open() {
+	n := c.describe()
 	c.told = true
-	c.assembly.config.Net.Opened(c.describe())
+	c.assembly.config.Net.Opened(n)
 }
 
 // describe fills in what is known of the connection.
@@ -117,6 +122,9 @@ func (c *connection) describe() *correlate.Connection {
 	n := &a.connection
 	*n = correlate.Connection{ID: c.id, Flow: s.Flow(), MidStream: s.MidStream(), Attempt: s.Attempt(),
 		Sent: [2]stream.Sent{s.Sent(0), s.Sent(1)}, Ending: s.Ending()}
+	if _, proto := c.conn.Verdict(); proto == capture.TLS {
+		c.describeTLS(n)
+	}
 	if c.conn.IsWebSocket() || c.web != nil && len(c.web.reply) > 0 {
 		n.Transport = correlate.WS
 	}

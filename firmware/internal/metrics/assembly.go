@@ -125,6 +125,8 @@ func (l *list) streams(s *stream.Stats) {
 // connections shows what is in TCP connections.
 func (l *list) connections(s *assembly.Stats) {
 	c := &s.Conns
+	l.gauge("heptap_tls_handshakes", "TLS handshakes that are being watched.", float64(c.Sessions))
+	l.counter("heptap_tls_handshakes_refused_total", "TLS handshakes that were not watched: there were too many at once.", c.SessionsRefused)
 	for k, n := range c.Conns {
 		if n > 0 || capture.Protocol(k) == capture.SIP {
 			l.counter("heptap_connections_total", "TCP connections by what they were found to carry; one that becomes another counts for both.", n, "protocol", capture.Protocol(k).String())

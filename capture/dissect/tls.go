@@ -1,0 +1,132 @@
+package dissect
+
+import (
+	"slices"
+
+	"heptap/capture"
+	"heptap/capture/tlswire"
+)
+
+// handshakeTLS is what is known of a connection of TLS.
+type handshakeTLS struct {
+	session tlswire.Session
+	whole   bool  // it was not trimmed
+	client  int8  // direction of the requests: who speaks first, -1 while nobody has
+	asked   int64 // mono of the last octets that wait for an answer, 0 for none
+	Turns   Turns
+}
+
+// Turns counts how the server of a connection that cannot be read answers:
+// each time that it speaks after the client did, from the last frame of the one
+// to the first of the other. Times are nanoseconds.
+type Turns struct {
+	Answers, Sum, Max int64
+}
+
+// knownTLS begins to watch a handshake.
+func (c *Conn) knownTLS(middle bool) {
+	c.known(capture.TLS, readTLS)
+	s := c.shared
+	if middle {
+		return // what told of the connection is gone
+	}
+	if s.sessions >= s.config.Sessions {
+		s.count.sessionsRefused.Add(1)
+		return
+	}
+	s.sessions++
+	s.count.sessions.Store(uint64(s.sessions))
+	c.tls = &handshakeTLS{whole: true, client: -1}
+	c.tls.session.Buffers = &s.buffers
+}
+
+// readTLS watches. Nothing has to wait.
+func (c *Conn) readTLS(p piece) int {
+	if t := c.tls; t != nil {
+		if !t.whole && len(p.b) > 0 {
+			t.turn(p)
+		}
+		t.session.Write(p.dir, p.b)
+	}
+	return len(p.b)
+}
+
+// turn takes in that octets came behind the handshake. Those that begin with a
+// record of anything but application data are no answer.
+func (t *handshakeTLS) turn(p piece) {
+	if p.b[0] != tlsData && tlsRecord(p.b) != no {
+		return
+	}
+	if t.client < 0 {
+		t.client = int8(p.dir)
+	}
+	switch {
+	case p.dir == int(t.client):
+		t.asked = p.at.Mono
+	case t.asked != 0:
+		took := max(p.at.Mono-t.asked, 0)
+		t.Turns.Answers++
+		t.Turns.Sum += took
+		t.Turns.Max = max(t.Turns.Max, took)
+		t.asked = 0
+	}
+}
+
+// TLS returns what is known of the handshake and, of a connection that is
+// trimmed, its turns. ok is false when it is no TLS, its beginning was not seen, or
+// too many others are being watched.
+func (c *Conn) TLS() (info tlswire.Info, turns Turns, ok bool) {
+	if c.tls == nil {
+		return info, turns, false
+	}
+	return c.tls.session.Info(), c.tls.Turns, true
+}
+
+// TLSSettled says whether the outcome of the handshake is known, or never will
+// be.
+func (c *Conn) TLSSettled() bool { return c.tls == nil || c.tls.session.Settled() }
+
+// EndTLS says how the sender of a direction has ended the connection; dir is -1
+// for a reset by who knows whom.
+func (c *Conn) EndTLS(dir int, how tlswire.How) {
+	if c.tls != nil {
+		c.tls.session.End(dir, how)
+	}
+}
+
+// TrimTLS frees what is known of the handshake in text, once it was used.
+func (c *Conn) TrimTLS() {
+	if t := c.tls; t != nil && t.whole {
+		t.session.Trim()
+		c.releaseTLS()
+	}
+}
+
+// releaseTLS gives back what a session that is not trimmed holds of what is
+// shared.
+func (c *Conn) releaseTLS() {
+	t := c.tls
+	t.whole = false
+	c.shared.sessions--
+	c.shared.count.sessions.Store(uint64(c.shared.sessions))
+}
+
+// closeTLS ends it.
+func (c *Conn) closeTLS() {
+	if t := c.tls; t != nil {
+		t.session.Reset()
+		if t.whole {
+			c.releaseTLS()
+		}
+		c.tls = nil
+	}
+}
+
+// offersSIP says whether a handshake names SIP as the protocol inside (RFC 7301,
+// IANA "sip/2" and, as some write it, "sip").
+func (t *handshakeTLS) offersSIP() bool {
+	i := t.session.Info()
+	return isSIPName(i.ALPN) || slices.ContainsFunc(i.ALPNOffered, isSIPName)
+}
+
+func isSIPName(s string) bool { return s == "sip/2" || s == "sip" }

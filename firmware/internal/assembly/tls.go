@@ -1,0 +1,59 @@
+package assembly
+
+import (
+	"heptap/capture/correlate"
+	"heptap/capture/tlswire"
+)
+
+// judgeTLS keeps, while its handshake goes on, a connection of TLS that is for
+// SIP or of a SIP server, tells of it once the outcome is known, and reports whether it is one.
+func (c *connection) judgeTLS() bool {
+	net := c.assembly.config.Net
+	if net == nil {
+		return false
+	}
+	if !c.kept {
+		flow := c.stream.Flow()
+		if !net.Signalling(flow) && !c.conn.ForSIP() {
+			if c.conn.TLSSettled() {
+				c.conn.TrimTLS()
+			}
+			return false
+		}
+		c.kept = true
+		c.stream.Keep()
+	}
+	if !c.told && c.conn.TLSSettled() {
+		c.open()
+		c.conn.TrimTLS()
+	}
+	return true
+}
+
+// endTLS tells the handshake how the connection has ended, and then of a
+// connection that was not told of yet: in TLS 1.3 it is the end that tells of a failure.
+func (c *connection) endTLS() {
+	e := c.stream.Ending()
+	if e.First >= 0 {
+		c.conn.EndTLS(int(e.First), tlswire.FIN)
+		if e.FIN[1-e.First] {
+			c.conn.EndTLS(int(1-e.First), tlswire.FIN)
+		}
+	}
+	if e.Reset >= 0 {
+		c.conn.EndTLS(int(e.Reset), tlswire.RST)
+	}
+	if c.kept && !c.told {
+		c.open()
+	}
+}
+
+// describeTLS fills in what is known of a connection of TLS.
+func (c *connection) describeTLS(n *correlate.Connection) {
+	n.Transport = correlate.TLS
+	if info, turns, ok := c.conn.TLS(); ok {
+		a := c.assembly
+		a.tls = correlate.TLSInfo{Info: info, Trimmed: c.told, Turns: correlate.Turns(turns)}
+		n.TLS = &a.tls
+	}
+}
