@@ -58,9 +58,10 @@
 //   - a record that names more than Limits.Hub ids besides the one by which it
 //     was found is part of the answer, but of its ids only the primary one is
 //     followed;
-//   - an id whose records name more than Limits.Hub other ids is a hub: only
-//     the records whose primary id it is are part of the answer, nothing in
-//     them is followed, and Answer.Hubs names it.
+//   - an id is a hub in which more than Limits.Hub others come together, be it
+//     that its own records, those whose primary id it is, name them, or that
+//     their own records name it: only its own records are part of the answer,
+//     nothing in them is followed, and Answer.Hubs names it.
 //
 // For connections (record.Net) that number is 1: to have shared one relates
 // two calls to the network and not to each other. Begin with the connection to

@@ -111,8 +111,8 @@ func byTime(a, b *record.Record) int {
 
 // Follow returns the records around an id and around the ids that they name in
 // turn, breadth first; type 0 stands for any. What it does not follow, the
-// package comment says. Of several ways to a record the shortest counts, and of
-// those the most trustworthy.
+// package comment says. Of several ways to a record the shortest counts, of those
+// one that goes on from there, and of these the most trustworthy.
 func (s *Store) Follow(t record.Type, id []byte, l Limits) Answer {
 	l = l.withDefaults()
 	f := follower{s: s, limits: l, quota: quota{records: int64(l.Records), bytes: l.Bytes},
@@ -142,20 +142,26 @@ type node struct {
 	id        ID
 	from      uint64
 	led, path Trust
+	hub       bool
 }
 
-// level finds the records of nodes, and returns the ids that they lead to.
+// level finds the records of nodes, and returns the ids that they lead to. Hubs
+// come last: a record that is found in another way too is followed.
 func (f *follower) level(nodes []node, depth int) []node {
+	for i := range nodes {
+		n := &nodes[i]
+		if n.hub = depth > 0 && f.s.hub(n.id, f.limits.hubOf(n.id.Type)); n.hub {
+			f.answer.Hubs = append(f.answer.Hubs, n.id)
+		}
+	}
+	nodes = slices.Concat(slices.DeleteFunc(slices.Clone(nodes), func(n node) bool { return n.hub }),
+		slices.DeleteFunc(nodes, func(n node) bool { return !n.hub }))
 	next := map[ID]node{}
 	for _, n := range nodes {
 		if f.quota.cut {
 			break
 		}
-		hub := depth > 0 && f.s.hub(n.id, f.limits.hubOf(n.id.Type))
-		if hub {
-			f.answer.Hubs = append(f.answer.Hubs, n.id)
-		}
-		hits := f.s.gather(n.id, hub, f.records, &f.quota)
+		hits := f.s.gather(n.id, n.hub, f.records, &f.quota)
 		for i := range hits {
 			h := &hits[i]
 			found := Found{Record: h.Record, Depth: depth, Via: n.id, From: n.from, Named: h.trust, Led: n.led, Path: weakest(n.path, h.trust)}
@@ -163,7 +169,7 @@ func (f *follower) level(nodes []node, depth int) []node {
 				found.Via = f.began(h)
 			}
 			f.answer.Found = append(f.answer.Found, found)
-			if !hub {
+			if !n.hub {
 				f.lead(&found, depth == 0 && isPrimary(found.Via, &h.Record), next)
 			}
 		}

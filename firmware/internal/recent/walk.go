@@ -57,7 +57,7 @@ func (s *Store) walk(id ID) walk {
 // hold takes the lock and calls visit, which must not keep what it is given,
 // until there are no more records, the hold has cost enough, or visit returns
 // false: it is then called again with the same record in the next hold.
-func (w *walk) hold(visit func(*entry) bool) {
+func (w *walk) hold(visit func(entry) bool) {
 	w.left = holdSlots
 	s := w.s
 	s.mu.Lock()
@@ -73,7 +73,7 @@ func (w *walk) hold(visit func(*entry) bool) {
 		slot := s.at(w.pos)[:slotSize]
 		if binary.LittleEndian.Uint32(slot[8:]) == uint32(w.hash>>32) {
 			e := s.entry(w.pos, slot)
-			if e.is(slot, &w.id) && !visit(&e) {
+			if e.is(slot, &w.id) && !visit(e) {
 				return
 			}
 		}
@@ -91,7 +91,8 @@ func (s *Store) entry(pos uint64, slot []byte) entry {
 	return e
 }
 
-// hub says whether the records that name id name more than limit other ids.
+// hub says whether more than limit ids come together in id: those that its own
+// records name, and those whose records name it.
 func (s *Store) hub(id ID, limit int) bool {
 	type other struct {
 		typ      record.Type
@@ -99,13 +100,14 @@ func (s *Store) hub(id ID, limit int) bool {
 	}
 	others, arena := make([]other, 0, limit+1), make([]byte, 0, 4<<10)
 	for w := s.walk(id); !w.done; {
-		w.hold(func(e *entry) bool {
+		w.hold(func(e entry) bool {
 			n := e.slots()
 			w.left -= n
+			own := e.slot[22] != 0 || e.nth(0)[22] == 0 // or it has no primary id
 			for i := range n {
 				slot := e.nth(i)
 				text := e.id(slot)
-				if e.is(slot, &id) || slices.ContainsFunc(others, func(o other) bool {
+				if e.is(slot, &id) || !own && slot[22] == 0 || slices.ContainsFunc(others, func(o other) bool {
 					return o.typ == slotType(slot) && string(arena[o.from:o.to]) == string(text)
 				}) {
 					continue
@@ -148,10 +150,13 @@ type copied struct {
 // and puts them there; with own only those whose primary id it is.
 func (s *Store) gather(id ID, own bool, seen map[uint64]bool, q *quota) (hits []hit) {
 	size, got := 16<<10, make([]copied, 0, holdSlots)
+	var buf []byte
 	for w := s.walk(id); !w.done; {
-		buf := make([]byte, 0, size)
+		if size > 0 {
+			buf = make([]byte, 0, size)
+		}
 		size = 0
-		w.hold(func(e *entry) bool {
+		w.hold(func(e entry) bool {
 			primary, n := e.slot[22] != 0, len(e.bytes)
 			switch {
 			case own && !primary || seen[e.seq()]:
@@ -183,7 +188,9 @@ func (s *Store) gather(id ID, own bool, seen map[uint64]bool, q *quota) (hits []
 				hits = append(hits, h)
 			}
 		}
-		got, size = got[:0], max(size, holdSlots*copyUnit)
+		if len(got) > 0 { // they are in buf
+			got, size = got[:0], max(size, holdSlots*copyUnit)
+		}
 	}
 	return hits
 }
