@@ -209,7 +209,7 @@ func TestRefs(t *testing.T) {
 			}
 		}
 	}
-	none := record.Record{Type: record.SIP}
+	none := record.Record{Type: record.SIP, Flags: record.FlagRelayed, Node: []byte("proxy-1")}
 	if b, err := none.AppendBinary(nil); err != nil || len(record.Refs(nil, b)) != 0 {
 		t.Errorf("ids in a record without: %v", err)
 	}

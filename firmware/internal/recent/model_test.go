@@ -272,6 +272,7 @@ func TestModel(t *testing.T) {
 func FuzzModel(f *testing.F) {
 	f.Add(uint64(1), uint16(4096), uint16(0), uint8(20), uint64(math.MaxUint64))
 	f.Add(uint64(2), uint16(9000), uint16(300), uint8(200), uint64(0))
+	f.Add(uint64(534), uint16(9017), uint16(144), uint8(142), uint64(127)) // the oldest goes, and what came late is too old
 	f.Add(uint64(3), uint16(65535), uint16(5000), uint8(90), uint64(7<<32|2))
 	f.Fuzz(func(t *testing.T, seed uint64, size, age uint16, few uint8, mask uint64) {
 		compare(t, seed, 400, int(few)+1, Config{Bytes: int64(size), Age: time.Duration(age)}, mask)

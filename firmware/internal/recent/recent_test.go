@@ -291,6 +291,24 @@ func TestAnswersStay(t *testing.T) {
 	}
 }
 
+// TestNamedTwice has a record name an id as its primary one and by a better link.
+func TestNamedTwice(t *testing.T) {
+	s := recent.New(recent.Config{Bytes: 64 << 10})
+	s.Add(rec(record.Log, 1, "call", "line", link(record.SIP, record.Inferred, 40, "call"), link(record.SIP, record.Seen, 0, "call"),
+		link(record.DNS, record.Inferred, 40, "q"), link(record.DNS, record.Inferred, 90, "q"), link(record.DNS, record.Inferred, 60, "q")))
+	for _, tc := range []struct {
+		t    record.Type
+		id   string
+		want recent.Trust
+	}{
+		{record.SIP, "call", recent.Trust{How: record.Seen}}, {record.DNS, "q", recent.Trust{How: record.Inferred, Score: 90}},
+	} {
+		if a := s.Follow(tc.t, []byte(tc.id), recent.Limits{}); len(a.Found) != 1 || a.Found[0].Named != tc.want {
+			t.Errorf("%s: %+v", tc.id, a.Found)
+		}
+	}
+}
+
 func BenchmarkAdd(b *testing.B) {
 	s := recent.New(recent.Config{Bytes: 16 << 20, Age: 30 * time.Minute})
 	var records []*record.Record

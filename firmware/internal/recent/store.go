@@ -32,7 +32,7 @@ const (
 	perBucket   = 256 // octets of the ring
 
 	// formOverhead is more than the canonical form has besides ids and payload.
-	formOverhead = 256
+	formOverhead = 512
 )
 
 func (c Config) ring() int64 {
@@ -121,6 +121,7 @@ func (s *Store) Add(r *record.Record) {
 	s.newest = max(s.newest, r.Mono)
 	s.expire()
 	s.put(b, s.place(size), size, r.Mono)
+	s.expire() // what came late may have become the oldest
 	s.mu.Unlock()
 }
 
@@ -138,7 +139,8 @@ func (s *Store) encode(r *record.Record) ([]byte, bool) {
 }
 
 // distinct leaves of refs, which are those of b, each id once, the first time
-// it is named, and notes its hash. An empty id is none.
+// it is named but as trustworthy as it is anywhere, and notes its hash. An empty id
+// is none.
 func (s *Store) distinct(refs []record.Ref, b []byte) []record.Ref {
 	kept := refs[:0]
 next:
@@ -154,6 +156,9 @@ next:
 		h := s.hash(id)
 		for j, k := range kept {
 			if s.hashes[j] == h && k.Type == f.Type && string(b[k.Off:k.Off+k.Len]) == string(id) {
+				if weaker(Trust{k.How, k.Score}, Trust{f.How, f.Score}) > 0 {
+					kept[j].How, kept[j].Score = f.How, f.Score
+				}
 				continue next
 			}
 		}
