@@ -9,11 +9,15 @@ import (
 // messages. Its methods are to be called as the octets of the two directions
 // come, in any interleaving.
 type Conn struct {
-	shared  *Connections
-	flow    capture.FiveTuple // of direction 0
-	id      uint64
-	up      *upgrade // what HTTP and WebSocket need, nil otherwise
-	tls     *handshakeTLS
+	shared *Connections
+	flow   capture.FiveTuple // of direction 0
+	id     uint64
+	up     *upgrade // what HTTP and WebSocket need, nil otherwise
+	tls    *handshakeTLS
+
+	follower   Follower
+	unfollowed bool // octets were passed over that it could have been shown
+
 	dir     [2]direction
 	proto   capture.Protocol // see Verdict
 	verdict Verdict
@@ -49,6 +53,7 @@ const (
 	readHTTP
 	readWebSocket
 	readTLS
+	readMI
 	ignoring
 )
 
@@ -111,6 +116,9 @@ func (c *Conn) Data(dir int, pending []byte, fresh int, gap int64, at *At) (cons
 // message without Content-Length is whole then (RFC 3261 18.3). Data may go on
 // after it, with or without a gap.
 func (c *Conn) Cut(dir int, pending []byte, finished bool, at *At) {
+	if finished && c.follower != nil {
+		defer c.cutFollower(dir)
+	}
 	if len(pending) == 0 {
 		return
 	}
@@ -129,6 +137,7 @@ func (c *Conn) Closed() {
 		c.up.close(c.shared)
 	}
 	c.closeTLS()
+	c.Unfollow(EndLeft)
 	c.up, c.mode = nil, ignoring
 }
 
@@ -158,6 +167,8 @@ func (c *Conn) read(p piece) (n int) {
 			n += c.readFrames(p.from(n))
 		case readTLS:
 			n += c.readTLS(p.from(n))
+		case readMI:
+			n += c.readMI(p.from(n))
 		case ignoring:
 			return len(p.b)
 		}
@@ -182,6 +193,9 @@ func (c *Conn) lost(dir int, gap int64) {
 		d.middle = true
 	}
 	d.gap = true
+	if c.follower != nil {
+		c.follower.Gap(dir, gap)
+	}
 	switch c.mode {
 	case deciding:
 		d.middle = true
@@ -282,4 +296,7 @@ func (c *Conn) settle(v Verdict, proto capture.Protocol, m mode) {
 		count.notSIP.Add(1)
 	}
 	c.verdict, c.proto, c.mode = v, proto, m
+	if !m.followed() {
+		c.Unfollow(EndLeft)
+	}
 }

@@ -35,6 +35,10 @@ type Config struct {
 	// Control, when not nil, is shown every WebSocket control frame: ping,
 	// pong and close (see websocket.CloseReason). payload is borrowed.
 	Control func(dir int, at *At, op websocket.Opcode, payload []byte)
+	// Follow, when not nil, is asked who is to be shown the octets of a connection
+	// of HTTP or MI that begins, or goes on, with front; nil for nobody now. It is asked
+	// again for as long as that was the answer.
+	Follow func(proto capture.Protocol, front []byte) Follower
 }
 
 const (
@@ -54,7 +58,7 @@ func (c Config) withDefaults() Config {
 }
 
 // MemoryBytes returns the most memory that a Connections made from c holds.
-// The Conns are their owner's: 256 octets each, and as many more as ConnBytes
+// The Conns are their owner's: 280 octets each, and as many more as ConnBytes
 // for each that carries HTTP, WebSocket or TLS.
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()

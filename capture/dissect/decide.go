@@ -52,6 +52,9 @@ func (c *Conn) decide(p piece) (n int) {
 func (c *Conn) knownOther(proto capture.Protocol, middle bool) {
 	switch proto {
 	case capture.HTTP:
+	case capture.MI:
+		c.known(proto, readMI)
+		return
 	case capture.TLS:
 		c.knownTLS(middle)
 		return
@@ -79,6 +82,7 @@ func front(b []byte) (capture.Protocol, verdict) {
 		{capture.HTTP, verdict(httpwire.Front(b))},
 		{capture.TLS, hello(b)},
 		{capture.HEP, prefix(b, "HEP3")},
+		{capture.MI, miFront(b)},
 	} {
 		if f.v == yes {
 			return f.proto, yes

@@ -58,6 +58,7 @@ func (u *upgrade) forget(s *Connections, dir int) {
 func (c *Conn) readHTTP(p piece) (n int) {
 	u := c.up
 	r := &u.http[p.dir]
+	c.follow(p.b)
 	for {
 		if u.offered && p.dir == int(u.client) && r.AtMessage() {
 			// What the client sends now is frames, if the server agrees.
@@ -79,6 +80,9 @@ func (c *Conn) readHTTP(p piece) (n int) {
 			}
 		}
 		k, size := r.Next(b)
+		if size > 0 {
+			c.show(p, n, size)
+		}
 		switch k {
 		case httpwire.More:
 			return n

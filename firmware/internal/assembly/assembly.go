@@ -43,6 +43,8 @@ type Config struct {
 
 	// Net, if set, is told of connections.
 	Net Net
+	// Followers, if set, reads HTTP and management protocols.
+	Followers Followers
 	// Message gets every message. It borrows m, and must not call the Assembly.
 	Message func(m *capture.Message)
 	// RTP gets the snapshots of streams that came in fragments.
@@ -111,6 +113,9 @@ func New(c Config) *Assembly {
 	}
 	a.fragments = NewFragments(c.Defrag, a.reassembled)
 	c.Dissect.Handshake, c.Dissect.Control = a.handshake, a.control
+	if c.Followers != nil {
+		c.Dissect.Follow = a.follow
+	}
 	a.conns = dissect.NewConnections(c.Dissect, a.emit)
 	c.Stream.New, c.Stream.Unopened = a.connect, a.unopened
 	a.streams = stream.New(c.Stream)
@@ -153,6 +158,9 @@ func (a *Assembly) Advance(mono int64) {
 	a.streams.Advance(mono)
 	a.sctp.Advance(mono)
 	a.media.Snapshot(mono, a.snapshot)
+	if a.config.Followers != nil {
+		a.config.Followers.Advance(mono)
+	}
 	if a.duplicates != nil {
 		a.duplicates.Advance(mono)
 	}

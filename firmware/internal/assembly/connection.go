@@ -76,6 +76,10 @@ func (c *connection) judge(n int) {
 		return
 	case verdict == dissect.Known && proto == capture.TLS && c.judgeTLS():
 		return
+	case verdict == dissect.Known && c.conn.Followed():
+		c.kept = true
+		c.stream.Keep()
+		return
 	case verdict == dissect.Known:
 		if c.octets += n; c.octets < witness {
 			return
@@ -93,8 +97,20 @@ func (c *connection) end(why stream.Reason) {
 	if _, proto := c.conn.Verdict(); proto == capture.TLS {
 		c.endTLS()
 	}
+	c.conn.Unfollow(endOf(why))
 	if c.told {
 		c.assembly.config.Net.Closed(c.describe(), why)
 	}
 	c.recycle()
+}
+
+// endOf says to a follower why.
+func endOf(why stream.Reason) dissect.End {
+	switch why {
+	case stream.FIN:
+		return dissect.EndClosed
+	case stream.RST:
+		return dissect.EndReset
+	}
+	return dissect.EndLeft
 }

@@ -23,6 +23,16 @@ type Net interface {
 	Failed(u *stream.Unopened, id uint64)
 }
 
+// Followers reads what goes over connections of HTTP and of management
+// protocols.
+type Followers interface {
+	// Follow returns who is shown the octets of the connection id, nil for
+	// nobody now: see dissect.Config.Follow.
+	Follow(flow capture.FiveTuple, id uint64, proto capture.Protocol, front []byte) dissect.Follower
+	// Advance tells the time by the packets' monotonic clock.
+	Advance(mono int64)
+}
+
 const (
 	maxHead   = 1 << 10 // octets that are kept of the head of a WebSocket's handshake
 	maxReason = 123     // octets of a close frame's reason (RFC 6455 5.5)
@@ -64,6 +74,12 @@ func (c *connection) leaveWeb() {
 		*w = web{request: w.request[:0], reply: w.reply[:0], reason: w.reason[:0], closer: -1, next: a.idleWebs}
 		c.web, a.idleWebs = nil, w
 	}
+}
+
+// follow asks who is shown the octets of the connection at hand.
+func (a *Assembly) follow(proto capture.Protocol, front []byte) dissect.Follower {
+	c := a.current
+	return a.config.Followers.Follow(c.stream.Flow(), c.id, proto, front)
 }
 
 // handshake takes in a head of the connection at hand.

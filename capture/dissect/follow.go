@@ -1,0 +1,98 @@
+package dissect
+
+import "heptap/capture/mi"
+
+// Follower is shown what a connection carries that a Conn frames, or knows, and
+// does not read itself: HTTP and the management protocols.
+type Follower interface {
+	// Write shows octets of a direction, which came with the frame at. It keeps
+	// nothing of them. Of HTTP heads are shown whole, and only what belongs to a message
+	// or between two.
+	Write(dir int, at *At, b []byte)
+	// Gap tells that n octets of a direction are missing before those of the
+	// next Write, or an unknown number when n is not positive.
+	Gap(dir int, n int64)
+	// Cut tells that the sender of a direction has finished.
+	Cut(dir int)
+	// End is the last call.
+	End(why End)
+}
+
+// End says why a Follower is shown no more.
+type End uint8
+
+// The reasons.
+const (
+	EndLeft   End = iota // it is not followed any longer, or became something else
+	EndClosed            // the connection was closed
+	EndReset             // or reset
+)
+
+// follow asks for a follower of what the connection carries, as long as it has
+// none. A late one begins behind a gap.
+func (c *Conn) follow(front []byte) {
+	if c.follower != nil || c.shared.config.Follow == nil {
+		return
+	}
+	if c.follower = c.shared.config.Follow(c.proto, front); c.follower == nil {
+		return
+	}
+	for i := range c.dir {
+		if c.unfollowed || c.dir[i].gap || c.dir[i].middle {
+			c.follower.Gap(i, -1)
+		}
+	}
+}
+
+// show shows the follower p.b[n:n+size].
+func (c *Conn) show(p piece, n, size int) {
+	if c.follower == nil {
+		c.unfollowed = true
+		return
+	}
+	at := p.at
+	if n+size <= p.old {
+		at = &c.dir[p.dir].at
+	}
+	c.follower.Write(p.dir, at, p.b[n:n+size])
+}
+
+// cutFollower tells the follower, if there still is one, that a direction has
+// ended.
+func (c *Conn) cutFollower(dir int) {
+	if c.follower != nil {
+		c.follower.Cut(dir)
+	}
+}
+
+// Followed says whether somebody is shown what the connection carries.
+func (c *Conn) Followed() bool { return c.follower != nil }
+
+// Unfollow tells the follower, if there is one, that this was all.
+func (c *Conn) Unfollow(why End) {
+	if c.follower != nil {
+		c.follower.End(why)
+		c.follower = nil
+	}
+}
+
+// readMI shows a connection of a management protocol.
+func (c *Conn) readMI(p piece) int {
+	c.follow(p.b)
+	c.show(p, 0, len(p.b))
+	return len(p.b)
+}
+
+// followed says whether mode m is one in which a follower is shown octets.
+func (m mode) followed() bool { return m == readHTTP || m == readMI }
+
+// miFront judges whether octets are the front of a management protocol.
+func miFront(b []byte) verdict {
+	switch t, more := mi.Front(b); {
+	case t != mi.NoTransport:
+		return yes
+	case more:
+		return maybe
+	}
+	return no
+}
