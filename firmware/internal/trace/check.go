@@ -18,7 +18,7 @@ func (c *Config) Check() []error {
 		for _, l := range r.places() {
 			for _, s := range l.values {
 				if _, ok := c.networks(s); !ok {
-					errs = append(errs, fmt.Errorf("trace rule %s: %s %q is no address, no network and no group; add: set trace group %s CIDR...", r.Name, l.condition, s, s))
+					errs = append(errs, fmt.Errorf("trace rule %s: %s %q is no address, no network and no group; add a line: set trace group %s 192.0.2.0/24", r.Name, l.condition, s, s))
 				}
 			}
 		}

@@ -142,7 +142,7 @@ func config(t testing.TB, lines string) Config {
 func TestCheck(t *testing.T) {
 	c := config(t, "rule a deny from phones,192.0.2.0/24 to 192.0.2 address servers")
 	errs := c.Check()
-	if len(errs) != 3 || errs[0].Error() != `trace rule a: from "phones" is no address, no network and no group; add: set trace group phones CIDR...` {
+	if len(errs) != 3 || errs[0].Error() != `trace rule a: from "phones" is no address, no network and no group; add a line: set trace group phones 192.0.2.0/24` {
 		t.Errorf("%v", errs)
 	}
 	if _, err := New(c, Limits{}); err == nil {
