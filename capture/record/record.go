@@ -246,6 +246,9 @@ func Seal(b []byte, seq uint64, epoch uint32, boot [16]byte) {
 // ClassOf returns the class of the record that b holds, without checking b.
 func ClassOf(b []byte) Class { return Class(b[9]) }
 
+// WallOf returns the wall time of the record that b holds, without checking b.
+func WallOf(b []byte) int64 { return int64(binary.BigEndian.Uint64(b[24:])) }
+
 // Parse reads the one record that b holds into r, reusing r's Links. All of
 // r's slices borrow from b. A wrong length, version or CRC is ErrCorrupt, and
 // r is then zero but for its spare capacity.

@@ -58,8 +58,8 @@ func TestRoundTrip(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v\nwant %+v", got, want)
 		}
-		if record.ClassOf(b) != want.Class {
-			t.Errorf("ClassOf = %v", record.ClassOf(b))
+		if record.ClassOf(b) != want.Class || record.WallOf(b) != want.Wall {
+			t.Errorf("ClassOf = %v, WallOf = %v", record.ClassOf(b), record.WallOf(b))
 		}
 	}
 }

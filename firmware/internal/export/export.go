@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"heptap/capture/record"
 	"heptap/hep"
@@ -40,6 +41,14 @@ type Options struct {
 	// use to anybody.
 	MaxFrame int
 	Cut      *atomic.Uint64 // counts what was cut; nil for none
+
+	// Inferred lets profile homer7 file a record under the call of an inferred
+	// link; seen and flow links always do. It means nothing to opensips, whose
+	// chunk 0x65 has them anyway.
+	Inferred bool
+	// MaxAge is how old a record may be when it is sent, 0 for any age. Now is the clock that tells, time.Now when nil.
+	MaxAge time.Duration
+	Now    func() time.Time
 }
 
 // maxNode is how long a node name may be. It goes into every frame.
@@ -49,10 +58,19 @@ const maxNode = 255
 var (
 	ErrProfile = errors.New("no such profile")
 	ErrNode    = errors.New("node name")
+	ErrAuthKey = errors.New("authentication key")
 )
 
+// ErrOld is what Encode returns for a record older than Options.MaxAge.
+var ErrOld = errors.New("older than the server keeps")
+
 // Profiles returns the names that New takes.
-func Profiles() []string { return []string{"opensips"} }
+func Profiles() []string { return []string{opensips, homer7} }
+
+const (
+	opensips = "opensips"
+	homer7   = "homer7"
+)
 
 // Profile encodes records for one collector. It is not for concurrent use:
 // each lane has its own.
@@ -65,44 +83,69 @@ type Profile struct {
 	rec  record.Record
 	text []byte // cleaned payload
 	json []byte // extra correlation
+
+	homer7   bool
+	inferred bool
+	maxAge   int64 // ns
+	now      func() time.Time
+	scan     members
+	calls    []call
+	cid      []byte // chunk 0x11
+	log      []byte // payload of a log record
 }
 
-// New returns the profile of that name. The error is ErrProfile, also for
-// homer7, which comes with a later issue, or ErrNode: heplify-server writes the
-// node name into JSON unescaped, so quotes, backslashes and what is not
-// printable ASCII would break its records.
+// New returns the profile of that name. The error is ErrProfile, or ErrNode:
+// heplify-server writes the node name into JSON unescaped, so quotes,
+// backslashes and what is not printable ASCII would break its records. homer7
+// says the same of the authentication key: ErrAuthKey.
 func New(name string, o Options) (*Profile, error) {
-	switch name {
-	case "opensips":
-	case "homer7":
-		return nil, fmt.Errorf("profile homer7: %w: it comes with a later issue, use opensips", ErrProfile)
-	default:
+	if name != opensips && name != homer7 {
 		return nil, fmt.Errorf("profile %.32q: %w", name, ErrProfile)
 	}
 	if len(o.Node) > maxNode {
 		return nil, fmt.Errorf("%w: longer than %d octets", ErrNode, maxNode)
 	}
-	for i := range len(o.Node) {
-		if c := o.Node[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return nil, fmt.Errorf("%w %q: only printable ASCII without quotes and backslashes", ErrNode, o.Node)
-		}
+	if !plain(o.Node) {
+		return nil, fmt.Errorf("%w %q: only printable ASCII without quotes and backslashes", ErrNode, o.Node)
 	}
-	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut}
+	if name == homer7 && !plain(string(o.AuthKey)) {
+		return nil, fmt.Errorf("%w: profile homer7 takes only printable ASCII without quotes and backslashes", ErrAuthKey)
+	}
+	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut,
+		homer7: name == homer7, inferred: o.Inferred, maxAge: int64(o.MaxAge), now: o.Now}
+	if p.now == nil {
+		p.now = time.Now
+	}
 	if p.max <= 0 || p.max > hep.MaxFrame {
 		p.max = hep.MaxFrame
 	}
 	p.rec.Links = make([]record.Link, 0, record.MaxLinks)
+	p.calls = make([]call, 0, record.MaxLinks+1)
 	return p, nil
 }
 
-// Encode appends the frame of the neutral record rec to dst. It keeps nothing of
+// plain reports whether s can stand in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// Encode appends the frame of the neutral record rec to dst; homer7 appends one
+// for each call that the record belongs to, back to back. It keeps nothing of
 // rec and allocates nothing when dst has room. On an error dst is unchanged:
-// hep.ErrTooLarge when the frame would exceed MaxFrame and cannot be cut, record.ErrCorrupt when
-// rec is no whole record.
+// hep.ErrTooLarge when the frame would exceed MaxFrame and cannot be cut,
+// record.ErrCorrupt when rec is no whole record, ErrOld when it is too old.
 func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 	r := &p.rec
 	if err := record.Parse(rec, r); err != nil {
 		return dst, err
+	}
+	if p.old(r.Wall) {
+		return dst, ErrOld
 	}
 	h := hep.Packet{
 		Src:         r.Flow.Src,
@@ -131,7 +174,23 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		p.json = appendExtra(p.json[:0], r.Links)
 		h.Extra = p.json
 	}
-	if n := h.Size(); n > uint64(p.max) && (r.Type != record.SIP || !p.shorten(&h)) {
+	if p.homer7 {
+		return p.appendHomer7(dst, &h)
+	}
+	return p.appendFrame(dst, &h)
+}
+
+// Old reports whether rec, a neutral record, is older than Options.MaxAge, so
+// that Encode would not take it. It does not check rec otherwise.
+func (p *Profile) Old(rec []byte) bool { return p.old(record.WallOf(rec)) }
+
+func (p *Profile) old(wall int64) bool {
+	return p.maxAge > 0 && p.now().UnixNano()-wall > p.maxAge
+}
+
+// appendFrame appends h, cut to what the collector takes when it is SIP.
+func (p *Profile) appendFrame(dst []byte, h *hep.Packet) ([]byte, error) {
+	if n := h.Size(); n > uint64(p.max) && (h.Type != uint8(record.SIP) || !p.shorten(h)) {
 		return dst, fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, n, p.max)
 	}
 	return h.AppendBinary(dst)
