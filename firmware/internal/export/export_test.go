@@ -246,7 +246,7 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, name := range []string{"", "homer7", "homer"} {
+	for _, name := range []string{"", "homer", "Homer7"} {
 		if _, err := export.New(name, options); !errors.Is(err, export.ErrProfile) {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -254,6 +254,18 @@ func TestNew(t *testing.T) {
 	for _, node := range []string{`a"b`, `a\b`, "a\nb", "\xc3\xa9", strings.Repeat("x", 256)} {
 		if _, err := export.New("opensips", export.Options{Node: node}); !errors.Is(err, export.ErrNode) {
 			t.Errorf("%q: %v", node, err)
+		}
+	}
+}
+
+// What heplify-server pastes into JSON must not break it.
+func TestNewHomer7(t *testing.T) {
+	for _, key := range []export.Secret{`a"b`, `a\b`, "a\nb", "\xff"} {
+		if _, err := export.New("homer7", export.Options{AuthKey: key}); !errors.Is(err, export.ErrAuthKey) || strings.Contains(err.Error(), string(key)) {
+			t.Errorf("%q: %v", string(key), err)
+		}
+		if _, err := export.New("opensips", export.Options{AuthKey: key}); err != nil {
+			t.Error(err)
 		}
 	}
 }

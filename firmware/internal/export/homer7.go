@@ -47,13 +47,13 @@ func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 // that would break this is sent too, as JSON has it.
 func (p *Profile) legOf(r *record.Record) []byte {
 	for i := range r.Links {
-		if l := &r.Links[i]; l.Type == record.SIP && l.How == record.Seen && len(l.ID) > 0 && len(l.ID) <= maxCID {
-			p.cid = appendEscaped(p.cid[:0], l.ID)
-			return p.cid
+		if l := &r.Links[i]; l.Type == record.SIP && l.How == record.Seen {
+			if p.cid = appendEscaped(p.cid[:0], l.ID); len(p.cid) > 0 && len(p.cid) <= maxCID {
+				return p.cid
+			}
 		}
 	}
-	p.cid = appendEscaped(p.cid[:0], r.Primary)
-	if len(r.Primary) <= maxCID && string(p.cid) != string(r.Primary) {
+	if p.cid = appendEscaped(p.cid[:0], r.Primary); len(p.cid) <= maxCID && !bytes.Equal(p.cid, r.Primary) {
 		return p.cid
 	}
 	return nil
@@ -100,7 +100,7 @@ func (p *Profile) ofCall(r *record.Record) bool {
 
 // addCall adds c unless it is there, or cannot be looked up.
 func (p *Profile) addCall(c call) {
-	if len(c.id) == 0 || len(c.id) > maxCID {
+	if p.cid = appendEscaped(p.cid[:0], c.id); len(p.cid) == 0 || len(p.cid) > maxCID {
 		return
 	}
 	for i := range p.calls {
@@ -149,10 +149,9 @@ func (p *Profile) appendReports(dst []byte, h *hep.Packet) ([]byte, error) {
 // belongs to log records follow.
 func (p *Profile) appendISUP(dst []byte, h *hep.Packet) ([]byte, error) {
 	start := len(dst)
-	p.cid = appendEscaped(p.cid[:0], p.rec.Primary)
-	h.Correlation = p.cid
-	if len(p.rec.Primary) > maxCID {
-		h.Correlation = nil
+	h.Correlation = nil
+	if p.cid = appendEscaped(p.cid[:0], p.rec.Primary); len(p.cid) <= maxCID {
+		h.Correlation = p.cid
 	}
 	out, err := p.appendFrame(dst, h)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 type members struct {
 	any           bool   // it has members
 	names         uint8  // those of memberNames, a bit each
-	callsAt       []byte // value of "calls_at"
+	callsAt       []byte // value of "calls_at", an array
 	cic, opc, dpc bool   // are integers
 	badBlocks     bool   // "report_blocks" is no array
 }
@@ -255,7 +255,9 @@ func (m *members) note(name, value []byte) {
 	case "report_blocks":
 		m.badBlocks = m.badBlocks || value[0] != '[' && value[0] != 'n'
 	case "calls_at":
-		m.callsAt = value
+		if value[0] == '[' {
+			m.callsAt = value
+		}
 	}
 }
 
