@@ -209,7 +209,9 @@ func (h *hepWriter) deliver(rec []byte) error {
 		}
 		return fmt.Errorf("encode record: %w", err)
 	}
-	h.packets++
+	for b := h.frame; len(b) > 0; b = b[export.First(b):] {
+		h.packets++
+	}
 	h.bytes += uint64(len(h.frame))
 	_, err = h.w.Write(h.frame)
 	return err
@@ -274,10 +276,10 @@ func named[K ~uint8 | ~int](counts []uint64, name func(K) string) map[string]uin
 // the default one.
 // cut counts the messages that are cut to the size it takes.
 func newProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) {
-	name, o := "opensips", export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut}
+	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut}
 	if len(cfg.Collector) > 0 {
 		c := &cfg.Collector[0]
-		name, o.AuthKey, o.MaxFrame = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame)
+		name, o.AuthKey, o.MaxFrame, o.Inferred = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred
 	}
 	return export.New(name, o)
 }

@@ -22,6 +22,7 @@ import (
 	"heptap/capture/record"
 	"heptap/firmware/internal/collect"
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
@@ -142,7 +143,7 @@ func (r *runner) listen(embedded string) (serve []func(context.Context) error, e
 			if to.Addr().IsUnspecified() {
 				to = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), to.Port())
 			}
-			r.cfg.Collector = []config.Collector{{Name: "embedded", Address: to.String(), Transport: config.TCP, Profile: "opensips",
+			r.cfg.Collector = []config.Collector{{Name: "embedded", Address: to.String(), Transport: config.TCP, Profile: config.OpenSIPS,
 				Order: config.OrderLive, Stall: 10 * time.Second}}
 		}
 	}
@@ -288,13 +289,28 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 		if _, err := newProfile(r.cfg, &r.cut); err != nil {
 			return o, err
 		}
-		o.Collectors = append(o.Collectors, uplink.Collector{
+		u := uplink.Collector{
 			Name: c.Name, Dial: r.dialer(c), NewEncoder: r.encoder,
 			Datagram: c.Transport == config.UDP, Strict: c.Order == config.OrderStrict, DrainRate: c.DrainRate,
-		})
+		}
+		if c.Profile == config.Homer7 {
+			u.Packets, u.First = export.MaxFrames, export.First
+			if c.DrainRate == 0 {
+				u.DrainRate, u.DrainLive = homerDrain, homerDrainLive
+			}
+		}
+		o.Collectors = append(o.Collectors, u)
 	}
 	return o, nil
 }
+
+// A backlog can bring down the server it was kept for, one that writes each record to
+// a database: unless the user says otherwise, it gets so many records a second, or so
+// many times what it gets anyway.
+const (
+	homerDrain     = 500
+	homerDrainLive = 2
+)
 
 // encoder makes one lane's encoder. That the profile exists was checked before.
 func (r *runner) encoder() uplink.Encoder {

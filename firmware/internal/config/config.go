@@ -65,15 +65,22 @@ const (
 	OrderStrict Order = "strict"
 )
 
+// The profiles.
+const (
+	OpenSIPS = "opensips"
+	Homer7   = "homer7"
+)
+
 // Collector is a HEP server records are sent to.
 type Collector struct {
 	Name      string
 	Address   string // host:port
 	Transport Transport
 	AuthKey   Secret // HEP chunk 0x0e
-	Profile   string // what the server understands
+	Profile   string // what the server understands: OpenSIPS or Homer7
+	Inferred  bool   // profile homer7: inferred links count
 	Order     Order
-	DrainRate int           // records per second of backlog, 0 means as fast as it goes
+	DrainRate int           // records per second of backlog, 0 means what the profile says
 	Stall     time.Duration // a write that makes no progress for so long means down
 	MaxFrame  int64         // octets a HEP packet may have; SIP is cut to it
 }
@@ -177,5 +184,5 @@ func defaultPort(name string) Port {
 }
 
 func defaultCollector(name string) Collector {
-	return Collector{Name: name, Transport: TCP, Profile: "opensips", Order: OrderLive, Stall: 10 * time.Second}
+	return Collector{Name: name, Transport: TCP, Profile: OpenSIPS, Order: OrderLive, Stall: 10 * time.Second}
 }

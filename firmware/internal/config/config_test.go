@@ -79,7 +79,8 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set collector central address 192.0.2.10", "want HOST:PORT such as"},
 		{"set collector a address x:1\nset collector b address x:1", `collector "b": this version takes 1; there is "a" already`},
 		{"set collector a transport tls", "want tcp or udp"},
-		{"set collector a profile homer7", "want opensips"},
+		{"set collector a profile homer6", "want opensips or homer7"},
+		{"set collector a address x:1\nset collector a profile homer7\nset collector a auth-key \"a\\\\b\"", `collector a: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key`},
 		{"set metrics listen 0.0.0.0:9107", "want a loopback address"},
 		{"set capture <x> interface eth0", "a name is 1 to 32 letters"},
 	} {

@@ -204,6 +204,10 @@ func (c *Config) check(name string) []error {
 		if k.Address == "" {
 			errs = append(errs, fmt.Errorf("%s: collector %s: no address; add: set collector %s address HOST:PORT", name, k.Name, k.Name))
 		}
+		// heplify-server pastes the key into JSON without escaping it.
+		if k.Profile == Homer7 && strings.ContainsFunc(string(k.AuthKey), func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+			errs = append(errs, fmt.Errorf("%s: collector %s: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key", name, k.Name))
+		}
 	}
 	return errs
 }

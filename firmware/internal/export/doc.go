@@ -28,6 +28,50 @@
 // {"sip":["one@pc33","two@pc33"]}. OpenSIPS's own sender knows strings only; its
 // reader stores the object as it is.
 //
-// HEP strings have no escape. A primary id goes out as it was on the wire; ids in
+// # Profile homer7
+//
+// What heplify-server and Homer 7, neither of them changed, can store and show.
+// The server has a table for SIP, RTCP (5), ISUP (54), log (100) and one for all
+// other types (35); a call's transaction view has its SIP, RTCP and log records, and
+// the QoS tab parses all of tables 5 and 35 as JSON, where one record that is
+// none makes the charts of the call vanish. Nothing is stored without 0x11, except
+// SIP and ISUP. heplify-server pastes 0x11, the node name and the key into JSON.
+//
+//	record                  type 0x0b  0x11
+//	sip                     1          absent, so that the server's AlegIDs keep working;
+//	                                   the other leg's Call-ID for a seen link to it
+//	rtcp                    5          Call-ID; one frame for each call that shares the media
+//	rtp report              34         Call-ID; the correlator makes one record for each call
+//	isup of a circuit       54         the circuit; for each call a log record beside it
+//	net rest mi dns log,    100        Call-ID; one frame for each call,
+//	isup without circuit               <type>@<node> when there is none
+//
+// A report whose payload is no JSON object goes out as a log record. A log record's
+// payload is an object: what Homer has no column for, then the record's own members.
+//
+//	record      type name of the record
+//	native_id   its primary id, unless that is a Call-ID
+//	record_ts   when it was made, Unix seconds, if it is stamped otherwise
+//	callid      the call, and how the link was found: link, link_score
+//	text        the payload, if it was no JSON object
+//	octets_cut  its size, if there was no room for it
+//
+// A record belongs to the calls of its best links: seen before flow before inferred.
+// Of inferred ones it is the likeliest, none when two are, and 0x11 names it only with
+// Options.Inferred; the payload does in any case. A frame for a call is stamped at the
+// call's first message when the record says when that was, as the end of a connection
+// does in "calls_at" (microseconds, one for each link), because Homer looks for a call's
+// records around the call. Frames stop at maxCopies octets for one record.
+//
+// In 0x11 NUL and what is not UTF-8 are left out, as the server does with the SIP message, and
+// quotes, backslashes and control characters are escaped as in JSON. For SIP that gives back the
+// very id (a Call-ID with a quote in it is sent for that reason); a log record of such a call is
+// stored, and found under the escaped id only. An id of more than 1,024 octets counts as none.
+//
+// Chunk 0x65 is as in profile opensips.
+//
+// # Identifiers
+//
+// HEP strings have no escape. In profile opensips a primary id goes out as it was on the wire; ids in
 // chunk 0x65 are JSON strings, in which octets that are not UTF-8 become U+FFFD.
 package export

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,6 +92,7 @@ type Profile struct {
 	scan     members
 	calls    []call
 	cid      []byte // chunk 0x11
+	name     []byte // another agent's
 	log      []byte // payload of a log record
 }
 
@@ -127,12 +129,22 @@ func New(name string, o Options) (*Profile, error) {
 // plain reports whether s can stand in JSON as it is.
 func plain(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if !isPlain(s[i]) {
 			return false
 		}
 	}
 	return true
 }
+
+func isPlain(c byte) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }
+
+// MaxFrames is how many frames Encode makes of one record at most: one for its
+// primary id, one for each link.
+const MaxFrames = 1 + record.MaxLinks
+
+// First returns how many octets the first of the frames has that Encode has
+// appended. b holds at least one.
+func First(b []byte) int { return int(binary.BigEndian.Uint16(b[4:])) }
 
 // Encode appends the frame of the neutral record rec to dst; homer7 appends one
 // for each call that the record belongs to, back to back. It keeps nothing of

@@ -25,6 +25,10 @@ const maxCID = 1024
 // profile has. On an error dst is unchanged.
 func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 	r := &p.rec
+	if r.Flags&record.FlagRelayed != 0 {
+		p.name = appendPlain(p.name[:0], r.Node)
+		h.Node = p.name
+	}
 	if r.Type == record.SIP {
 		h.Correlation = p.legOf(r)
 		return p.appendFrame(dst, h)
@@ -44,7 +48,8 @@ func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 // legOf returns chunk 0x11 of a SIP record: the Call-ID of the other leg when its
 // id was on the wire. Without it heplify-server takes the header that its own
 // AlegIDs names, or the Call-ID, and pastes that into JSON as it is. A Call-ID
-// that would break this is sent too, as JSON has it.
+// that would break this is sent too, as JSON has it. What another agent had there
+// is that agent's business, and stays.
 func (p *Profile) legOf(r *record.Record) []byte {
 	for i := range r.Links {
 		if l := &r.Links[i]; l.Type == record.SIP && l.How == record.Seen {
@@ -53,7 +58,8 @@ func (p *Profile) legOf(r *record.Record) []byte {
 			}
 		}
 	}
-	if p.cid = appendEscaped(p.cid[:0], r.Primary); len(p.cid) <= maxCID && !bytes.Equal(p.cid, r.Primary) {
+	if p.cid = appendEscaped(p.cid[:0], r.Primary); len(p.cid) <= maxCID &&
+		(!bytes.Equal(p.cid, r.Primary) || r.Flags&record.FlagRelayed != 0) {
 		return p.cid
 	}
 	return nil
@@ -140,7 +146,7 @@ func (p *Profile) appendReports(dst []byte, h *hep.Packet) ([]byte, error) {
 	if sent {
 		return dst, nil
 	}
-	h.Correlation = p.nobody(p.rec.Type)
+	h.Correlation = p.nobody(h)
 	return p.appendFrame(dst, h)
 }
 
@@ -198,7 +204,7 @@ func (p *Profile) appendLog(dst []byte, h *hep.Packet, c *call, sound bool) ([]b
 		p.cid = appendEscaped(p.cid[:0], c.id)
 		l.Correlation, l.Wall = p.cid, c.at
 	} else {
-		l.Correlation = p.nobody(p.rec.Type)
+		l.Correlation = p.nobody(h)
 		if len(p.calls) > 0 { // not filed under it, but named
 			c = &p.calls[0]
 		}
@@ -294,14 +300,24 @@ func appendSeconds(b []byte, ns int64) []byte {
 
 // nobody returns chunk 0x11 of a record that belongs to no call: Homer stores
 // nothing without one.
-func (p *Profile) nobody(t record.Type) []byte {
-	p.cid = append(append(p.cid[:0], t.String()...), '@')
-	if len(p.node) > 0 {
-		p.cid = append(p.cid, p.node...)
+func (p *Profile) nobody(h *hep.Packet) []byte {
+	p.cid = append(append(p.cid[:0], p.rec.Type.String()...), '@')
+	if len(h.Node) > 0 {
+		p.cid = append(p.cid, h.Node...)
 	} else {
-		p.cid = strconv.AppendUint(p.cid, uint64(p.id), 10)
+		p.cid = strconv.AppendUint(p.cid, uint64(h.AgentID), 10)
 	}
 	return p.cid
+}
+
+// appendPlain appends what of another agent's name can stand in JSON as it is.
+func appendPlain(b, name []byte) []byte {
+	for _, c := range name {
+		if isPlain(c) {
+			b = append(b, c)
+		}
+	}
+	return b
 }
 
 // appendEscaped appends s as what stands between the quotes of a JSON string, and

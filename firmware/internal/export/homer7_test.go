@@ -231,11 +231,19 @@ func TestHomer7LogPayload(t *testing.T) {
 // split cuts frames that stand back to back, with the codec's own reader.
 func split(t testing.TB, b []byte) (out []hep.View) {
 	t.Helper()
+	rest := b
 	for r := hep.NewReader(bytes.NewReader(b)); ; {
 		f, err := r.Next()
 		if err != nil {
+			if len(rest) > 0 {
+				t.Errorf("%d octets that are no frame", len(rest))
+			}
 			return out
 		}
+		if n := export.First(rest); n != len(f) {
+			t.Errorf("First says %d of %d octets", n, len(f))
+		}
+		rest = rest[len(f):]
 		v, err := hep.Parse(bytes.Clone(f))
 		if err != nil {
 			t.Fatal(err)
@@ -388,6 +396,32 @@ func TestHomer7WithoutNode(t *testing.T) {
 	b, err := homer7(t, export.Options{AgentID: 2001}).Encode(nil, seal(t, of(record.MI, "m", "{}")))
 	if err != nil || string(first(t, b)) != "mi@2001" {
 		t.Error(err)
+	}
+}
+
+// What another agent sent is filed as its own, and cannot break the batch either.
+func TestHomer7Relayed(t *testing.T) {
+	for _, tt := range []struct {
+		rec            record.Record
+		node, cid, raw string
+	}{
+		{of(record.SIP, "forced", message("INVITE sip:b@x", "a", "")), "edge", "forced", message("INVITE sip:b@x", "a", "")},
+		{of(record.Log, "a", "text \xff"), "edge", "a", `{"record":"log","callid":"a","text":"text "}`},
+		{of(record.MI, "m", "{}"), "edge", "mi@edge", `{"record":"mi","native_id":"m"}`},
+	} {
+		r := tt.rec
+		r.Flags, r.AgentID, r.Node = record.FlagRelayed, 9, []byte("e\"d\\g\x00e")
+		b, err := homer7(t, options).Encode(nil, seal(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := parse(t, b)
+		if string(v.Node()) != tt.node || string(v.Correlation()) != tt.cid || string(v.Payload()) != tt.raw || v.AgentID() != 9 {
+			t.Errorf("node %q, 0x11 %q, payload %q", v.Node(), v.Correlation(), v.Payload())
+		}
+		if err := new(homer).store(b); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

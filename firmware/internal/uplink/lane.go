@@ -45,7 +45,7 @@ func newLane(c *collector, k kind) *lane {
 	if k == backlog {
 		ln.back.max = min(ln.back.max, 2*time.Second) // it only tries while the live lane is connected
 	}
-	ln.rate.perSecond = float64(c.cfg.DrainRate)
+	ln.rate.perSecond, ln.rate.timesLive = float64(c.cfg.DrainRate), c.cfg.DrainLive
 	return ln
 }
 

@@ -55,6 +55,13 @@ type Collector struct {
 	Datagram   bool                                    // UDP: no acknowledgement of any kind
 	Strict     bool                                    // everything in sequence, one connection at a time
 	DrainRate  int                                     // records per second, live ones included, above which the backlog waits; 0 is unlimited (5,000 for datagrams)
+	DrainLive  float64                                 // the backlog may raise the rate to so many times that of live records, if that is more than DrainRate
+	// Packets is how many packets an Encoder makes of one record at most; 0 is one.
+	// Over a stream they are back to back, and the collector has the record
+	// when it has them all. A datagram carries one: First, which must then be there, says
+	// how many octets the first of those in b has.
+	Packets int
+	First   func(b []byte) int
 }
 
 // Options says how a Log works. Zero fields get the defaults named.
@@ -120,6 +127,9 @@ func (o Options) withDefaults() (Options, error) {
 		if c.Dial == nil || c.NewEncoder == nil {
 			return o, fmt.Errorf("collector %s: no dialer or encoder", c.Name)
 		}
+		if c.Packets > 1 && c.First == nil {
+			return o, fmt.Errorf("collector %s: packets that nobody can tell apart", c.Name)
+		}
 	}
 	return o, nil
 }
@@ -144,5 +154,8 @@ func (o Options) MemoryBudget() (int, error) {
 	// Pages that are pinned outlive their place in the tier: a commit's worth,
 	// and a few per lane. Offsets cost 4 octets per record of 128 at least.
 	n := o.Memory + o.Memory/4 + o.Memory/32 + spillBytes + spillCount*64
-	return n + len(o.Collectors)*2*(laneBytes+2*(256<<10)), nil
+	for _, c := range o.Collectors {
+		n += 2 * (laneBytes + 2*(256<<10) + max(c.Packets-1, 0)*batchBytes)
+	}
+	return n, nil
 }

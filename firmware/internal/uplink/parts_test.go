@@ -3,7 +3,9 @@ package uplink
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,11 +142,11 @@ func TestBucket(t *testing.T) {
 	b := bucket{perSecond: 1000}
 	now := time.Unix(0, 0)
 	sent, live := 0, uint64(0)
-	b.allow(now, live)
+	b.allow(now, live, 0)
 	for range 1000 { // 10 s, live at 400/s
 		now = now.Add(10 * time.Millisecond)
 		live += 4
-		if n, wait := b.allow(now, live); n > 0 {
+		if n, wait := b.allow(now, live, 0); n > 0 {
 			b.spend(n)
 			sent += n
 		} else if wait <= 0 {
@@ -158,13 +160,88 @@ func TestBucket(t *testing.T) {
 	for range 1000 { // live alone is over the rate
 		now = now.Add(10 * time.Millisecond)
 		live += 20
-		if n, _ := b.allow(now, live); n > 0 {
+		if n, _ := b.allow(now, live, 0); n > 0 {
 			b.spend(n)
 			sent += n
 		}
 	}
 	if sent < 900 || sent > 1200 {
 		t.Errorf("%d sent in 10 s, want a tenth of the rate", sent)
+	}
+}
+
+// A collector that may have twice the live rate gets it, and perSecond when there is
+// little live; so a backlog drains however busy the network is.
+func TestBucketTimesLive(t *testing.T) {
+	for _, tt := range []struct {
+		rate      uint64 // live, per 10 ms
+		low, high int
+	}{
+		{0, 4900, 5100},           // 500/s
+		{1, 3900, 4100},           // 100/s live: 400/s are left
+		{20, 18000, 22000},        // 2,000/s live: as much again
+		{100, 90000, 10e4 + 5000}, // 10,000/s live
+	} {
+		b := bucket{perSecond: 500, timesLive: 2}
+		now, live, sent := time.Unix(0, 0), uint64(0), 0
+		b.allow(now, live, live)
+		for i := range 11000 {
+			if i == 10000 {
+				sent = 0
+			}
+			now = now.Add(10 * time.Millisecond)
+			live += tt.rate
+			if n, _ := b.allow(now, live, live); n > 0 {
+				b.spend(n)
+				sent += n
+			}
+		}
+		if sent < tt.low || sent > tt.high {
+			t.Errorf("%d live per second: %d of the backlog in 10 s, want %d to %d", 100*tt.rate, sent, tt.low, tt.high)
+		}
+	}
+}
+
+// datagrams is a Conn that takes note of what is written.
+type datagrams struct {
+	Conn
+	got []string
+}
+
+func (d *datagrams) Write(b []byte) (int, error) {
+	if string(b) == "!" {
+		return 0, syscall.EMSGSIZE
+	}
+	d.got = append(d.got, string(b))
+	return len(b), nil
+}
+
+// What an encoder makes of one record goes out as so many datagrams, and as one
+// when the collector knows of no more.
+func TestOneDatagramPerPacket(t *testing.T) {
+	for packets, want := range map[int]string{0: `["aab b c!d"]`, 3: `["aa" "b" " " "b" " " "c"]`} {
+		first := func(b []byte) int {
+			if b[0] == 'a' {
+				return 2
+			}
+			return 1
+		}
+		conn := &datagrams{}
+		ln := &lane{c: &collector{l: &Log{}, cfg: Collector{Datagram: true, Packets: packets, First: first}}}
+		f := &flight{conn: conn, marks: []mark{{sent: 2}}}
+		ln.batch = batch{items: make([]item, 2), out: []byte("aab b c!d"), ends: []int{6, 9}}
+		if packets == 0 {
+			ln.batch.ends = []int{9}
+		}
+		if err := ln.write(f); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%q", conn.got); got != want {
+			t.Errorf("%d packets: %s, want %s", packets, got, want)
+		}
+		if m := f.marks[0]; packets == 3 && (m.sent != 1 || m.aside != 1) {
+			t.Errorf("a record of which a packet is too large: %+v", m)
+		}
 	}
 }
 

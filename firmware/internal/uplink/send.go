@@ -158,7 +158,7 @@ func (ln *lane) take(f *flight, most int, now time.Time) (action, time.Duration)
 			return doNothing, 0
 		}
 		if ln.kind == backlog || ln.kind == strict && seg.from < l.disk {
-			n, wait := ln.rate.allow(now, c.liveSent)
+			n, wait := ln.rate.allow(now, c.liveSent, l.made)
 			if n == 0 {
 				return doWait, wait
 			}
@@ -337,13 +337,28 @@ func (ln *lane) write(f *flight) error {
 	}
 	at := 0
 	for i, end := range b.ends {
-		_, err := f.conn.Write(b.out[at:end])
+		err := ln.writeDatagrams(f, b.out[at:end])
 		if errors.Is(err, syscall.EMSGSIZE) {
 			ln.tooLarge(f, &b.items[i], err)
 		} else if err != nil {
 			return err
 		}
 		at = end
+	}
+	return nil
+}
+
+// writeDatagrams writes the packets of one record, each as one datagram.
+func (ln *lane) writeDatagrams(f *flight, out []byte) error {
+	for len(out) > 0 {
+		n := len(out)
+		if ln.c.cfg.Packets > 1 {
+			n = ln.c.cfg.First(out)
+		}
+		if _, err := f.conn.Write(out[:n]); err != nil {
+			return err
+		}
+		out = out[n:]
 	}
 	return nil
 }
@@ -376,32 +391,46 @@ func (c *collector) setAside(seq uint64, data []byte, why string) {
 // of it at least.
 type bucket struct {
 	perSecond float64 // 0 is no limit
+	timesLive float64 // perSecond, or so many times the rate at which records are made if that is more
 	tokens    float64
 	at        time.Time
 	live      uint64
+	made      uint64
+	madeRate  float64 // per second, a mean that follows within madeMean
 }
 
+const madeMean = 10 // seconds
+
 // allow returns how many records may go now, or how long to wait for the next.
-func (b *bucket) allow(now time.Time, live uint64) (int, time.Duration) {
+// live is how many the live lane has sent, made how many there were to send.
+func (b *bucket) allow(now time.Time, live, made uint64) (int, time.Duration) {
 	if b.perSecond == 0 {
 		return batchRecords, 0
 	}
 	if b.at.IsZero() {
-		b.at, b.live = now, live
+		b.at, b.live, b.made = now, live, made
 	}
-	share := now.Sub(b.at).Seconds() * b.perSecond
+	passed := now.Sub(b.at).Seconds()
+	if passed > 0 {
+		b.madeRate += (float64(made-b.made)/passed - b.madeRate) * min(1, passed/madeMean)
+	}
+	limit := b.limit()
+	share := passed * limit
 	b.tokens += max(share-float64(live-b.live), share/10)
-	b.tokens = min(b.tokens, max(1, b.perSecond/10))
-	b.at, b.live = now, live
+	b.tokens = min(b.tokens, max(1, limit/10))
+	b.at, b.live, b.made = now, live, made
 	// Fewer, larger batches: 20 a second, not one per record.
-	if want := min(max(1, b.perSecond/20), batchRecords); b.tokens < want {
-		return 0, max(time.Millisecond, time.Duration((want-b.tokens)/b.perSecond*float64(time.Second)))
+	if want := min(max(1, limit/20), batchRecords); b.tokens < want {
+		return 0, max(time.Millisecond, time.Duration((want-b.tokens)/limit*float64(time.Second)))
 	}
 	return int(b.tokens), 0
 }
 
+// limit returns how many records per second may go, live ones included.
+func (b *bucket) limit() float64 { return max(b.perSecond, b.timesLive*b.madeRate) }
+
 func (b *bucket) spend(n int) {
 	if b.perSecond > 0 {
-		b.tokens = max(b.tokens-float64(n), -b.perSecond)
+		b.tokens = max(b.tokens-float64(n), -b.limit())
 	}
 }
