@@ -163,7 +163,7 @@ func replayPathsWith(t *testing.T, change func(*config.Config), paths ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := replay(t.Context(), cfg, &out, paths, source)
+	sum, err := replay(t.Context(), cfg, &out, paths, source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,8 +32,8 @@ func healthRules() []health.Rule {
 
 const (
 	monitorStep = 250 * time.Millisecond
-	// recent is how long something that happened once still shows: drops, SIP.
-	recent = 30 * time.Second
+	// stillShown is how long something that happened once still shows: drops, SIP.
+	stillShown = 30 * time.Second
 )
 
 // monitor turns counters into conditions and into what the panel shows.
@@ -61,7 +61,9 @@ func (h *history) note(total uint64, now time.Time) {
 	h.total = total
 }
 
-func (h *history) lately(now time.Time) bool { return !h.grown.IsZero() && now.Sub(h.grown) < recent }
+func (h *history) lately(now time.Time) bool {
+	return !h.grown.IsZero() && now.Sub(h.grown) < stillShown
+}
 
 func newMonitor(r *runner) *monitor { return &monitor{r: r, said: map[string]string{}} }
 

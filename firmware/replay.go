@@ -29,6 +29,7 @@ import (
 
 const replayExamples = `  heptap replay -o calls.hep monday.pcap
   heptap replay -o - -summary monday.json side-a.pcap side-b.pcap | heptap decode -
+  heptap replay -follow a84b4c76e66710@pc33.example.com monday.pcap
 `
 
 // cmdReplay runs the pipeline over files, on packet time.
@@ -37,14 +38,22 @@ func cmdReplay(ctx context.Context, e *env, args []string) error {
 	out := fs.String("o", "", "write the HEP packets to `FILE`, back to back; - for standard output")
 	configFile := fs.String("config", "", "take node, agent id, profile and the like from `FILE`")
 	summary := fs.String("summary", "", "write counts to `FILE` as JSON; - for standard output")
+	var follow followOptions
+	follow.flags(fs)
 	if err := parse(fs, args); err != nil {
 		return err
 	}
+	if err := follow.check(fs); err != nil {
+		return err
+	}
+	following := follow.id != ""
 	switch {
-	case *out == "":
+	case *out == "" && !following:
 		return usagef("-o is missing: say where the HEP packets go, - for standard output")
 	case *out == "-" && *summary == "-":
 		return usagef("-o and -summary cannot both be standard output")
+	case following && (*out == "-" || *summary == "-"):
+		return usagef("what -follow finds goes to standard output: -o and -summary need files")
 	case fs.NArg() == 0:
 		return usagef("no capture file named")
 	}
@@ -62,17 +71,32 @@ func cmdReplay(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	return e.withOutput(*out, func(w io.Writer) error {
-		sum, err := replay(ctx, cfg, w, fs.Args(), source)
-		if *summary != "" {
-			err = errors.Join(err, e.withOutput(*summary, func(w io.Writer) error { return writeJSON(w, sum) }))
+	if following {
+		return e.follow(&follow, func(take func(*record.Record)) error {
+			return e.replayTo(ctx, cfg, *out, *summary, fs.Args(), source, take)
+		})
+	}
+	return e.replayTo(ctx, cfg, *out, *summary, fs.Args(), source, nil)
+}
+
+// replayTo writes what a replay makes to the files named; no name means that
+// nobody wants it. take, unless it is nil, is given each record.
+func (e *env) replayTo(ctx context.Context, cfg config.Config, out, summary string, files []string, source capture.Source, take func(*record.Record)) error {
+	return e.withOutput(out, func(w io.Writer) error {
+		sum, err := replay(ctx, cfg, w, files, source, take)
+		if summary != "" {
+			err = errors.Join(err, e.withOutput(summary, func(w io.Writer) error { return writeJSON(w, sum) }))
 		}
 		return err
 	})
 }
 
-// withOutput hands f a buffered file, or standard output for "-".
+// withOutput hands f a buffered file, standard output for "-", and for no name
+// what keeps nothing.
 func (e *env) withOutput(name string, f func(io.Writer) error) (err error) {
+	if name == "" {
+		return f(io.Discard)
+	}
 	dst := e.stdout
 	if name != "-" {
 		file, err := os.Create(name)
@@ -163,8 +187,9 @@ func openFiles(files []string) (capture.Source, error) {
 	return pcapfile.Merge(sources...), nil
 }
 
-// replay writes the HEP packets of the source, made of files, to w.
-func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string, source capture.Source) (*replaySummary, error) {
+// replay writes the HEP packets of the source, made of files, to w. take, unless
+// it is nil, is given each record.
+func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string, source capture.Source, take func(*record.Record)) (*replaySummary, error) {
 	out := hepWriter{w: w}
 	profile, err := newProfile(cfg, &out.cut)
 	if err != nil {
@@ -179,6 +204,7 @@ func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string,
 		Assembly:  assemblyConfig(cfg),
 		Correlate: correlateConfig(cfg, 1),
 		Deliver:   out.deliver,
+		Delivered: take,
 	})
 	err = p.Run(ctx)
 	if err == nil && ctx.Err() != nil {

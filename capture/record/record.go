@@ -108,6 +108,19 @@ const (
 	Inferred How = 3 // numbers and time, with a score
 )
 
+// String returns the word for it.
+func (h How) String() string {
+	switch h {
+	case Seen:
+		return "seen"
+	case Flow:
+		return "flow"
+	case Inferred:
+		return "inferred"
+	}
+	return fmt.Sprintf("how%d", uint8(h))
+}
+
 // Link is an extra correlation id: a record of Type is found under ID.
 type Link struct {
 	Type  Type

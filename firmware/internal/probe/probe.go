@@ -42,6 +42,9 @@ type Config struct {
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
 	Deliver func(rec []byte) error
+	// Delivered, unless it is nil, is told of each record that Deliver took. It
+	// borrows r.
+	Delivered func(r *record.Record)
 }
 
 // Probe is the pipeline. New makes it, Run runs it once.
@@ -163,4 +166,7 @@ func (p *Probe) emit(r *record.Record) {
 		return
 	}
 	p.records[r.Type].Add(1)
+	if p.cfg.Delivered != nil {
+		p.cfg.Delivered(r)
+	}
 }
