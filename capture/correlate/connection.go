@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -73,6 +74,8 @@ const (
 type conn struct {
 	ids   []byte // Call-IDs, one after the other
 	ends  [maxConnCalls]int32
+	began int64                // wall time of the first call's first message, Unix nanoseconds
+	after [maxConnCalls]uint32 // of each call's first message here, milliseconds later than that
 	n     int
 	total uint64 // calls
 	next  *conn  // free
@@ -96,8 +99,9 @@ func (o *overs) add(id uint64) bool {
 	return true
 }
 
-// carried remembers that k went over the connection id.
-func (c *Correlator) carried(id uint64, k *call) {
+// carried remembers that k went over the connection id, with a message of the
+// wall time given.
+func (c *Correlator) carried(id uint64, k *call, wall int64) {
 	if id == 0 || !k.overs.add(id) {
 		return
 	}
@@ -105,12 +109,16 @@ func (c *Correlator) carried(id uint64, k *call) {
 	if n == nil {
 		return
 	}
+	if n.total == 0 {
+		n.began = wall
+	}
 	n.total++
 	for n.n == maxConnCalls || n.n > 0 && len(n.ids)+len(k.id) > maxConnIDs {
 		n.forget()
 	}
 	n.ids = append(n.ids, k.id...)
 	n.ends[n.n] = int32(len(n.ids))
+	n.after[n.n] = uint32(min(max((wall-n.began)/int64(time.Millisecond), 0), math.MaxUint32))
 	n.n++
 }
 
@@ -120,6 +128,7 @@ func (n *conn) forget() {
 	n.ids = append(n.ids[:0], n.ids[size:]...)
 	for i := 1; i < n.n; i++ {
 		n.ends[i-1] = n.ends[i] - size
+		n.after[i-1] = n.after[i]
 	}
 	n.n--
 }
@@ -132,6 +141,16 @@ func (n *conn) calls(yield func([]byte) bool) {
 			return
 		}
 		from = to
+	}
+}
+
+// firsts yields when the first message of each came, in Unix microseconds, to the
+// millisecond.
+func (n *conn) firsts(yield func(int64) bool) {
+	for _, ms := range n.after[:n.n] {
+		if !yield(n.began/1000 + 1000*int64(ms)) {
+			return
+		}
 	}
 }
 

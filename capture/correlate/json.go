@@ -75,6 +75,19 @@ func (o *object) list(k string, all func(yield func([]byte) bool)) {
 	o.b = append(o.b, ']')
 }
 
+// ints appends an array of numbers.
+func (o *object) ints(k string, all func(yield func(int64) bool)) {
+	o.key(k)
+	o.b = append(o.b, '[')
+	for v := range all {
+		if o.b[len(o.b)-1] != '[' {
+			o.b = append(o.b, ',')
+		}
+		o.b = strconv.AppendInt(o.b, v, 10)
+	}
+	o.b = append(o.b, ']')
+}
+
 func (o *object) quote(v []byte) {
 	o.b = append(o.b, '"')
 	for len(v) > 0 {

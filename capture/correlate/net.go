@@ -18,6 +18,7 @@ import (
 //	            unanswered, empty, failed (the handshake of TLS or WebSocket).
 //	            CLOSED: closed, reset, forgotten (idle, or no room), replaced (by one
 //	            with the same ports). STATS: open, the capture has ended before it
+//	calls_at    when the first message of each of calls came, in Unix microseconds
 //
 // Addresses are of who opened the connection and of whom it was opened to.
 
@@ -178,6 +179,7 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 		o.int("calls_total", int64(had.total))
 		if had.n > 0 {
 			o.list("calls", had.calls)
+			o.ints("calls_at", had.firsts)
 		}
 	}
 	c.emitNet(o, n, &e.At, had)

@@ -47,7 +47,9 @@ func TestConnectionAndCalls(t *testing.T) {
 	r := newRig(t, withNet)
 	n := r.connection(17640947659377874237)
 	r.c.Opened(n)
+	firsts := []any{float64(r.now / 1000)}
 	r.over(n.ID, "one")
+	firsts = append(firsts, float64(r.now/1000))
 	r.over(n.ID, "two")
 	r.over(0, "elsewhere")
 	n.Sent = [2]tcp.Sent{{Octets: 100, Segments: 3, Again: 1, Lost: 5}, {Octets: 50, Segments: 2}}
@@ -83,6 +85,9 @@ func TestConnectionAndCalls(t *testing.T) {
 	if fmt.Sprint(c["calls"]) != "[one two]" || fmt.Sprint(all[1].links) != "[sip:one sip:two]" {
 		t.Errorf("%v, %v", c["calls"], all[1].links)
 	}
+	if fmt.Sprintf("%f", c["calls_at"]) != fmt.Sprintf("%f", firsts) {
+		t.Errorf("first messages at %f, want %f", c["calls_at"], firsts)
+	}
 }
 
 // A trunk carries more calls than a record can name: the newest are, and all
@@ -91,7 +96,9 @@ func TestConnectionOfManyCalls(t *testing.T) {
 	r := newRig(t, withNet)
 	n := r.connection(1)
 	r.c.Opened(n)
+	var firsts []any
 	for i := range 40 {
+		firsts = append(firsts, float64(r.now/1000))
 		r.over(1, fmt.Sprintf("call-%02d", i))
 	}
 	r.over(1, "call-39") // says more, and is the same
@@ -99,6 +106,9 @@ func TestConnectionOfManyCalls(t *testing.T) {
 	g := r.nets()[1]
 	if g.report["calls_total"] != 40. || len(g.links) != record.MaxLinks || g.links[0] != "sip:call-24" || g.links[15] != "sip:call-39" {
 		t.Errorf("%v: %v", g.report["calls_total"], g.links)
+	}
+	if fmt.Sprintf("%f", g.report["calls_at"]) != fmt.Sprintf("%f", firsts[24:]) {
+		t.Errorf("first messages at %f, want %f", g.report["calls_at"], firsts[24:])
 	}
 	r = newRig(t, withNet)
 	r.c.Opened(n)

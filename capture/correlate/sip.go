@@ -85,7 +85,7 @@ func (c *Correlator) followCall(m *capture.Message) {
 		}
 	}
 	k.seen = c.now
-	c.carried(m.Conn, k)
+	c.carried(m.Conn, k, m.Wall)
 	was := k.answered
 	c.progress(k, begins)
 	if was == 0 && k.answered != 0 {
