@@ -302,10 +302,23 @@ func named[K ~uint8 | ~int](counts []uint64, name func(K) string) map[string]uin
 // the default one.
 // cut counts the messages that are cut to the size it takes.
 func newProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) {
+	return profileOf(cfg, cut, false)
+}
+
+// liveProfile is newProfile for what goes to the collector now: what is too old for
+// it is refused.
+func liveProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) {
+	return profileOf(cfg, cut, true)
+}
+
+func profileOf(cfg config.Config, cut *atomic.Uint64, now bool) (*export.Profile, error) {
 	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut}
 	if len(cfg.Collector) > 0 {
 		c := &cfg.Collector[0]
 		name, o.AuthKey, o.MaxFrame, o.Inferred = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred
+		if now {
+			o.MaxAge = maxAge(*c)
+		}
 	}
 	return export.New(name, o)
 }

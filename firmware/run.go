@@ -94,7 +94,8 @@ type runner struct {
 	probe  *probe.Probe
 	meters *metrics.Sources
 
-	cut     atomic.Uint64 // SIP messages cut to the size that the collector takes
+	cut     atomic.Uint64 // messages cut to the size that the collector takes
+	old     atomic.Uint64 // records left out because the collector keeps none so old
 	restore func()        // puts the mirror ports back as they were
 }
 
@@ -193,7 +194,7 @@ func (r *runner) open() (err error) {
 	r.probe = probe.New(pc)
 	m := r.meters
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
-	m.Cut = r.cut.Load
+	m.Cut, m.Old = r.cut.Load, r.old.Load
 	return nil
 }
 
@@ -286,7 +287,7 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 		return o, err
 	}
 	for _, c := range r.cfg.Collector {
-		if _, err := newProfile(r.cfg, &r.cut); err != nil {
+		if _, err := liveProfile(r.cfg, &r.cut); err != nil {
 			return o, err
 		}
 		u := uplink.Collector{
@@ -299,6 +300,9 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 				u.DrainRate, u.DrainLive = homerDrain, homerDrainLive
 			}
 		}
+		if maxAge(c) > 0 {
+			u.Hold = r.encoder().(*encoder).Old
+		}
 		o.Collectors = append(o.Collectors, u)
 	}
 	return o, nil
@@ -306,19 +310,45 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 
 // A backlog can bring down the server it was kept for, one that writes each record to
 // a database: unless the user says otherwise, it gets so many records a second, or so
-// many times what it gets anyway.
+// many times what it gets anyway. It has partitions for so long only, and a record for
+// which there is none makes it lose others.
 const (
 	homerDrain     = 500
 	homerDrainLive = 2
+	homerKeeps     = 48 * time.Hour
 )
+
+// maxAge is how old a record may be that is sent to c, 0 for any age.
+func maxAge(c config.Collector) time.Duration {
+	if c.MaxAge == 0 && c.Profile == config.Homer7 {
+		return homerKeeps
+	}
+	return max(c.MaxAge, 0)
+}
 
 // encoder makes one lane's encoder. That the profile exists was checked before.
 func (r *runner) encoder() uplink.Encoder {
-	p, err := newProfile(r.cfg, &r.cut)
+	p, err := liveProfile(r.cfg, &r.cut)
 	if err != nil {
 		panic("firmware: " + err.Error())
 	}
-	return p
+	return &encoder{p, &r.old}
+}
+
+// encoder leaves out what is too old where it cannot be held back: between younger
+// records, and what another agent's clock has made old.
+type encoder struct {
+	*export.Profile
+	old *atomic.Uint64
+}
+
+func (e *encoder) Encode(dst, rec []byte) ([]byte, error) {
+	dst, err := e.Profile.Encode(dst, rec)
+	if errors.Is(err, export.ErrOld) {
+		e.old.Add(1)
+		return dst, uplink.ErrFiltered
+	}
+	return dst, err
 }
 
 // gcPercent is how much garbage may pile up, in percent of what is live. The

@@ -81,6 +81,7 @@ type Collector struct {
 	Inferred  bool   // profile homer7: inferred links count
 	Order     Order
 	DrainRate int           // records per second of backlog, 0 means what the profile says
+	MaxAge    time.Duration // of what is sent, 0 means what the profile says and less than 0 any
 	Stall     time.Duration // a write that makes no progress for so long means down
 	MaxFrame  int64         // octets a HEP packet may have; SIP is cut to it
 }

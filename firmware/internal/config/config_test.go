@@ -81,6 +81,7 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set collector a transport tls", "want tcp or udp"},
 		{"set collector a profile homer6", "want opensips or homer7"},
 		{"set collector a address x:1\nset collector a profile homer7\nset collector a auth-key \"a\\\\b\"", `collector a: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key`},
+		{"set collector a max-age 59m", "want a duration from 1h0m0s to 8760h0m0s"},
 		{"set metrics listen 0.0.0.0:9107", "want a loopback address"},
 		{"set capture <x> interface eth0", "a name is 1 to 32 letters"},
 	} {

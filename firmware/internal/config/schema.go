@@ -82,6 +82,8 @@ func collectorOptions() []Option {
 			func(c *Collector) *Order { return &c.Order }, oneOf(OrderLive, OrderStrict)),
 		collector("drain-rate", "N", "as fast as it goes; with profile homer7 500, or twice the live rate if that is more", "records of backlog per second at most, 1 to 10000000", "500",
 			func(c *Collector) *int { return &c.DrainRate }, number[int](1, 10_000_000)),
+		collector("max-age", "DURATION", "off; with profile homer7 48h", "hold back, in the spool, what has become older than the server has room for, 1h to 8760h", "72h",
+			func(c *Collector) *time.Duration { return &c.MaxAge }, ageOrOff),
 		collector("stall", "DURATION", "", "a write that makes no progress for so long means the collector is down, 1s to 5m", "10s",
 			func(c *Collector) *time.Duration { return &c.Stall }, duration(time.Second, 5*time.Minute)),
 		collector("max-frame", "SIZE", "what fits a UDP datagram", "largest HEP packet the server takes, 512B to 65507; longer SIP is cut and flagged", "8KiB",
@@ -287,6 +289,25 @@ var (
 		},
 	}
 )
+
+// ageOrOff is a duration of which 0 is unset and -1 is off.
+var ageOrOff = kind[time.Duration]{
+	parse: func(s string) (time.Duration, error) {
+		if s == "off" {
+			return -1, nil
+		}
+		return duration(time.Hour, 8760*time.Hour).parse(s)
+	},
+	format: func(d time.Duration) string {
+		switch {
+		case d == 0:
+			return ""
+		case d < 0:
+			return "off"
+		}
+		return d.String()
+	},
+}
 
 func need(ok bool, want string) error {
 	if ok {

@@ -23,7 +23,8 @@ type Sources struct {
 	Uplink  func() uplink.Stats
 	Spool   func() buffer.Stats
 	Health  func() health.Snapshot
-	Cut     func() uint64 // SIP messages cut to the size that the collector takes
+	Cut     func() uint64 // messages cut to the size that the collector takes
+	Old     func() uint64 // records left out because the collector keeps none so old
 	Budget  int64         // octets the probe may use at most
 }
 
@@ -53,7 +54,10 @@ func (s *Sources) Read() []Sample {
 		}
 	}
 	if s.Cut != nil {
-		l.counter("heptap_sip_cut_to_frame_total", "SIP messages cut to the largest HEP packet that the collector takes.", s.Cut())
+		l.counter("heptap_sip_cut_to_frame_total", "SIP messages and log records cut to the largest HEP packet that the collector takes.", s.Cut())
+	}
+	if s.Old != nil {
+		l.counter("heptap_too_old_total", "Records filtered because the collector keeps none so old, where they could not be held back.", s.Old())
 	}
 	if s.Uplink != nil {
 		st := s.Uplink()
@@ -253,6 +257,7 @@ func (l *list) collector(c *uplink.CollectorStats) {
 		l.counter("heptap_uplink_shed_total", "Records refused for want of space, by class.", c.Shed[class], "collector", c.Collector, "class", class.String())
 		l.counter("heptap_uplink_evicted_total", "The oldest records given up for want of space, by class.", c.Evicted[class], "collector", c.Collector, "class", class.String())
 	}
+	l.gauge("heptap_uplink_held_back", "Of the spooled records, those that are too old for the collector; heptap spool export has them.", float64(c.Held), who...)
 	l.counter("heptap_uplink_resent_total", "Records sent once more: duplicates at the collector at most.", c.Resent, who...)
 	l.counter("heptap_uplink_barriers_total", "Half-closes made to have records confirmed.", c.Barriers, who...)
 	l.counter("heptap_uplink_unanswered_total", "Half-closes not answered in time.", c.NoAnswer, who...)

@@ -22,6 +22,8 @@ type collector struct {
 	open        spans  // not confirmed
 	tried       spans  // of these, written to a connection that then failed
 	livePos     uint64 // the live lane's next number; the backlog is below it
+	held        uint64 // what is open below it is held back
+	heldBack    uint64 // records that is
 	flights     []*flight
 	toDisk      uint64    // below this is what broken connections left unconfirmed
 	n           Counts    // but for Made, Shed at append, and InMemory
@@ -93,6 +95,9 @@ func (c *collector) lose(seq uint64, class record.Class, count *ByClass, stored 
 	count[class]++
 	if stored {
 		c.n.Spooled--
+	}
+	if seq < c.held && c.heldBack > 0 {
+		c.heldBack--
 	}
 }
 

@@ -44,6 +44,9 @@
 //
 // Within a connection sequence numbers only rise.
 //
+// What Collector.Hold says is too old, and is the oldest that is open, is held back:
+// the lanes begin behind it. It counts as spooled, and goes when the spool needs its room.
+//
 // # Barriers
 //
 // HEP has no acknowledgement. At a barrier the lane opens its next connection,

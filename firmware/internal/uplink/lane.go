@@ -151,7 +151,7 @@ func (ln *lane) ready(ctx context.Context) bool {
 // hasWork reports whether there is a record that the lane could send.
 func (ln *lane) hasWork() bool {
 	c := ln.c
-	from, to := uint64(0), c.l.next
+	from, to := c.held, c.l.next
 	switch ln.kind {
 	case live:
 		from = max(c.livePos, c.l.disk)

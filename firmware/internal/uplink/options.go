@@ -56,6 +56,10 @@ type Collector struct {
 	Strict     bool                                    // everything in sequence, one connection at a time
 	DrainRate  int                                     // records per second, live ones included, above which the backlog waits; 0 is unlimited (5,000 for datagrams)
 	DrainLive  float64                                 // the backlog may raise the rate to so many times that of live records, if that is more than DrainRate
+	// Hold says that a record on disk is not to be sent, for it is too old, nor
+	// forgotten: it stays on disk until it is evicted. It is asked about the oldest
+	// ones, by several goroutines. nil holds none back.
+	Hold func(rec []byte) bool
 	// Packets is how many packets an Encoder makes of one record at most; 0 is one.
 	// Over a stream they are back to back, and the collector has the record
 	// when it has them all. A datagram carries one: First, which must then be there, says

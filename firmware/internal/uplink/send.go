@@ -169,6 +169,11 @@ func (ln *lane) take(f *flight, most int, now time.Time) (action, time.Duration)
 			return doSend, 0
 		}
 		seg.to = min(seg.to, l.disk)
+		if some, wait := ln.holdBack(seg); wait {
+			return doWait, time.Second
+		} else if some {
+			continue
+		}
 		end, known := ln.fromDisk(seg, most)
 		switch {
 		case !known:
@@ -189,9 +194,46 @@ func (ln *lane) segment(f *flight) (span, bool) {
 	case live:
 		return c.unclaimed(max(f.pos, c.livePos), l.next)
 	case backlog:
-		return ln.beyondDoubt(f.pos, c.livePos)
+		return ln.beyondDoubt(max(f.pos, c.held), c.livePos)
 	}
-	return ln.beyondDoubt(f.pos, l.next)
+	return ln.beyondDoubt(max(f.pos, c.held), l.next)
+}
+
+// holdBack leaves out what seg begins with and is too old to be sent, and reports
+// whether there was any. While something older is still on its way it asks to
+// wait: should that fail, it has to be sent again.
+func (ln *lane) holdBack(seg span) (some, wait bool) {
+	c, r := ln.c, &ln.read
+	if c.cfg.Hold == nil || ln.limit > 0 || !ln.covers(seg) {
+		return false, false
+	}
+	i := r.next
+	for i < len(r.entries) && r.entries[i].Seq < seg.to && c.cfg.Hold(r.entries[i].Data) {
+		i++
+	}
+	if i == r.next {
+		return false, false
+	}
+	if first, ok := c.open.next(c.held); !ok || first.from < seg.from {
+		return false, true
+	}
+	c.heldBack += uint64(i - r.next)
+	c.held = r.entries[i-1].Seq + 1
+	r.next = i
+	return true, false
+}
+
+// covers reports whether what was read of the spool covers the start of seg, and
+// if so goes there.
+func (ln *lane) covers(seg span) bool {
+	r := &ln.read
+	if !r.valid || r.losses != ln.c.l.losses || seg.from < r.from || seg.from >= r.end {
+		return false
+	}
+	if n := len(r.entries); r.next >= n || r.entries[r.next].Seq != seg.from {
+		r.next = sort.Search(n, func(i int) bool { return r.entries[i].Seq >= seg.from })
+	}
+	return true
 }
 
 // fromMemory fills the batch from seg and returns where it stopped.
@@ -220,17 +262,16 @@ func (ln *lane) fromMemory(seg span, most int) uint64 {
 func (ln *lane) fromDisk(seg span, most int) (end uint64, known bool) {
 	r, b := &ln.read, &ln.batch
 	b.items = b.items[:0]
-	if !r.valid || r.losses != ln.c.l.losses || seg.from < r.from || seg.from >= r.end {
+	if !ln.covers(seg) {
 		return 0, false
 	}
 	seg.to = min(seg.to, r.end)
-	if n := len(r.entries); r.next >= n || r.entries[r.next].Seq != seg.from {
-		r.next = sort.Search(n, func(i int) bool { return r.entries[i].Seq >= seg.from })
-	}
+	hold := ln.c.cfg.Hold
 	size := 0
 	for ; r.next < len(r.entries) && r.entries[r.next].Seq < seg.to; r.next++ {
 		e := &r.entries[r.next]
-		if size >= batchBytes || len(b.items) >= most {
+		full := size >= batchBytes || len(b.items) >= most
+		if full || hold != nil && ln.limit == 0 && len(b.items) > 0 && hold(e.Data) {
 			return b.items[len(b.items)-1].seq + 1, true
 		}
 		b.items = append(b.items, item{seq: e.Seq, data: e.Data})

@@ -79,6 +79,7 @@ type Status struct {
 	Since       time.Time // when State began
 	Reason      string    // what went wrong last; empty when nothing is
 	Backlog     uint64    // records waiting on disk
+	Held        uint64    // records on disk that are too old to be sent, as far as they have been found
 	Unconfirmed int       // octets of records sent and not confirmed
 	Fallback    bool      // it answers no half-close: records are released by the resend tail
 }
@@ -123,7 +124,8 @@ func (c *collector) counts() Counts {
 
 func (c *collector) snapshot() Status {
 	s := c.status
-	s.Backlog = c.n.Spooled
+	s.Held = min(c.heldBack, c.n.Spooled)
+	s.Backlog = c.n.Spooled - s.Held
 	s.Fallback = c.tail
 	for _, f := range c.flights {
 		s.Unconfirmed += f.size
@@ -154,7 +156,7 @@ func (c *collector) backlogged() bool {
 	if c.n.Spooled == 0 && c.livePos <= c.l.disk {
 		return false
 	}
-	_, waiting := c.unclaimed(0, min(c.livePos, c.l.disk))
+	_, waiting := c.unclaimed(c.held, min(c.livePos, c.l.disk))
 	return waiting && c.n.Spooled > 0
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -564,6 +565,122 @@ func TestDrainRate(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		r.whole(fc, 5000)
+		r.stop()
+		fc.stop()
+	})
+}
+
+// What is too old stays on disk, whatever the order and over a restart; the rest is
+// sent, and the books balance.
+func TestHeldBack(t *testing.T) {
+	for _, order := range []string{"live", "strict"} {
+		t.Run(order, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				fc, s := newFakeCollector(), newFakeSpool()
+				fc.dead = true
+				var first, young atomic.Uint64
+				o := fc.opts(s, func(c *Collector) {
+					c.Strict = order == "strict"
+					c.Hold = func(rec []byte) bool { seq := seqOf(rec); return seq < first.Load()+young.Load() }
+				})
+				r := newRig(t, o)
+				first.Store(r.l.first)
+				young.Store(3000)
+				r.add(5000, record.Call, 700)
+				time.Sleep(5 * time.Second)
+				fc.start()
+				time.Sleep(2 * time.Minute)
+				r.add(10, record.Call, 700)
+				time.Sleep(2 * time.Minute)
+				c := r.law()
+				if c.Held != 3000 || c.Spooled != 3000 || c.Backlog != 0 || c.Confirmed != 2010 || c.State != Up {
+					t.Errorf("held %d, spooled %d, backlog %d, confirmed %d, state %v", c.Held, c.Spooled, c.Backlog, c.Confirmed, c.State)
+				}
+				if n := fc.count(); n != 2010 || r.spooled(s) != 3000 {
+					t.Errorf("%d arrived, %d on disk", n, r.spooled(s))
+				}
+				r.stop()
+
+				young.Store(2000) // of the 3,000, the younger ones may be sent by now
+				s = s.crash()
+				o.Spool = s
+				r = newRig(t, o)
+				time.Sleep(3 * time.Minute)
+				if c := r.law(); c.Held != 2000 || c.Spooled != 2000 || c.State != Up || fc.count() != 3010 {
+					t.Errorf("after a restart: held %d, spooled %d, state %v, %d arrived", c.Held, c.Spooled, c.State, fc.count())
+				}
+				r.stop()
+				fc.stop()
+			})
+		})
+	}
+}
+
+// Records that grow too old while a backlog drains are held back once what is before
+// them is confirmed; a connection that breaks meanwhile loses nothing of that.
+func TestHeldBackWhileDraining(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		var first, young atomic.Uint64
+		r := newRig(t, fc.opts(s, func(c *Collector) {
+			c.DrainRate = 500
+			c.Hold = func(rec []byte) bool {
+				seq := seqOf(rec) - first.Load()
+				return seq >= 2000 && seq < young.Load() // the first 2,000 are sent before they are too old
+			}
+		}))
+		first.Store(r.l.first)
+		r.add(5000, record.Call, 700)
+		time.Sleep(5 * time.Second)
+		fc.start()
+		time.Sleep(2 * time.Second)
+		young.Store(4000)
+		time.Sleep(3 * time.Second)
+		fc.kill()
+		time.Sleep(time.Second)
+		fc.start()
+		time.Sleep(5 * time.Minute)
+		c := r.law()
+		if c.Held == 0 || c.Held != c.Spooled || c.State != Up || uint64(fc.count()) != 5000-c.Held {
+			t.Errorf("held %d, spooled %d, state %v, %d arrived", c.Held, c.Spooled, c.State, fc.count())
+		}
+		fc.mu.Lock()
+		for i := range uint64(5000) {
+			if (i < 2000 || i >= 4000) && fc.got[r.l.first+i] == 0 {
+				t.Errorf("record %d is missing", i)
+			}
+		}
+		fc.mu.Unlock()
+		r.stop()
+		fc.stop()
+	})
+}
+
+// What is held back makes room like anything else that is old.
+func TestHeldBackIsEvicted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead, s.max = true, 4000
+		var first atomic.Uint64
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.Hold = func(rec []byte) bool { return seqOf(rec) < first.Load()+1000 } }))
+		first.Store(r.l.first)
+		r.add(2000, record.Call, 700)
+		time.Sleep(5 * time.Second)
+		fc.start()
+		time.Sleep(2 * time.Minute)
+		if c := r.law(); c.Held != 1000 {
+			t.Fatalf("held %d", c.Held)
+		}
+		fc.kill()
+		for range 5 {
+			r.add(700, record.Call, 700)
+			time.Sleep(2 * time.Second)
+		}
+		c := r.law()
+		if c.Evicted.Sum() == 0 || c.Held+c.Evicted.Sum() != 1000 {
+			t.Errorf("held %d, evicted %d", c.Held, c.Evicted.Sum())
+		}
 		r.stop()
 		fc.stop()
 	})
