@@ -388,6 +388,7 @@ func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 	return correlate.Config{
 		Calls: cfg.Calls.Max, Streams: cfg.Media.Streams * inputs, CallIdle: cfg.Calls.Idle,
 		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
-		Net: cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
+		LegHeaders: []string{"x-cid"},
+		Net:        cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
 	}
 }

@@ -34,7 +34,8 @@ type call struct {
 	oneWay    bool       // it was told that media went one way only
 	silent    bool       // it is among Correlator.silentCalls
 	streams   []*stream
-	overs     overs // the connections it went over
+	overs     overs  // the connections it went over
+	leg       []byte // Call-ID of the first leg of the same call, empty for none known
 
 	gen uint64 // of the search that found the call last, and
 	at  int    // where in its matches
@@ -247,7 +248,7 @@ func (c *Correlator) finish(k *call) {
 	c.Stats.Calls.Add(-1)
 	clear(k.streams)
 	clear(k.bindings)
-	*k = call{id: k.id[:0], callerTag: k.callerTag[:0], bindings: keep(k.bindings), streams: keep(k.streams), chain: c.freeCalls}
+	*k = call{id: k.id[:0], callerTag: k.callerTag[:0], leg: k.leg[:0], bindings: keep(k.bindings), streams: keep(k.streams), chain: c.freeCalls}
 	c.freeCalls = k
 }
 

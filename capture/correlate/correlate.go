@@ -54,6 +54,7 @@ type Config struct {
 	UnknownRTP     bool          // make reports for confirmed streams of no known call
 	Net            bool          // make records of connections
 	Connections    int           // of which the calls are remembered that they carried
+	LegHeaders     []string      // header fields whose value is the Call-ID of a call's first leg, in lower case
 	Events         bool          // make log records of one-way audio, and of RTP that stops and resumes
 	// Emit receives each record. It borrows the record until it returns.
 	Emit func(*record.Record)
@@ -88,6 +89,9 @@ type Stats struct {
 	NotesUnlinked      atomic.Uint64 // notes of which no record was made, because they name none
 	NamesLearnt        atomic.Uint64 // platforms' own names of calls
 	LinksLeftOut       atomic.Uint64 // beyond what a record carries
+
+	LegsSeen    atomic.Uint64 // calls of which an id in the INVITE says that they are legs of another
+	LegsDoubted atomic.Uint64 // of which it says so of too many others
 
 	Calls, Streams, Endpoints, Connections atomic.Int64
 }
@@ -210,7 +214,7 @@ func (c *Correlator) Flush() {
 func (cfg *Config) MemoryBytes() int64 {
 	const (
 		mapEntry = 64 // of 8 or 40 octets, at a map's worst load
-		perCall  = int64(unsafe.Sizeof(call{})) + maxCallID + maxTag + 2*keptSlots*8 + mapEntry
+		perCall  = int64(unsafe.Sizeof(call{})) + 2*maxCallID + maxTag + 2*keptSlots*8 + mapEntry
 		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)

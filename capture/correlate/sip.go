@@ -20,18 +20,23 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	if v.BodyCut || v.HeadersCut {
 		c.Stats.SIPCut.Add(1)
 	}
+	var k *call
 	if len(v.CallID) == 0 {
 		c.Stats.SIPNoCallID.Add(1)
 	} else {
-		c.followCall(m)
+		k = c.followCall(m)
 	}
 	c.saw(&m.Flow)
+	c.links = c.links[:0]
+	if k != nil {
+		c.linkLeg(k)
+	}
 	c.rec = record.Record{Type: record.SIP, Class: sipClass(v.CSeqMethod, v.Method), Primary: v.CallID, Payload: m.Payload}
 	if m.Conn != 0 {
 		c.id = decimal(c.id[:0], m.Conn)
-		c.links = append(c.links[:0], record.Link{Type: record.Net, How: record.Flow, ID: c.id})
-		c.rec.Links = c.links
+		c.links = append(c.links, record.Link{Type: record.Net, How: record.Flow, ID: c.id})
 	}
+	c.rec.Links = c.links
 	c.emit(m)
 }
 
@@ -56,15 +61,16 @@ func sipClass(cseqMethod, method []byte) record.Class {
 	return record.Routine
 }
 
-// followCall moves the call of m, which c.sip views, on, and takes in its SDP.
-func (c *Correlator) followCall(m *capture.Message) {
+// followCall moves the call of m, which c.sip views, on, and takes in its SDP. It
+// returns the call, or nil when it is not followed.
+func (c *Correlator) followCall(m *capture.Message) *call {
 	v := &c.sip
 	begins := v.IsRequest && string(v.Method) == "INVITE"
 	if len(v.CallID) > maxCallID {
 		if begins {
 			c.Stats.CallsRefused.Add(1)
 		}
-		return
+		return nil
 	}
 	body := v.SDP()
 	if !offersMedia(v.CSeqMethod) {
@@ -75,10 +81,13 @@ func (c *Correlator) followCall(m *capture.Message) {
 		// A call begins with an INVITE. One whose beginning we missed is taken
 		// up where it next shows its media.
 		if !begins && body == nil {
-			return
+			return nil
 		}
 		if k = c.newCall(v.CallID, h, v.FromTag()); k == nil {
-			return
+			return nil
+		}
+		if begins && len(v.ToTag()) == 0 {
+			c.legsOf(k)
 		}
 		if v.IsRequest && string(v.Method) == "ACK" {
 			c.establish(k) // only the ACK to a 2xx has a body (RFC 3261 13.2.2.4)
@@ -94,6 +103,7 @@ func (c *Correlator) followCall(m *capture.Message) {
 	if body != nil && k.state != ended {
 		c.takeSDP(k, body, m)
 	}
+	return k
 }
 
 // progress moves the call's state on.
