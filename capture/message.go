@@ -53,6 +53,7 @@ type Message struct {
 	Mono     int64
 	Flow     FiveTuple
 	Conn     uint64 // names the connection that it came on, 0 for none
+	PPID     uint32 // of SIGTRAN: the payload protocol identifier to read it with
 	Payload  []byte
 }
 

@@ -269,7 +269,7 @@ func pipeline(t *testing.T, renderings []*conversation.Rendering, take func(*rec
 	}
 	cfg := config.Default()
 	cfg.Media.Streams, cfg.Calls.Max = 4096, 4096
-	c := probe.Config{Replay: true, Media: mediaConfig(cfg), Assembly: assemblyConfig(cfg), Correlate: correlateConfig(cfg, len(ports))}
+	c := probe.Config{Replay: true, Media: mediaConfig(cfg), Assembly: assemblyConfig(cfg), Correlate: correlateConfig(cfg, len(ports)), ISUP: cfg.Records.ISUP}
 	for i, frames := range ports {
 		if len(frames) == 0 {
 			continue

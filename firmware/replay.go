@@ -203,6 +203,7 @@ func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string,
 		Media:     mediaConfig(cfg),
 		Assembly:  assemblyConfig(cfg),
 		Correlate: correlateConfig(cfg, 1),
+		ISUP:      cfg.Records.ISUP,
 		Deliver:   out.deliver,
 		Delivered: take,
 	})

@@ -171,6 +171,7 @@ func (r *runner) open() (err error) {
 		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
 	}
 	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
+	pc.ISUP = r.cfg.Records.ISUP
 	if r.meters.Budget, err = r.budget(&pc); err != nil {
 		return err
 	}

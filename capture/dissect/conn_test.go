@@ -666,12 +666,33 @@ func BenchmarkConn(b *testing.B) {
 	}
 }
 
-func TestMessage(t *testing.T) {
-	for s, want := range map[string]capture.Protocol{
-		request("INVITE", "1"): capture.SIP, "\r\n\r\n": capture.KeepAlive, "\x01\x00\x02": capture.Unknown, "GET / HTTP/1.1\r\n\r\n": capture.Unknown,
+func TestUserMessage(t *testing.T) {
+	const beat = "\x01\x00\x03\x03\x00\x00\x00\x08"                                // of M3UA and of M2UA
+	const data = "\x01\x00\x01\x01\x00\x00\x00\x10\x02\x10\x00\x08\x00\x00\x00\x00" // of M3UA only
+	for _, c := range []struct {
+		octets   string
+		ppid     uint32
+		src, dst uint16
+		want     capture.Protocol
+		as       uint32
+	}{
+		{request("INVITE", "1"), 0, 5060, 5060, capture.SIP, 0},
+		{request("INVITE", "1"), 3, 2905, 2905, capture.SIP, 3}, // the octets leave no doubt
+		{"\r\n\r\n", 0, 5060, 5060, capture.KeepAlive, 0},
+		{"\x01\x00\x02", 0, 5060, 5060, capture.Unknown, 0},
+		{"GET / HTTP/1.1\r\n\r\n", 0, 80, 80, capture.Unknown, 0},
+		{beat, 3, 9000, 9001, capture.SIGTRAN, 3},
+		{beat, 2, 9000, 9001, capture.SIGTRAN, 2},
+		{beat, 5, 9000, 9001, capture.SIGTRAN, 5},
+		{beat, 3 << 24, 9000, 9001, capture.SIGTRAN, 3 << 24}, // little-endian
+		{beat, 0, 9000, 2905, capture.SIGTRAN, 0},
+		{beat, 0, 9000, 9001, capture.Unknown, 0},
+		{beat, 46, 2905, 2905, capture.Unknown, 46}, // Diameter: the sender is believed
+		{data, 0, 9000, 9001, capture.SIGTRAN, 3},
+		{data[:12], 0, 9000, 9001, capture.Unknown, 0},
 	} {
-		if got := dissect.Message([]byte(s)); got != want {
-			t.Errorf("%.20q is %v, want %v", s, got, want)
+		if got, as := dissect.UserMessage(c.ppid, c.src, c.dst, []byte(c.octets)); got != c.want || as != c.as {
+			t.Errorf("%.20q of %d, %d>%d is %v of %d, want %v of %d", c.octets, c.ppid, c.src, c.dst, got, as, c.want, c.as)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"heptap/capture"
 	"heptap/capture/httpwire"
+	"heptap/capture/sigtran"
 	"heptap/capture/sip"
 	"heptap/capture/websocket"
 )
@@ -206,15 +207,22 @@ func (c *Conn) count(dir, n int) {
 // sipFront recognises SIP as the payload of a WebSocket message.
 func sipFront(b []byte) websocket.Verdict { return websocket.Verdict(sip.Front(b)) }
 
-// Message returns which protocol a message of a transport that keeps message
-// boundaries is: a user message of SCTP (RFC 4168), a datagram put together by
-// others.
-func Message(payload []byte) capture.Protocol {
+// UserMessage returns which protocol a user message of SCTP with these ports
+// carries, and the payload protocol identifier to read it with. SIP (RFC 4168) is
+// known by its octets; SIGTRAN by the sender's identifier, or when that is 0, by
+// registered ports or by octets that leave no doubt.
+func UserMessage(ppid uint32, src, dst uint16, payload []byte) (capture.Protocol, uint32) {
 	switch {
 	case sip.Sniff(payload):
-		return capture.SIP
+		return capture.SIP, ppid
 	case sip.IsKeepAlive(payload):
-		return capture.KeepAlive
+		return capture.KeepAlive, ppid
+	case sigtran.Claims(ppid, src, dst):
+		return capture.SIGTRAN, ppid
+	case ppid == 0:
+		if k := sigtran.Sniff(payload); k != sigtran.None {
+			return capture.SIGTRAN, k.PPID()
+		}
 	}
-	return capture.Unknown
+	return capture.Unknown, ppid
 }

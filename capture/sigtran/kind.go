@@ -37,6 +37,19 @@ const (
 	portM2PA = 3565
 )
 
+// PPID returns the layer's payload protocol identifier, 0 of None.
+func (k Kind) PPID() uint32 {
+	switch k {
+	case M2UA:
+		return ppidM2UA
+	case M3UA:
+		return ppidM3UA
+	case M2PA:
+		return ppidM2PA
+	}
+	return 0
+}
+
 // Claims reports whether a user message with this payload protocol identifier,
 // as a big-endian number, and these ports is to be given to Parse.
 func Claims(ppid uint32, srcPort, dstPort uint16) bool {

@@ -232,11 +232,12 @@ func (a *Assembly) datagram(p *capture.Packet, proto capture.Protocol, flags cap
 	a.emit(m)
 }
 
-// userMessage makes a message of an SCTP user message (RFC 4168).
+// userMessage makes a message of an SCTP user message with SIP (RFC 4168) or
+// SIGTRAN in it.
 func (a *Assembly) userMessage(u *sctp.Message) {
-	proto := dissect.Message(u.Payload)
+	proto, ppid := dissect.UserMessage(u.PPID, u.Packet.SrcPort, u.Packet.DstPort, u.Payload)
 	a.counters.userMessages[proto].Add(1)
-	if proto != capture.SIP {
+	if proto != capture.SIP && proto != capture.SIGTRAN {
 		return
 	}
 	var flags capture.MessageFlags
@@ -249,7 +250,7 @@ func (a *Assembly) userMessage(u *sctp.Message) {
 	p, m := u.Packet, &a.message
 	*m = capture.Message{
 		Protocol: proto, Flags: flags, Port: p.Port, TOS: p.TOS, HasVLAN: p.HasVLAN, VLAN: p.VLAN,
-		Wall: p.Wall, Mono: p.Mono, Flow: p.FiveTuple(), Payload: u.Payload,
+		Wall: p.Wall, Mono: p.Mono, Flow: p.FiveTuple(), Payload: u.Payload, PPID: ppid,
 	}
 	a.emit(m)
 }

@@ -8,8 +8,8 @@
 //	any other ------+-> duplicate: a copy is dropped, or marked
 //	packet                 |
 //	      UDP: the worker, or dissect, has said what it is
-//	      TCP  -> stream -> dissect.Conn -.
-//	      SCTP -> sctp -> dissect.Message-+-> order -> Message
+//	      TCP  -> stream -> dissect.Conn -----.
+//	      SCTP -> sctp -> dissect.UserMessage-+-> order -> Message
 //	      HEP  -> what is in it, if asked for
 //
 // # Fragments

@@ -135,7 +135,8 @@ type Streams struct {
 
 // Records says which kinds of records are made besides those of calls.
 type Records struct {
-	Net bool // of transport connections
+	Net  bool // of transport connections
+	ISUP bool // of ISUP in SIGTRAN and in SIP
 }
 
 // Media is about RTP and RTCP.
@@ -174,7 +175,7 @@ func Default() Config {
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
-		Records: Records{Net: true},
+		Records: Records{Net: true, ISUP: true},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
 	}
 }

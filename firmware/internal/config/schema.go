@@ -129,6 +129,8 @@ func mediaOptions() []Option {
 			func(c *Config) *bool { return &c.Media.Events }, onOff),
 		single("records net", "on|off", "", "records of the connections that SIP goes over (HEP type 89): opened, refused, closed, by whom and why, with the calls they carried", "off",
 			func(c *Config) *bool { return &c.Records.Net }, onOff),
+		single("records isup", "on|off", "", "records of ISUP (HEP type 54): of calls on circuits, from M3UA, M2UA and M2PA, and of the bodies of SIP-I and SIP-T, in words", "off",
+			func(c *Config) *bool { return &c.Records.ISUP }, onOff),
 		single("media unknown", "on|off", "", "export streams that belong to no call the probe has seen", "off",
 			func(c *Config) *bool { return &c.Media.Unknown }, onOff),
 		single("media streams", "N", "", "RTP streams a ring counts at once, 64 to 1048576", "32768",

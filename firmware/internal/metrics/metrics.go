@@ -49,6 +49,9 @@ func (s *Sources) Read() []Sample {
 		}
 		l.pipeline(&st)
 		l.assembly(&st.Assembly)
+		if st.ISUP != nil {
+			l.isup(st.ISUP)
+		}
 		for i := range st.Ports {
 			l.mirror(&st.Ports[i])
 		}

@@ -16,6 +16,7 @@ import (
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
+	"heptap/firmware/internal/beyond"
 )
 
 // Input is one source of frames: a ring of a mirror port, or a file.
@@ -38,6 +39,7 @@ type Config struct {
 	Media     media.Config // of each input; Worker is filled in
 	Assembly  assembly.Config
 	Correlate correlate.Config
+	ISUP      bool // make records of ISUP
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
@@ -53,6 +55,7 @@ type Probe struct {
 	workers    []*worker
 	assembly   *assembly.Assembly
 	correlator *correlate.Correlator
+	isup       *beyond.ISUP // nil: not asked for
 	merge      merge
 	ports      []*judgement
 	sample     mirror.Sample // of the port being judged
@@ -94,7 +97,10 @@ func New(cfg Config) *Probe {
 	ac.Media = cfg.Media
 	ac.Media.Worker = uint16(len(cfg.Inputs))
 	ac.Net = p.correlator
-	ac.Message, ac.RTP = p.correlator.Message, p.correlator.Stream
+	ac.Message, ac.RTP = p.message, p.correlator.Stream
+	if cfg.ISUP {
+		p.isup = beyond.NewISUP(beyond.ISUPConfig{Note: p.correlator.Note})
+	}
 	p.assembly = assembly.New(*ac)
 	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake,
 		assembly: p.assembly, correlator: p.correlator, judge: p.judge, sample: p.takeSample, latest: math.MinInt64}
@@ -142,6 +148,15 @@ func (p *Probe) Run(ctx context.Context) error {
 	p.assembly.Flush()
 	p.correlator.Flush()
 	return errors.Join(append(errs, p.err)...)
+}
+
+// message is where the assembly's messages come out. What else is read of one
+// follows the record of the message itself.
+func (p *Probe) message(m *capture.Message) {
+	p.correlator.Message(m)
+	if p.isup != nil {
+		p.isup.Message(m)
+	}
 }
 
 // emit is where the correlator's records leave it.

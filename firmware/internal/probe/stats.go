@@ -9,6 +9,7 @@ import (
 	"heptap/capture/mirror"
 	"heptap/capture/record"
 	"heptap/firmware/internal/assembly"
+	"heptap/firmware/internal/beyond"
 )
 
 // InputStats are the running totals of one input.
@@ -52,12 +53,16 @@ type Stats struct {
 	Cut       uint64                 // SIP records that were cut to what a collector can take
 	Assembly  assembly.Stats
 	Correlate *correlate.Stats
+	ISUP      *beyond.ISUPStats // nil when it is not read
 }
 
 // Stats returns the totals. It may be called from any goroutine.
 func (p *Probe) Stats() Stats {
 	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Cut: p.cut.Load(),
 		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats}
+	if p.isup != nil {
+		s.ISUP = &p.isup.Stats
+	}
 	for _, j := range p.ports {
 		s.Ports = append(s.Ports, j.stats())
 	}
@@ -98,7 +103,11 @@ func (p *Probe) Stats() Stats {
 func (cfg *Config) MemoryBytes() int64 {
 	perInput := cfg.Media.MemoryBytes() + mirror.TallyConfig{}.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
 	perPort := mirror.Config{}.MemoryBytes() + 4<<10 // and its report
-	return int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes()
+	total := int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes()
+	if cfg.ISUP {
+		total += beyond.ISUPConfig{}.MemoryBytes()
+	}
+	return total
 }
 
 const (

@@ -1,0 +1,2 @@
+// Package beyond makes notes of what is beside signalling.
+package beyond
