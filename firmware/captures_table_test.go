@@ -244,9 +244,8 @@ var nothing = map[string][]string{
 		"ntop+nDPI/tls_2_reasms.pcapng", "zeek+zeek/dtls1_2.pcap", "ntop+nDPI/tls_ech.pcapng", "OISF+suricata-verify/tls-client-auth.pcap",
 		"cisco+joy/tls10.pcap",
 	},
-	"SCTP, ISUP, Diameter: a later issue": {
-		"arkime+arkime/m3ua_synthetic.pcap", "arkime+arkime/diameter_synthetic.pcap", "aboutsip+pkts/sctp-test.cap",
-		"OISF+suricata-verify/sctp-keywords-prefilter__input.pcap", "made-here/isup-m3ua-calls.pcap", "made-here/isup-m2pa-calls.pcap",
+	"SCTP with neither SIP nor SIGTRAN": {
+		"arkime+arkime/diameter_synthetic.pcap", "aboutsip+pkts/sctp-test.cap", "OISF+suricata-verify/sctp-keywords-prefilter__input.pcap",
 	},
 	"syslog: a later issue": {
 		"ntop+nDPI/syslog.pcap", "zeek+zeek/tcp-syslog-nontransparent.pcap", "zeek+zeek/syslog-missing-pri.pcap", "made-here/syslog.pcap",

@@ -40,6 +40,8 @@ func TestCaptures(t *testing.T) {
 				corpus(t, dir, file)
 			case file == damagedCapture:
 				damaged(t, dir)
+			case keys(onCircuits)[file]:
+				circuits(t, dir, file)
 			case reasons[file] != "":
 				without(t, dir, file, reasons[file])
 			default:
@@ -48,7 +50,7 @@ func TestCaptures(t *testing.T) {
 		})
 	}
 	t.Log(table.String())
-	for _, list := range []map[string]bool{keys(partly), keys(reasons), keys(corpora)} {
+	for _, list := range []map[string]bool{keys(partly), keys(reasons), keys(corpora), keys(onCircuits)} {
 		for f := range list {
 			if !seen[f] {
 				t.Errorf("%s has an entry and is not there", f)

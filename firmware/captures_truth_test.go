@@ -33,6 +33,8 @@ type truth struct {
 	RTCP      int            `json:"rtcp_packets"`
 	RTCPTypes map[string]int `json:"rtcp_types"`
 	Frames    map[string]int `json:"frames_with"`
+
+	Fields map[string]map[string]int // values of some of tshark's fields
 }
 
 type truthStream struct {
@@ -138,6 +140,7 @@ type replayed struct {
 	callIDs   map[string]int
 	rtcpTypes map[string]int
 	events    map[string]int
+	isup      map[string]int             // messages by type
 	linked    map[streamKey]streamReport // by a Call-ID
 	unknown   map[streamKey]streamReport
 }
@@ -168,7 +171,7 @@ func replayPathsWith(t *testing.T, change func(*config.Config), paths ...string)
 		t.Fatal(err)
 	}
 	r := &replayed{sum: sum, methods: map[string]int{}, status: map[string]int{}, callIDs: map[string]int{},
-		rtcpTypes: map[string]int{}, events: map[string]int{}, linked: map[streamKey]streamReport{}, unknown: map[streamKey]streamReport{}}
+		rtcpTypes: map[string]int{}, events: map[string]int{}, isup: map[string]int{}, linked: map[streamKey]streamReport{}, unknown: map[streamKey]streamReport{}}
 	in := hep.NewReader(bytes.NewReader(out.Bytes()))
 	for {
 		frame, err := in.Next()
@@ -204,6 +207,8 @@ func (r *replayed) take(t *testing.T, v hep.View) {
 		r.takeRTCP(t, v.Payload())
 	case 34:
 		r.takeReport(t, v)
+	case 54:
+		r.takeISUP(t, v)
 	case 89:
 		takeNet(t, v)
 	case 100:
