@@ -667,7 +667,7 @@ func BenchmarkConn(b *testing.B) {
 }
 
 func TestUserMessage(t *testing.T) {
-	const beat = "\x01\x00\x03\x03\x00\x00\x00\x08"                                // of M3UA and of M2UA
+	const beat = "\x01\x00\x03\x03\x00\x00\x00\x08"                                 // of M3UA and of M2UA
 	const data = "\x01\x00\x01\x01\x00\x00\x00\x10\x02\x10\x00\x08\x00\x00\x00\x00" // of M3UA only
 	for _, c := range []struct {
 		octets   string
