@@ -45,7 +45,7 @@ const (
 	CallerNumber
 	SDPSession
 	MediaAddress
-	HopLess // Max-Forwards is one less
+	HopLess    // Max-Forwards is one less
 	numReasons = iota
 )
 

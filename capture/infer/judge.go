@@ -1,0 +1,426 @@
+package infer
+
+const (
+	maxSteps   = 64 // requests of a chain that are looked at; more share their key with too many
+	maxFound   = 64 // candidates of one query, decoys included
+	decoysEach = 4  // times at which a query is held against chance
+	soon       = 16 * 1e6
+)
+
+// candidate is a request that shares a key with the query.
+type candidate struct {
+	pos     int32
+	role    role
+	reasons Reasons
+	found   bool // at the query's own time
+	feature feature
+	odds    float64
+}
+
+// judge is the scratch of one decision.
+type judge struct {
+	all     [maxFound]candidate
+	n       int
+	hits    [maxSteps]hit
+	hot     [maxNumbers + maxWords]int
+	nHot    int
+	fine    rates
+	coarse  rates
+	odds    odds
+	covered int // decoys that what is remembered reaches back to
+	chance  int // candidates in them
+}
+
+type hit struct {
+	pos  int32
+	role role
+}
+
+// run decides what p belongs to.
+func (j *judge) run(m *Matcher, p *pending, d *Decision) {
+	j.collect(m, p)
+	fine, prior := m.templates.get(p.template), &m.priors.query
+	if p.isLeg {
+		prior = &m.priors.leg
+	}
+	keyed, keyless := fine, false
+	if j.n == 0 && j.nHot == 0 && !p.isLeg && j.unkeyed(fine, prior) {
+		keyless = j.collectOpen(m, p)
+	}
+	if keyless {
+		fine, prior = m.templates.get(mix(p.template+1)), &m.priors.keyless
+		j.odds.of(j.filled(fine, prior), fine.n, fine.decoys)
+	} else {
+		coarse := m.templates.get(j.wide(p))
+		j.coarse.over(coarse, prior)
+		j.fine.over(fine, &j.coarse)
+		j.odds.of(&j.fine, fine.n, fine.decoys)
+		defer j.learn(m, p, coarse)
+	}
+	j.look(m, p)
+	j.choose(m, p, d, keyless)
+	j.learn(m, p, fine)
+	if keyless {
+		keyed.n++
+		keyed.decoys += min(float32(j.covered), 1)
+	}
+	if keyless && fine.n < leastKeyless && d.Outcome == Linked {
+		d.Outcome = TooWeak
+	}
+}
+
+// leastKeyless is how many queries of a kind have to be seen before one without
+// any key is linked.
+const leastKeyless = 30
+
+// wide is the id of the template that stands in for one of which little was seen:
+// all that is asked of a server, or all legs.
+func (j *judge) wide(p *pending) uint64 {
+	if p.isLeg {
+		return hashPrime
+	}
+	return p.media
+}
+
+func (j *judge) filled(t *template, p *rates) *rates {
+	j.fine.over(t, p)
+	return &j.fine
+}
+
+// unkeyed reports whether queries of a kind are known to name nothing of calls.
+func (j *judge) unkeyed(t *template, prior *rates) bool {
+	if t.n < leastKeyless {
+		return false
+	}
+	j.odds.of(j.filled(t, prior), t.n, t.decoys)
+	return j.odds.share < 0.05
+}
+
+// collect finds the requests that share a key with p, of all times that are
+// remembered.
+func (j *judge) collect(m *Matcher, p *pending) {
+	j.n, j.nHot = 0, 0
+	for i := range int(p.n) {
+		k, n := p.token[i].k, 0
+		all := m.table.walk(keyHash(p.host, k), maxSteps, func(pos int32, slot int) bool {
+			s := &m.table.ring[pos]
+			if slot < keySlot || s.host != p.host || !s.key[slot-keySlot].matches(k) {
+				return true
+			}
+			r := s.role[slot-keySlot]
+			if p.isLeg {
+				if r &= p.role[i]; r == 0 || !s.invite || s.callID == p.leg {
+					return true
+				}
+			}
+			j.hits[n] = hit{pos, r}
+			n++
+			return true
+		})
+		if !all || j.n+n > maxFound {
+			m.stats.Hot++
+			j.hot[j.nHot] = i
+			j.nHot++
+			continue
+		}
+		for _, h := range j.hits[:n] {
+			j.merge(h.pos, h.role, reasonOf(p, i, h.role))
+		}
+	}
+	for _, i := range j.hot[:j.nHot] {
+		j.confirm(m, p, i)
+	}
+}
+
+func (j *judge) merge(pos int32, r role, why Reasons) {
+	for i := range j.all[:j.n] {
+		if c := &j.all[i]; c.pos == pos {
+			c.role |= r
+			c.reasons |= why
+			return
+		}
+	}
+	j.all[j.n] = candidate{pos: pos, role: r, reasons: why}
+	j.n++
+}
+
+// confirm adds what a key that many share says about the candidates that others found.
+func (j *judge) confirm(m *Matcher, p *pending, i int) {
+	for n := range j.all[:j.n] {
+		c := &j.all[n]
+		s := &m.table.ring[c.pos]
+		for k := range int(s.n) {
+			r := s.role[k]
+			if p.isLeg {
+				r &= p.role[i]
+			}
+			if r != 0 && s.key[k].matches(p.token[i].k) {
+				c.role |= r
+				c.reasons |= reasonOf(p, i, r)
+			}
+		}
+	}
+}
+
+// collectOpen finds the requests at the host of p, unless there are too many.
+func (j *judge) collectOpen(m *Matcher, p *pending) bool {
+	all := m.table.walk(hostHash(p.host), maxSteps, func(pos int32, slot int) bool {
+		if s := &m.table.ring[pos]; slot == hostSlot && s.host == p.host {
+			j.all[j.n] = candidate{pos: pos, reasons: OnlyCall}
+			j.n++
+		}
+		return true
+	})
+	if !all {
+		j.n = 0
+	}
+	return all
+}
+
+func reasonOf(p *pending, i int, r role) Reasons {
+	var why Reasons
+	for _, w := range [...]struct {
+		role                role
+		target, body, ofLeg Reasons
+	}{
+		{called, CalledInTarget, CalledInBody, CalledNumber},
+		{caller, CallerInTarget, CallerInBody, CallerNumber},
+		{other, DomainInTarget, DomainInBody, SDPSession},
+	} {
+		switch {
+		case r&w.role == 0:
+		case p.isLeg:
+			why |= w.ofLeg
+		case p.token[i].body:
+			why |= w.body
+		default:
+			why |= w.target
+		}
+	}
+	return why
+}
+
+// featureOf says how a request looks to p, had p come earlier by back.
+func (m *Matcher) featureOf(p *pending, s *start, r role, back int64) (feature, bool) {
+	at := p.at - back
+	if s.at > at+m.skew || s.at <= at-m.horizon {
+		return feature{}, false
+	}
+	f := feature{when: whenOf(at, s.at, s.sent), role: r}
+	if p.isLeg {
+		f.extra = 3*sdpOf(p, s, r) + hopsOf(p, s)
+	} else {
+		f.extra = replyOf(p, s, f.open() == 1, back)
+	}
+	return f, true
+}
+
+func replyOf(p *pending, s *start, open bool, back int64) int {
+	if !open {
+		return notOpen
+	}
+	if p.reply == 0 {
+		return noReply
+	}
+	gap := s.sent - (p.reply - back)
+	switch {
+	case s.sent == 0:
+		return longAfter
+	case gap < 0:
+		return beforeReply
+	case gap < 4*1e6:
+		return rightAfter
+	case gap < soon:
+		return soonAfter
+	case gap < 64*1e6:
+		return after
+	}
+	return longAfter
+}
+
+func sdpOf(p *pending, s *start, r role) int {
+	switch {
+	case r&other != 0:
+		return sameSession
+	case p.media == 0 || s.media == 0:
+		return 0
+	case p.media == s.media:
+		return sameMedia
+	}
+	return otherMedia
+}
+
+func hopsOf(p *pending, s *start) int {
+	switch {
+	case p.hops < 0 || s.hops < 0:
+		return 0
+	case p.hops == s.hops-1:
+		return hopLess
+	}
+	return otherHops
+}
+
+// back returns how much earlier the decoy k of p is: at least a horizon, so that
+// its own call had not arrived yet. The times differ from query to query, or calls at regular
+// intervals would always meet.
+func (m *Matcher) back(p *pending, k int) int64 {
+	return m.horizon*int64(decoysEach+k)/decoysEach + int64(mix(p.id+uint64(p.at))%uint64(m.horizon/8))
+}
+
+// reaches reports whether everything is remembered that decoy k could find.
+func (m *Matcher) reaches(p *pending, k int) bool {
+	return p.at-m.back(p, k)-m.horizon >= max(m.began, m.table.evicted)
+}
+
+// look computes how the candidates look, and counts the decoys.
+func (j *judge) look(m *Matcher, p *pending) {
+	j.covered, j.chance = 0, 0
+	for i := range j.all[:j.n] {
+		c := &j.all[i]
+		s := &m.table.ring[c.pos]
+		c.feature, c.found = m.featureOf(p, s, c.role, 0)
+	}
+	for k := range decoysEach {
+		if !m.reaches(p, k) {
+			continue
+		}
+		j.covered++
+		for i := range j.all[:j.n] {
+			c := &j.all[i]
+			if _, ok := m.featureOf(p, &m.table.ring[c.pos], c.role, m.back(p, k)); ok {
+				j.chance++
+			}
+		}
+	}
+}
+
+// learn counts what was found, and what would have been by chance.
+func (j *judge) learn(m *Matcher, p *pending, t *template) {
+	t.n++
+	for i := range j.all[:j.n] {
+		if c := &j.all[i]; c.found {
+			t.seen.add(c.feature, 1)
+		}
+	}
+	if j.covered > 0 {
+		t.decoys++
+		for k := range decoysEach {
+			if !m.reaches(p, k) {
+				continue
+			}
+			for i := range j.all[:j.n] {
+				c := &j.all[i]
+				if f, ok := m.featureOf(p, &m.table.ring[c.pos], c.role, m.back(p, k)); ok {
+					t.chance.add(f, 1/float32(j.covered))
+				}
+			}
+		}
+	}
+	if t.n >= memory {
+		t.halve()
+	}
+}
+
+// choose decides by the odds.
+func (j *judge) choose(m *Matcher, p *pending, d *Decision, keyless bool) {
+	o := &j.odds
+	// Keys that many requests of the time before share are found by chance more often than others.
+	popular := (float64(j.chance) + decoysEach*o.mean) / (float64(j.covered+decoysEach) * o.mean)
+	if j.covered == 0 {
+		popular = 1
+	}
+	var sum float64
+	best, found, open := -1, false, 0
+	for i := range j.all[:j.n] {
+		c := &j.all[i]
+		c.odds = 0
+		if !c.found {
+			continue
+		}
+		found = true
+		k := c.feature.open()
+		if keyless && k == 0 {
+			continue
+		}
+		open += k
+		c.odds = o.when[c.feature.when] * o.role[k][c.feature.role] * o.extra[k][c.feature.extra] / popular
+		sum += c.odds
+		if best < 0 || c.odds > j.all[best].odds {
+			best = i
+		}
+	}
+	switch {
+	case best >= 0 && keyless && open > 1:
+		d.Outcome = TooClose
+	case best >= 0:
+		j.settle(m, p, d, best, sum)
+	case j.nHot > 0:
+		d.Outcome = TooClose
+	case j.n > 0 && !found && !keyless && j.late(m, p):
+		d.Outcome = TooLate
+	default:
+		d.Outcome = NoCandidate
+	}
+}
+
+// late reports whether a candidate had arrived before p, beyond the horizon.
+func (j *judge) late(m *Matcher, p *pending) bool {
+	for _, c := range j.all[:j.n] {
+		if m.table.ring[c.pos].at < p.at {
+			return true
+		}
+	}
+	return false
+}
+
+// settle weighs the best candidate against the others. Requests of one call do not
+// compete.
+func (j *judge) settle(m *Matcher, p *pending, d *Decision, best int, sum float64) {
+	b := &j.all[best]
+	s := &m.table.ring[b.pos]
+	var own, second float64
+	for i := range j.all[:j.n] {
+		c := &j.all[i]
+		if !c.found {
+			continue
+		}
+		if m.table.ring[c.pos].id == s.id {
+			own += c.odds
+		} else {
+			second = max(second, c.odds)
+		}
+	}
+	d.Score = min(int(100*own/(1+sum)), 99)
+	switch {
+	case d.Score >= m.config.MinScore:
+		d.Outcome, d.CallID, d.Reasons = Linked, s.callID, b.reasons|j.why(p, b)
+	case second > own/20:
+		d.Outcome = TooClose
+	default:
+		d.Outcome = TooWeak
+	}
+}
+
+// why are the reasons that are not keys.
+func (j *judge) why(p *pending, c *candidate) Reasons {
+	r := SameHost
+	switch f := c.feature; {
+	case f.when == whenEarly:
+		r |= ClockSkew
+	case f.open() == 1:
+		r |= BeforeAnswer
+	default:
+		r |= AfterAnswer
+	}
+	if e := c.feature.extra; p.isLeg {
+		if e/3 == sameMedia {
+			r |= MediaAddress
+		}
+		if e%3 == hopLess {
+			r |= HopLess
+		}
+	} else if e == rightAfter || e == soonAfter {
+		r |= AnsweredNext
+	}
+	return r
+}

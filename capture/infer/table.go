@@ -1,0 +1,141 @@
+package infer
+
+import "math"
+
+// The keys of a start. Each slot is a place in a chain.
+const (
+	idSlot   = 0 // Call-ID and host
+	hostSlot = 1 // host
+	keySlot  = 2 // and those after it: a key and host
+	maxKeys  = 6
+	slots    = keySlot + maxKeys
+)
+
+// start is a request that arrived.
+type start struct {
+	callID string
+	host   uint64
+	at     int64
+	sent   int64 // what the host sent next; 0: not seen
+	media  uint64
+	id     uint64 // hash of Call-ID and host
+	cseq   uint32
+	hops   int16 // Max-Forwards, -1: none
+	invite bool
+	n      uint8
+	role   [maxKeys]role
+	key    [maxKeys]key
+	next   [slots]int32
+	prev   [slots]int32 // ^bucket at the head of a chain
+}
+
+// table remembers requests in the order in which they came, and forgets them in
+// that order. Those with the same key at the same host are chained, the newest
+// first.
+type table struct {
+	ring    []start
+	heads   []int32
+	first   uint64 // the oldest, as a count since the beginning
+	next    uint64
+	evicted int64 // time of the latest that went before its time
+}
+
+func newTable(size int) *table {
+	t := &table{ring: make([]start, size), heads: make([]int32, buckets(slots*size)), evicted: never}
+	for i := range t.heads {
+		t.heads[i] = -1
+	}
+	return t
+}
+
+func (t *table) held() int { return int(t.next - t.first) }
+
+func (t *table) bucket(h uint64) int32 { return int32(h & uint64(len(t.heads)-1)) }
+
+func keyHash(host uint64, k key) uint64 { return mix(host ^ k.place()*hashPrime) }
+func idHash(host uint64, id string) uint64 {
+	return mix(hashString(host^hashBasis, id))
+}
+func hostHash(host uint64) uint64 { return mix(host + 1) }
+
+// hash is that of a slot of a start.
+func (s *start) hash(slot int) uint64 {
+	switch slot {
+	case idSlot:
+		return s.id
+	case hostSlot:
+		return hostHash(s.host)
+	}
+	return keyHash(s.host, s.key[slot-keySlot])
+}
+
+// link puts a start's slot at the head of its chain.
+func (t *table) link(pos int32, slot int) {
+	s := &t.ring[pos]
+	b := t.bucket(s.hash(slot))
+	node := pos*slots + int32(slot)
+	s.next[slot], s.prev[slot] = t.heads[b], ^b
+	if n := t.heads[b]; n >= 0 {
+		t.ring[n/slots].prev[n%slots] = node
+	}
+	t.heads[b] = node
+}
+
+func (t *table) unlink(pos int32, slot int) {
+	s := &t.ring[pos]
+	next, prev := s.next[slot], s.prev[slot]
+	if prev < 0 {
+		t.heads[^prev] = next
+	} else {
+		t.ring[prev/slots].next[prev%slots] = next
+	}
+	if next >= 0 {
+		t.ring[next/slots].prev[next%slots] = prev
+	}
+}
+
+// push remembers a start, whose keys are set, and returns its place.
+func (t *table) push(s *start) int32 {
+	if t.held() == len(t.ring) {
+		t.evicted = max(t.evicted, t.ring[t.first%uint64(len(t.ring))].at)
+		t.pop()
+	}
+	pos := int32(t.next % uint64(len(t.ring)))
+	t.next++
+	t.ring[pos] = *s
+	for slot := range keySlot + int(s.n) {
+		t.link(pos, slot)
+	}
+	return pos
+}
+
+// pop forgets the oldest.
+func (t *table) pop() {
+	pos := int32(t.first % uint64(len(t.ring)))
+	t.first++
+	s := &t.ring[pos]
+	for slot := range keySlot + int(s.n) {
+		t.unlink(pos, slot)
+	}
+	s.callID = ""
+}
+
+// expire forgets what came before a time.
+func (t *table) expire(before int64) {
+	for t.first < t.next && t.ring[t.first%uint64(len(t.ring))].at < before {
+		t.pop()
+	}
+}
+
+// walk calls f for the starts of the chain of h, and reports whether it saw them all:
+// it gives up after so many steps, or when f says so.
+func (t *table) walk(h uint64, steps int, f func(pos int32, slot int) bool) bool {
+	for n := t.heads[t.bucket(h)]; n >= 0; n = t.ring[n/slots].next[n%slots] {
+		if steps--; steps < 0 || !f(n/slots, int(n%slots)) {
+			return false
+		}
+	}
+	return true
+}
+
+func clampHops(n int) int16 { return int16(min(max(n, -1), math.MaxInt16)) }
