@@ -296,13 +296,16 @@ func (j *judge) look(m *Matcher, p *pending) {
 
 // learn counts what was found, and what would have been by chance.
 func (j *judge) learn(m *Matcher, p *pending, t *template) {
+	if j.covered == 0 {
+		return // what is seen means nothing without what is chance
+	}
 	t.n++
 	for i := range j.all[:j.n] {
 		if c := &j.all[i]; c.found {
 			t.seen.add(c.feature, 1)
 		}
 	}
-	if j.covered > 0 {
+	{
 		t.decoys++
 		for k := range decoysEach {
 			if !m.reaches(p, k) {
