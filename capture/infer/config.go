@@ -16,7 +16,7 @@ type Config struct {
 	Settle    time.Duration // how late an input may come, 150 ms
 	Wait      time.Duration // how long a reply is waited for, 2 s
 	Skew      time.Duration // how far the times of two inputs may be wrong against each other, 10 ms
-	MinScore  int           // the lowest score of a link, 95; from 50 to 99
+	MinScore  int           // the lowest score of a link, 98; from 50 to 99
 }
 
 func (c Config) withDefaults() Config {
@@ -25,7 +25,7 @@ func (c Config) withDefaults() Config {
 		usual, lo, top int
 	}{
 		{&c.Starts, 32768, 16, 1 << 24}, {&c.Pending, 8192, 16, 1 << 20},
-		{&c.Templates, 1024, 4 * ways, 1 << 16}, {&c.MinScore, 95, 50, 99},
+		{&c.Templates, 1024, 4 * ways, 1 << 16}, {&c.MinScore, 98, 50, 99},
 	} {
 		if *n.have <= 0 {
 			*n.have = n.usual

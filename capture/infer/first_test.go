@@ -32,12 +32,12 @@ func first(seed uint64, length int64) *world {
 		w.sent(c, t+w.between(500*ms, 5*sec))
 	})
 	// The same client asks for others too, in the same way and in other ways.
-	w.every(100, length, func(at int64) { w.ask("route, noise", "", h, 1, at, took(), "/route?to="+w.pick(nums)[1:]) })
-	w.every(50, length, func(at int64) { w.ask("name, noise", "", h, 2, at, took(), "/cnam/0"+w.pick(nums)[3:]) })
+	w.every(100, length, func(at int64) { w.ask("route, by called, noise", "", h, 1, at, took(), "/route?to="+w.pick(nums)[1:]) })
+	w.every(50, length, func(at int64) { w.ask("name, by caller, noise", "", h, 2, at, took(), "/cnam/0"+w.pick(nums)[3:]) })
 	w.every(50, length, func(at int64) {
-		w.ask("credit, noise", "", h, 1, at, took(), "/credit", fmt.Sprintf(`{"from":"%s","to":"%s"}`, w.pick(nums), w.pick(nums)))
+		w.ask("credit, by both, noise", "", h, 1, at, took(), "/credit", fmt.Sprintf(`{"from":"%s","to":"%s"}`, w.pick(nums), w.pick(nums)))
 	})
-	w.every(200, length, func(at int64) { w.ask("contacts, noise", "", h, 3, at, took(), "/contacts/"+w.pick(nums)[1:]) })
-	w.every(100, length, func(at int64) { w.ask("other, noise", "", h, 4, at, took(), "/session/renew", `{"ttl":3600}`) })
+	w.every(200, length, func(at int64) { w.ask("contacts", "", h, 3, at, took(), "/contacts/"+w.pick(nums)[1:]) })
+	w.every(100, length, func(at int64) { w.ask("other", "", h, 4, at, took(), "/session/renew", `{"ttl":3600}`) })
 	return w
 }

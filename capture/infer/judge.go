@@ -2,7 +2,7 @@ package infer
 
 const (
 	maxSteps   = 64 // requests of a chain that are looked at; more share their key with too many
-	maxFound   = 64 // candidates of one query, decoys included
+	maxFound   = 64 // candidates of one query, those by chance included
 	decoysEach = 4  // times at which a query is held against chance
 	soon       = 16 * 1e6
 )
@@ -12,20 +12,20 @@ type candidate struct {
 	pos     int32
 	role    role
 	reasons Reasons
-	found   bool // at the query's own time
-	feature feature
-	odds    float64
+	found   bool    // at the query's own time
+	feature feature // how it looks, if found
+	odds    float64 // against chance
 }
 
 // judge is the scratch of one decision.
 type judge struct {
-	all     [maxFound]candidate
+	all     [maxFound]candidate // of all times that are remembered
 	n       int
 	hits    [maxSteps]hit
-	hot     [maxNumbers + maxWords]int
+	hot     [maxNumbers + maxWords]int // keys that too many share
 	nHot    int
 	fine    rates
-	coarse  rates
+	wide    rates
 	odds    odds
 	covered int // decoys that what is remembered reaches back to
 	chance  int // candidates in them
@@ -36,63 +36,58 @@ type hit struct {
 	role role
 }
 
-// run decides what p belongs to.
+// run decides what p belongs to, and learns from it.
 func (j *judge) run(m *Matcher, p *pending, d *Decision) {
-	j.collect(m, p)
-	fine, prior := m.templates.get(p.template), &m.priors.query
+	fine, wide, prior := m.templates.get(p.template), m.templates.get(p.wide), &m.priors.query
 	if p.isLeg {
 		prior = &m.priors.leg
 	}
-	keyed, keyless := fine, false
+	j.collect(m, p)
 	if j.n == 0 && j.nHot == 0 && !p.isLeg && j.unkeyed(fine, prior) {
-		keyless = j.collectOpen(m, p)
+		j.runKeyless(m, p, d, fine)
+		return
 	}
-	if keyless {
-		fine, prior = m.templates.get(mix(p.template+1)), &m.priors.keyless
-		j.odds.of(j.filled(fine, prior), fine.n, fine.decoys)
-	} else {
-		coarse := m.templates.get(j.wide(p))
-		j.coarse.over(coarse, prior)
-		j.fine.over(fine, &j.coarse)
-		j.odds.of(&j.fine, fine.n, fine.decoys)
-		defer j.learn(m, p, coarse)
-	}
+	j.wide.over(wide, prior)
+	j.fine.over(fine, &j.wide)
+	j.odds.of(&j.fine, fine.n, 1)
 	j.look(m, p)
-	j.choose(m, p, d, keyless)
+	j.choose(m, p, d, false)
 	j.learn(m, p, fine)
-	if keyless {
-		keyed.n++
-		keyed.decoys += min(float32(j.covered), 1)
-	}
-	if keyless && fine.n < leastKeyless && d.Outcome == Linked {
+	j.learn(m, p, wide)
+}
+
+// runKeyless does the same for a query of a kind that is known to name nothing
+// of calls. It is keyed the template that says so.
+func (j *judge) runKeyless(m *Matcher, p *pending, d *Decision, keyed *template) {
+	t := m.templates.get(mix(p.template + 1))
+	j.fine.over(t, &m.priors.keyless)
+	j.odds.of(&j.fine, t.n, 3)
+	j.collectOpen(m, p)
+	j.look(m, p)
+	j.choose(m, p, d, true)
+	if t.n < leastKeyless && d.Outcome == Linked {
 		d.Outcome = TooWeak
 	}
+	j.learn(m, p, t)
+	j.n = 0
+	j.learn(m, p, keyed)
 }
 
 // leastKeyless is how many queries of a kind have to be seen before one without
 // any key is linked.
 const leastKeyless = 30
 
-// wide is the id of the template that stands in for one of which little was seen:
-// all that is asked of a server, or all legs.
-func (j *judge) wide(p *pending) uint64 {
-	if p.isLeg {
-		return hashPrime
-	}
-	return p.media
-}
-
-func (j *judge) filled(t *template, p *rates) *rates {
-	j.fine.over(t, p)
-	return &j.fine
-}
+// lastKeyless is the last cell of such a query: a host that seems to work on a
+// request for longer was perhaps only not seen to go on.
+const lastKeyless = whenOpen + 8
 
 // unkeyed reports whether queries of a kind are known to name nothing of calls.
 func (j *judge) unkeyed(t *template, prior *rates) bool {
 	if t.n < leastKeyless {
 		return false
 	}
-	j.odds.of(j.filled(t, prior), t.n, t.decoys)
+	j.fine.over(t, prior)
+	j.odds.of(&j.fine, t.n, 1)
 	return j.odds.share < 0.05
 }
 
@@ -163,7 +158,7 @@ func (j *judge) confirm(m *Matcher, p *pending, i int) {
 }
 
 // collectOpen finds the requests at the host of p, unless there are too many.
-func (j *judge) collectOpen(m *Matcher, p *pending) bool {
+func (j *judge) collectOpen(m *Matcher, p *pending) {
 	all := m.table.walk(hostHash(p.host), maxSteps, func(pos int32, slot int) bool {
 		if s := &m.table.ring[pos]; slot == hostSlot && s.host == p.host {
 			j.all[j.n] = candidate{pos: pos, reasons: OnlyCall}
@@ -174,7 +169,6 @@ func (j *judge) collectOpen(m *Matcher, p *pending) bool {
 	if !all {
 		j.n = 0
 	}
-	return all
 }
 
 func reasonOf(p *pending, i int, r role) Reasons {
@@ -206,7 +200,7 @@ func (m *Matcher) featureOf(p *pending, s *start, r role, back int64) (feature, 
 	if s.at > at+m.skew || s.at <= at-m.horizon {
 		return feature{}, false
 	}
-	f := feature{when: whenOf(at, s.at, s.sent), role: r}
+	f := feature{when: whenOf(at, s.at, s.step(at), s.sent), role: r}
 	if p.isLeg {
 		f.extra = 3*sdpOf(p, s, r) + hopsOf(p, s)
 	} else {
@@ -305,17 +299,14 @@ func (j *judge) learn(m *Matcher, p *pending, t *template) {
 			t.seen.add(c.feature, 1)
 		}
 	}
-	{
-		t.decoys++
-		for k := range decoysEach {
-			if !m.reaches(p, k) {
-				continue
-			}
-			for i := range j.all[:j.n] {
-				c := &j.all[i]
-				if f, ok := m.featureOf(p, &m.table.ring[c.pos], c.role, m.back(p, k)); ok {
-					t.chance.add(f, 1/float32(j.covered))
-				}
+	for k := range decoysEach {
+		if !m.reaches(p, k) {
+			continue
+		}
+		for i := range j.all[:j.n] {
+			c := &j.all[i]
+			if f, ok := m.featureOf(p, &m.table.ring[c.pos], c.role, m.back(p, k)); ok {
+				t.chance.add(f, 1/float32(j.covered))
 			}
 		}
 	}
@@ -324,14 +315,15 @@ func (j *judge) learn(m *Matcher, p *pending, t *template) {
 	}
 }
 
+// alike is how much alike keys are thought to be in how often they are found by chance:
+// the shape of a gamma distribution around the mean of a kind of query. What a key's own decoys
+// say moves it from there.
+const alike = 2
+
 // choose decides by the odds.
 func (j *judge) choose(m *Matcher, p *pending, d *Decision, keyless bool) {
 	o := &j.odds
-	// Keys that many requests of the time before share are found by chance more often than others.
-	popular := (float64(j.chance) + decoysEach*o.mean) / (float64(j.covered+decoysEach) * o.mean)
-	if j.covered == 0 {
-		popular = 1
-	}
+	popular := (alike + float64(j.chance)) / (alike + float64(j.covered)*o.mean)
 	var sum float64
 	best, found, open := -1, false, 0
 	for i := range j.all[:j.n] {
@@ -342,10 +334,10 @@ func (j *judge) choose(m *Matcher, p *pending, d *Decision, keyless bool) {
 		}
 		found = true
 		k := c.feature.open()
-		if keyless && k == 0 {
+		open += k
+		if keyless && (k == 0 || c.feature.when > lastKeyless) {
 			continue
 		}
-		open += k
 		c.odds = o.when[c.feature.when] * o.role[k][c.feature.role] * o.extra[k][c.feature.extra] / popular
 		sum += c.odds
 		if best < 0 || c.odds > j.all[best].odds {
@@ -356,7 +348,7 @@ func (j *judge) choose(m *Matcher, p *pending, d *Decision, keyless bool) {
 	case best >= 0 && keyless && open > 1:
 		d.Outcome = TooClose
 	case best >= 0:
-		j.settle(m, p, d, best, sum)
+		j.weigh(m, p, d, best, sum)
 	case j.nHot > 0:
 		d.Outcome = TooClose
 	case j.n > 0 && !found && !keyless && j.late(m, p):
@@ -376,9 +368,9 @@ func (j *judge) late(m *Matcher, p *pending) bool {
 	return false
 }
 
-// settle weighs the best candidate against the others. Requests of one call do not
+// weigh compares the best candidate with the others. Requests of one call do not
 // compete.
-func (j *judge) settle(m *Matcher, p *pending, d *Decision, best int, sum float64) {
+func (j *judge) weigh(m *Matcher, p *pending, d *Decision, best int, sum float64) {
 	b := &j.all[best]
 	s := &m.table.ring[b.pos]
 	var own, second float64
@@ -397,6 +389,9 @@ func (j *judge) settle(m *Matcher, p *pending, d *Decision, best int, sum float6
 	switch {
 	case d.Score >= m.config.MinScore:
 		d.Outcome, d.CallID, d.Reasons = Linked, s.callID, b.reasons|j.why(p, b)
+		if !p.isLeg && p.reply != 0 {
+			s.replied(p.reply)
+		}
 	case second > own/20:
 		d.Outcome = TooClose
 	default:

@@ -196,7 +196,7 @@ func (m *Matcher) Query(q *Query) {
 	a := q.Server.Addr().Unmap().As16()
 	asked := hashString(p.host^uint64(q.Server.Port())<<8^uint64(q.Kind), a[:])
 	p.template = mix(asked ^ t.shape)
-	p.media = mix(asked) // of all that asks this server
+	p.wide = mix(asked)
 	m.await(pos)
 }
 
@@ -252,7 +252,7 @@ func (m *Matcher) Placed(r *Request) {
 	p := &m.queue.slab[pos]
 	p.asked, p.isLeg, p.host, p.at = true, true, host, r.At
 	p.media, p.hops = mediaHash(r.Media), clampHops(r.MaxForwards)
-	p.template = mix(host ^ hashBasis)
+	p.template, p.wide = mix(host^hashBasis), hashPrime
 	r.keys(nil, func(k key, w role) { p.addKey(k, w) })
 	m.queue.schedule(pos, r.At+m.settle)
 }
@@ -267,7 +267,7 @@ func (p *pending) addKey(k key, w role) {
 			return
 		}
 	}
-	if p.n < maxLegKeys {
+	if p.n < maxKeys {
 		p.token[p.n], p.role[p.n] = token{k: k}, w
 		p.n++
 	}

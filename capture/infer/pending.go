@@ -7,8 +7,9 @@ type pending struct {
 	leg      string // Call-ID of a placed request
 	host     uint64
 	at       int64
-	reply    int64 // 0: not seen
-	template uint64
+	reply    int64  // 0: not seen
+	template uint64 // of what is asked in the same way, or of legs at the host
+	wide     uint64 // of what is asked of the same server, or of all legs: stands in while little was seen
 	media    uint64
 	hops     int16
 	due      int64
@@ -19,11 +20,8 @@ type pending struct {
 	cut      bool
 	n        uint8
 	token    [maxNumbers + maxWords]token
-	role     [maxLegKeys]role // of a leg's tokens
+	role     [maxKeys]role // of a leg's tokens
 }
-
-// maxLegKeys is how many keys a placed request has.
-const maxLegKeys = maxKeys
 
 // due is when a pending decision is to be looked at. An entry whose time is not
 // the pending's own is stale.

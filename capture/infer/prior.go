@@ -20,14 +20,16 @@ func newPriors(horizonMillis float32) *priors {
 		numbers[o] = [numRoles]float32{called: 0.4, caller: 0.25, called | caller: 0.3, other: 0.02, other | called: 0.02, other | caller: 0.01}
 		byChance[o] = [numRoles]float32{called: 0.4, caller: 0.4, called | caller: 0.05, other: 0.13, other | called: 0.01, other | caller: 0.01}
 	}
+	legsByChance := [2][numRoles]float32{}
 	legs := [2][numRoles]float32{}
 	for o := range 2 {
+		legsByChance[o] = [numRoles]float32{called: 0.4, caller: 0.55, called | caller: 0.05, other: 0.001}
 		legs[o] = [numRoles]float32{called: 0.15, caller: 0.05, called | caller: 0.6, other: 0.05, other | called: 0.05, other | caller: 0.05, other | called | caller: 0.05}
 	}
 	keyless := [2][numRoles]float32{{0: 1}, {0: 1}}
 	p := &priors{}
 	p.query.fill(prior{0.5, 0.5, numbers, byChance}, horizonMillis)
-	p.leg.fill(prior{0.7, 0.5, legs, byChance}, horizonMillis)
+	p.leg.fill(prior{0.7, 0.5, legs, legsByChance}, horizonMillis)
 	p.keyless.fill(prior{0.01, 1, keyless, keyless}, horizonMillis)
 	return p
 }

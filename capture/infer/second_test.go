@@ -49,7 +49,7 @@ func slowQueries(w *world, length int64) {
 		w.sent(c, ring+w.between(5*sec, 20*sec))
 	})
 	w.every(20, length, func(at int64) {
-		w.ask("slow query, noise", "", h, 1, at, 10*ms, "/announce?to="+w.pick(nums)[1:])
+		w.ask("slow query after 183, noise", "", h, 1, at, 10*ms, "/announce?to="+w.pick(nums)[1:])
 	})
 }
 

@@ -9,6 +9,8 @@ const (
 	keySlot  = 2 // and those after it: a key and host
 	maxKeys  = 6
 	slots    = keySlot + maxKeys
+
+	maxReplies = 6 // replies to linked queries that a start remembers
 )
 
 // start is a request that arrived.
@@ -16,7 +18,8 @@ type start struct {
 	callID string
 	host   uint64
 	at     int64
-	sent   int64 // what the host sent next; 0: not seen
+	sent   int64             // what the host sent next; 0: not seen
+	steps  [maxReplies]int64 // when replies to its queries came, the latest; 0: none
 	media  uint64
 	id     uint64 // hash of Call-ID and host
 	cseq   uint32
@@ -57,6 +60,29 @@ func idHash(host uint64, id string) uint64 {
 	return mix(hashString(host^hashBasis, id))
 }
 func hostHash(host uint64) uint64 { return mix(host + 1) }
+
+// replied notes the reply to a query of s, in place of the earliest.
+func (s *start) replied(at int64) {
+	oldest := 0
+	for i, have := range s.steps {
+		if have < s.steps[oldest] {
+			oldest = i
+		}
+	}
+	s.steps[oldest] = max(s.steps[oldest], at)
+}
+
+// step returns when the host got what it last waited for, at a time: the request or the
+// reply to a query of it.
+func (s *start) step(at int64) int64 {
+	last := s.at
+	for _, t := range s.steps {
+		if t <= at {
+			last = max(last, t)
+		}
+	}
+	return last
+}
 
 // hash is that of a slot of a start.
 func (s *start) hash(slot int) uint64 {

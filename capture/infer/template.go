@@ -18,7 +18,8 @@ import (
 //
 // for candidates that look like it. How a candidate looks is three features:
 //
-//	when   how long after the arrival, before or after the host's next message
+//	when   before the host's next message: how long after the arrival, or after the reply
+//	       to the last query of the same request. After it: how long after it
 //	role   what the key is to the request
 //	extra  how the reply lies to the host's next message; of a leg, what SDP and
 //	       Max-Forwards say
@@ -29,7 +30,7 @@ import (
 // Cells of when.
 const (
 	whenEarly = 0 // before the arrival: clocks
-	whenOpen  = 1 // and those after it: by the power of two of milliseconds since the arrival
+	whenOpen  = 1 // and those after it: by the power of two of milliseconds since the last step
 	openCells = 13
 	whenDone  = whenOpen + openCells // and those after it: since the host's next message
 	doneCells = 5
@@ -69,14 +70,14 @@ func (f feature) open() int {
 	return 0
 }
 
-// whenOf returns the cell for a query at a time, about a request that arrived
-// and was answered (0: not yet).
-func whenOf(at, arrived, answered int64) int {
+// whenOf returns the cell for a query at a time, about a request that arrived, last
+// made a step, and was answered (0: not yet).
+func whenOf(at, arrived, step, answered int64) int {
 	if at < arrived {
 		return whenEarly
 	}
 	if answered == 0 || at <= answered {
-		return whenOpen + min(bits.Len64(uint64((at-arrived)/int64(time.Millisecond))), openCells-1)
+		return whenOpen + min(bits.Len64(uint64((at-step)/int64(time.Millisecond))), openCells-1)
 	}
 	n := uint64((at - answered) / int64(time.Millisecond) / doneMillis)
 	return whenDone + min((bits.Len64(n)+doneGrowthBits-1)/doneGrowthBits, doneCells-1)
@@ -115,7 +116,6 @@ type template struct {
 	id     uint64
 	used   uint64
 	n      float32 // queries
-	decoys float32 // those of them that were held against another time
 	seen   cells
 	chance cells
 }
@@ -125,7 +125,6 @@ const memory = 4096
 
 func (t *template) halve() {
 	t.n /= 2
-	t.decoys /= 2
 	t.seen.halve()
 	t.chance.halve()
 }
@@ -166,29 +165,26 @@ type rates struct {
 	seen, chance cells
 }
 
-// Weight of what is filled in, in queries; of decoys, in queries too.
-const (
-	fillSeen   = 12
-	fillChance = 12
-)
+// fill is the weight of what is filled in, in queries.
+const fill = 12
 
 // over fills up the counts of t with p.
 func (r *rates) over(t *template, p *rates) {
-	mixCells(&r.seen, &t.seen, &p.seen, t.n, fillSeen)
-	mixCells(&r.chance, &t.chance, &p.chance, t.decoys, fillChance)
+	mixCells(&r.seen, &t.seen, &p.seen, t.n)
+	mixCells(&r.chance, &t.chance, &p.chance, t.n)
 }
 
-func mixCells(out, have, fill *cells, n, weight float32) {
-	total := n + weight
+func mixCells(out, have, other *cells, n float32) {
+	total := n + fill
 	for i := range out.when {
-		out.when[i] = (have.when[i] + weight*fill.when[i]) / total
+		out.when[i] = (have.when[i] + fill*other.when[i]) / total
 	}
 	for o := range 2 {
 		for i := range out.role[o] {
-			out.role[o][i] = (have.role[o][i] + weight*fill.role[o][i]) / total
+			out.role[o][i] = (have.role[o][i] + fill*other.role[o][i]) / total
 		}
 		for i := range out.extra[o] {
-			out.extra[o][i] = (have.extra[o][i] + weight*fill.extra[o][i]) / total
+			out.extra[o][i] = (have.extra[o][i] + fill*other.extra[o][i]) / total
 		}
 	}
 }
@@ -209,40 +205,43 @@ const (
 	floorRate = 1e-5 // candidates by chance of a cell, for a query: never none
 )
 
-// of makes the odds from rates of which n queries and so many decoys are behind.
-func (o *odds) of(r *rates, n, decoys float32) {
+// of makes the odds from rates of which n queries are behind. What
+// could be an accident of few counts, so many standard deviations of it, counts as chance.
+func (o *odds) of(r *rates, n float32, deviations float64) {
 	*o = odds{}
 	for i := range o.when {
 		seen, chance := float64(r.seen.when[i]), max(float64(r.chance.when[i]), floorRate)
-		// What could be an accident of few counts does not count.
-		doubt := math.Sqrt(seen*float64(n))/float64(n+fillSeen) + math.Sqrt(chance*float64(decoys)/decoysEach)/float64(decoys+fillChance)
-		true_ := max(seen-chance-doubt, 0)
-		o.share += true_
+		doubt := math.Sqrt(seen*float64(n))/float64(n+fill) + math.Sqrt(chance*float64(n)/decoysEach)/float64(n+fill)
+		truth := max(seen-chance-deviations*doubt, 0)
+		o.share += truth
 		o.mean += chance
-		o.when[i] = true_ / chance
+		o.when[i] = truth / chance
 	}
 	o.share = min(o.share, mostShare)
 	for k := range o.when {
 		o.when[k] /= 1 - o.share
 	}
 	for k := range 2 {
-		ratios(o.role[k][:], r.seen.role[k][:], r.chance.role[k][:])
-		ratios(o.extra[k][:], r.seen.extra[k][:], r.chance.extra[k][:])
+		ratios(o.role[k][:], r.seen.role[k][:], r.chance.role[k][:], n+fill)
+		ratios(o.extra[k][:], r.seen.extra[k][:], r.chance.extra[k][:], n+fill)
 	}
 }
 
+// even is how many candidates are thought to be spread evenly over the cells, on
+// top of those counted: a cell that was never seen is rare, not impossible.
+const even = 1
+
 // ratios compares the shape of what is true with that of chance.
-func ratios(out []float64, seen, chance []float32) {
+func ratios(out []float64, seen, chance []float32, n float32) {
 	var sumTrue, sumChance float64
 	for i := range out {
-		sumTrue += max(float64(seen[i]-chance[i]), 0)
-		sumChance += float64(chance[i])
+		sumTrue += max(float64((seen[i]-chance[i])*n), 0)
+		sumChance += float64(chance[i] * n * decoysEach)
 	}
+	spread := even / float64(len(out))
 	for i := range out {
-		// A hundredth of the whole is spread evenly: a cell that was never seen is rare, not impossible.
-		even := 0.01 / float64(len(out))
-		t := max(float64(seen[i]-chance[i]), 0)/max(sumTrue, 1e-9) + even
-		c := float64(chance[i])/max(sumChance, 1e-9) + even
+		t := (max(float64((seen[i]-chance[i])*n), 0) + spread) / (sumTrue + even)
+		c := (float64(chance[i]*n*decoysEach) + spread) / (sumChance + even)
 		out[i] = min(max(t/c, 1.0/mostRatio), mostRatio)
 	}
 }

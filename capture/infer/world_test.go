@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,7 +30,8 @@ type world struct {
 // fact is the truth about one query or leg.
 type fact struct {
 	call  string // empty: it belongs to no call
-	shape string
+	shape string // noise that looks the same has the same name with ", noise" behind it
+	at    int64
 }
 
 // input is one call of a Matcher's method, at the time of its arrival.
@@ -114,7 +116,7 @@ func (w *world) ask(shape, belongs string, h Host, srv, at, took int64, target s
 	if !w.show(at, func(m *Matcher, at int64) { q.At = at; m.Query(&q) }) {
 		return
 	}
-	w.truth[queryName(q.ID)] = fact{belongs, shape}
+	w.truth[queryName(q.ID)] = fact{belongs, shape, at}
 	if took > 0 {
 		w.show(at+took, func(m *Matcher, at int64) { m.Reply(q.ID, at) })
 	}
@@ -125,7 +127,7 @@ func (w *world) place(shape, belongs string, at int64, r Request) {
 	if !w.show(at, func(m *Matcher, at int64) { r.At = at; m.Placed(&r) }) {
 		return
 	}
-	w.truth[r.CallID] = fact{belongs, shape}
+	w.truth[r.CallID] = fact{belongs, shape, at}
 }
 
 // exp returns an exponentially distributed time with the given mean.
@@ -172,18 +174,17 @@ func (t tally) recall() float64 {
 	return float64(t.right) / float64(t.belong)
 }
 
-// result is the tallies by shape, the sum of all, and of each score how many
-// links had it and how many of them were right.
+// result is the tallies by kind of query, of the time before anything is learned
+// and of that after it, the sum of all, and of each score how many links had it and how many
+// of them were right.
 type result struct {
-	shapes map[string]*tally
-	total  tally
+	shapes map[string]*[2]tally
+	total  [2]tally
 	scores [100][2]int
-	none   map[string]*[NumOutcomes]int
 }
 
-func newResult() *result {
-	return &result{shapes: map[string]*tally{}, none: map[string]*[NumOutcomes]int{}}
-}
+// cold is how long a Matcher with the defaults works by its priors alone.
+const cold = 30 * sec
 
 func (res *result) add(w *world, ds []Decision) error {
 	seen := map[string]bool{}
@@ -197,30 +198,36 @@ func (res *result) add(w *world, ds []Decision) error {
 			return fmt.Errorf("%s: decided twice, or never asked", name)
 		}
 		seen[name] = true
-		s := res.shapes[f.shape]
-		if s == nil {
-			s = &tally{}
-			res.shapes[f.shape], res.none[f.shape] = s, &[NumOutcomes]int{}
+		shape := strings.TrimSuffix(f.shape, ", noise")
+		if res.shapes[shape] == nil {
+			res.shapes[shape] = new([2]tally)
 		}
-		res.none[f.shape][d.Outcome]++
-		for _, t := range []*tally{s, &res.total} {
-			t.asked++
-			if f.call != "" {
-				t.belong++
-			}
-			if d.Outcome == Linked {
-				t.linked++
-				if d.CallID == f.call {
-					t.right++
-				}
-			}
+		warm := 0
+		if f.at > cold {
+			warm = 1
 		}
+		right := d.CallID == f.call
+		res.shapes[shape][warm].count(f.call != "", d.Outcome == Linked, right)
+		res.total[warm].count(f.call != "", d.Outcome == Linked, right)
 		if d.Outcome == Linked {
 			res.scores[d.Score][0]++
-			if d.CallID == f.call {
+			if right {
 				res.scores[d.Score][1]++
 			}
 		}
 	}
 	return nil
+}
+
+func (t *tally) count(belongs, linked, right bool) {
+	t.asked++
+	if belongs {
+		t.belong++
+	}
+	if linked {
+		t.linked++
+		if right {
+			t.right++
+		}
+	}
 }
