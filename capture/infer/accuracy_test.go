@@ -77,3 +77,36 @@ func (res *result) check(t *testing.T) {
 		}
 	}
 }
+
+// TestCalibration holds scores against the measured share of links that are right,
+// for all scores from 50 on. Below 80 they are no more than an order.
+func TestCalibration(t *testing.T) {
+	var all [100][2]int
+	for _, build := range []func(uint64, int64) *world{first, second} {
+		for seed := range uint64(numSeeds) {
+			w := build(100+seed, lasts)
+			ds, _ := w.play(Config{MinScore: 50})
+			res := &result{shapes: map[string]*[2]tally{}}
+			if err := res.add(w, ds); err != nil {
+				t.Fatal(err)
+			}
+			for i, n := range res.scores {
+				all[i][0] += n[0]
+				all[i][1] += n[1]
+			}
+		}
+	}
+	for _, bin := range [][2]int{{50, 69}, {70, 79}, {80, 89}, {90, 94}, {95, 97}, {98, 98}, {99, 99}} {
+		var links, right, sum int
+		for s := bin[0]; s <= bin[1]; s++ {
+			links += all[s][0]
+			right += all[s][1]
+			sum += s * all[s][0]
+		}
+		said, measured := float64(sum)/float64(max(links, 1)), 100*float64(right)/float64(max(links, 1))
+		t.Logf("score %2d to %2d: %6d links, said %5.1f %%, measured %6.2f %%", bin[0], bin[1], links, said, measured)
+		if bin[0] >= 80 && links > 200 && measured < said-1 {
+			t.Errorf("score %d to %d: %.1f %% right of %d links", bin[0], bin[1], measured, links)
+		}
+	}
+}

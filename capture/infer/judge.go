@@ -27,8 +27,9 @@ type judge struct {
 	fine    rates
 	wide    rates
 	odds    odds
-	covered int // decoys that what is remembered reaches back to
-	chance  int // candidates in them
+	horizon int64
+	decoys  int
+	chance  int // candidates of all decoys
 }
 
 type hit struct {
@@ -42,6 +43,7 @@ func (j *judge) run(m *Matcher, p *pending, d *Decision) {
 	if p.isLeg {
 		prior = &m.priors.leg
 	}
+	j.reach(m, p)
 	j.collect(m, p)
 	if j.n == 0 && j.nHot == 0 && !p.isLeg && j.unkeyed(fine, prior) {
 		j.runKeyless(m, p, d, fine)
@@ -195,9 +197,9 @@ func reasonOf(p *pending, i int, r role) Reasons {
 }
 
 // featureOf says how a request looks to p, had p come earlier by back.
-func (m *Matcher) featureOf(p *pending, s *start, r role, back int64) (feature, bool) {
+func (j *judge) featureOf(m *Matcher, p *pending, s *start, r role, back int64) (feature, bool) {
 	at := p.at - back
-	if s.at > at+m.skew || s.at <= at-m.horizon {
+	if s.at > at+m.skew || s.at <= at-j.horizon {
 		return feature{}, false
 	}
 	f := feature{when: whenOf(at, s.at, s.step(at), s.sent), role: r}
@@ -254,34 +256,42 @@ func hopsOf(p *pending, s *start) int {
 	return otherHops
 }
 
-// back returns how much earlier the decoy k of p is: at least a horizon, so that
-// its own call had not arrived yet. The times differ from query to query, or calls at regular
-// intervals would always meet.
-func (m *Matcher) back(p *pending, k int) int64 {
-	return m.horizon*int64(decoysEach+k)/decoysEach + int64(mix(p.id+uint64(p.at))%uint64(m.horizon/8))
+// leastHorizon is the shortest horizon that anything is learned with.
+const leastHorizon = 250 * 1e6
+
+// reach sets the horizon of a decision: the configured one if what is remembered
+// reaches back three of it, else as much as it does. With less than
+// leastHorizon there are no decoys.
+func (j *judge) reach(m *Matcher, p *pending) {
+	j.horizon, j.decoys = m.horizon, decoysEach
+	known := p.at - max(m.began, m.table.evicted)
+	if known >= retention*m.horizon {
+		return
+	}
+	if j.horizon = known / retention; j.horizon < leastHorizon {
+		j.horizon, j.decoys = m.horizon, 0
+	}
 }
 
-// reaches reports whether everything is remembered that decoy k could find.
-func (m *Matcher) reaches(p *pending, k int) bool {
-	return p.at-m.back(p, k)-m.horizon >= max(m.began, m.table.evicted)
+// back returns how much earlier the decoy k of p is: at least a horizon, so that
+// its own call had not arrived yet, and less than two. The times differ from query to query, or
+// calls at regular intervals would always meet.
+func (j *judge) back(p *pending, k int) int64 {
+	return j.horizon*int64(decoysEach+k)/decoysEach + int64(mix(p.id+uint64(p.at))%uint64(j.horizon/8))
 }
 
 // look computes how the candidates look, and counts the decoys.
 func (j *judge) look(m *Matcher, p *pending) {
-	j.covered, j.chance = 0, 0
+	j.chance = 0
 	for i := range j.all[:j.n] {
 		c := &j.all[i]
 		s := &m.table.ring[c.pos]
-		c.feature, c.found = m.featureOf(p, s, c.role, 0)
+		c.feature, c.found = j.featureOf(m, p, s, c.role, 0)
 	}
-	for k := range decoysEach {
-		if !m.reaches(p, k) {
-			continue
-		}
-		j.covered++
+	for k := range j.decoys {
 		for i := range j.all[:j.n] {
 			c := &j.all[i]
-			if _, ok := m.featureOf(p, &m.table.ring[c.pos], c.role, m.back(p, k)); ok {
+			if _, ok := j.featureOf(m, p, &m.table.ring[c.pos], c.role, j.back(p, k)); ok {
 				j.chance++
 			}
 		}
@@ -290,7 +300,7 @@ func (j *judge) look(m *Matcher, p *pending) {
 
 // learn counts what was found, and what would have been by chance.
 func (j *judge) learn(m *Matcher, p *pending, t *template) {
-	if j.covered == 0 {
+	if j.decoys == 0 {
 		return // what is seen means nothing without what is chance
 	}
 	t.n++
@@ -299,14 +309,11 @@ func (j *judge) learn(m *Matcher, p *pending, t *template) {
 			t.seen.add(c.feature, 1)
 		}
 	}
-	for k := range decoysEach {
-		if !m.reaches(p, k) {
-			continue
-		}
+	for k := range j.decoys {
 		for i := range j.all[:j.n] {
 			c := &j.all[i]
-			if f, ok := m.featureOf(p, &m.table.ring[c.pos], c.role, m.back(p, k)); ok {
-				t.chance.add(f, 1/float32(j.covered))
+			if f, ok := j.featureOf(m, p, &m.table.ring[c.pos], c.role, j.back(p, k)); ok {
+				t.chance.add(f, 1/float32(j.decoys))
 			}
 		}
 	}
@@ -323,7 +330,7 @@ const alike = 2
 // choose decides by the odds.
 func (j *judge) choose(m *Matcher, p *pending, d *Decision, keyless bool) {
 	o := &j.odds
-	popular := (alike + float64(j.chance)) / (alike + float64(j.covered)*o.mean)
+	popular := (alike + float64(j.chance)) / (alike + float64(j.decoys)*o.mean)
 	var sum float64
 	best, found, open := -1, false, 0
 	for i := range j.all[:j.n] {
