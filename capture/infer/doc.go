@@ -39,14 +39,15 @@
 //
 // # What is claimed
 //
-// A Score of n says that of a hundred links with that score n are right, and it is
+// A Score of n says that of a hundred links with that score at least n are right, and it is
 // tested: TestCalibration prints what was measured. On the workloads of the tests
-// at least 99 of 100 links are right. That holds for hosts whose queries and calls
+// at least 99 of 100 links are right, in sum and of each kind of query. That holds for hosts whose queries and calls
 // come independently of each other where they do not belong together. What it
 // does not know:
 //
-//   - In the first three horizons (24 s) it works by assumptions about queries in
-//     general. Precision holds, and fewer links are made.
+//   - A kind of query of which less than some dozen were seen is judged by what else
+//     is asked of the same server, and by assumptions. In the first 24 s, and while the table is
+//     too small for what arrives, the horizon is a third of what is remembered.
 //   - A query that is made because of a call, but not for its setup (a dialogue on
 //     an agent's screen, asked for by the same host), counts as the call's.
 //   - Hosts are addresses. Queries that go through another host are not linked, nor

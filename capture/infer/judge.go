@@ -304,22 +304,43 @@ func (j *judge) learn(m *Matcher, p *pending, t *template) {
 		return // what is seen means nothing without what is chance
 	}
 	t.n++
-	for i := range j.all[:j.n] {
-		if c := &j.all[i]; c.found {
-			t.seen.add(c.feature, 1)
-		}
-	}
+	j.count(m, p, &t.seen, 0, 1)
 	for k := range j.decoys {
-		for i := range j.all[:j.n] {
-			c := &j.all[i]
-			if f, ok := j.featureOf(m, p, &m.table.ring[c.pos], c.role, j.back(p, k)); ok {
-				t.chance.add(f, 1/float32(j.decoys))
-			}
-		}
+		j.count(m, p, &t.chance, j.back(p, k), 1/float32(j.decoys))
 	}
 	if t.n >= memory {
 		t.halve()
 	}
+}
+
+// count adds the candidates that p has, had it come earlier by back. One that has
+// only some of the keys that another has is not counted: calls that share a number often come
+// together, and at most one can be the true one.
+func (j *judge) count(m *Matcher, p *pending, to *cells, back int64, weight float32) {
+	var there [numRoles]bool
+	for pass := range 2 {
+		for i := range j.all[:j.n] {
+			c := &j.all[i]
+			f, ok := j.featureOf(m, p, &m.table.ring[c.pos], c.role, back)
+			switch {
+			case !ok:
+			case pass == 0:
+				there[f.role] = true
+			case !surpassed(&there, f.role):
+				to.add(f, weight)
+			}
+		}
+	}
+}
+
+// surpassed reports whether there is a role that has all of r and more.
+func surpassed(there *[numRoles]bool, r role) bool {
+	for s := r + 1; s < numRoles; s++ {
+		if s&r == r && there[s] {
+			return true
+		}
+	}
+	return false
 }
 
 // alike is how much alike keys are thought to be in how often they are found by chance:

@@ -167,13 +167,6 @@ func (t tally) precision() float64 {
 	return float64(t.right) / float64(t.linked)
 }
 
-func (t tally) recall() float64 {
-	if t.belong == 0 {
-		return 0
-	}
-	return float64(t.right) / float64(t.belong)
-}
-
 // result is the tallies by kind of query, of the time before anything is learned
 // and of that after it, the sum of all, and of each score how many links had it and how many
 // of them were right.
