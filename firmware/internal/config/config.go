@@ -18,6 +18,7 @@ type Config struct {
 	Streams   Streams
 	Media     Media
 	Records   Records
+	Recent    Recent
 	Calls     Calls
 }
 
@@ -139,6 +140,12 @@ type Records struct {
 	ISUP bool // of ISUP in SIGTRAN and in SIP
 }
 
+// Recent bounds the newest records that are held in memory to be looked at.
+type Recent struct {
+	Memory int64         // octets of records, 0 means none
+	Age    time.Duration // how much older than the newest
+}
+
 // Media is about RTP and RTCP.
 type Media struct {
 	ReportInterval time.Duration // between interval reports of a stream, 0 means final reports only
@@ -176,6 +183,7 @@ func Default() Config {
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: true, ISUP: true},
+		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
 	}
 }

@@ -71,6 +71,8 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set system agent-id zero", "set system agent-id: want a number from 1 to 4294967295"},
 		{"set system node a b", "takes one value, NAME; put text with blanks in double quotes"},
 		{`set system node "a`, "the closing quote is missing"},
+		{"set recent memory 512KiB", "want a size from 1MiB to 1GiB"},
+		{"set recent age 1s", "want a duration from 10s to 24h"},
 		{"set spool max-size 1TB", "want a size from 4MiB to 64GiB"},
 		{"set spool max-size 99999999999999999999", "want a size from"},
 		{"set capture span0 ring-size 64MiB", "capture span0: no interface; add: set capture span0 interface DEVICE"},
@@ -92,6 +94,13 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		if err != nil && !reflect.DeepEqual(c, config.Config{}) {
 			t.Errorf("%q: not zero with an error", tt.text)
 		}
+	}
+}
+
+func TestRecentOff(t *testing.T) {
+	const text = "set recent memory off\n"
+	if c := parse(t, text); c.Recent.Memory != 0 || c.Recent.Age != 30*time.Minute || config.Format(c) != text {
+		t.Errorf("%+v prints %q", c.Recent, config.Format(c))
 	}
 }
 
