@@ -174,6 +174,12 @@ func (r *runner) open() (err error) {
 	}
 	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
 	pc.ISUP = r.cfg.Records.ISUP
+	if pc.Trace, err = newTrace(r.cfg); err != nil {
+		return err
+	}
+	for _, w := range r.cfg.Warnings() {
+		r.log.Warn("configuration", "text", w)
+	}
 	if r.meters.Budget, err = r.budget(&pc); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"heptap/firmware/internal/trace"
 )
 
 // Config is a whole, validated configuration. It is a value: nothing in it is
@@ -20,6 +22,7 @@ type Config struct {
 	Records   Records
 	Recent    Recent
 	Calls     Calls
+	Trace     trace.Config // what is kept of all that
 }
 
 // Limits of the lists above.
@@ -185,6 +188,7 @@ func Default() Config {
 		Records: Records{Net: true, ISUP: true},
 		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
+		Trace:   trace.Config{Default: trace.Allow},
 	}
 }
 

@@ -108,7 +108,7 @@ func TestRecentOff(t *testing.T) {
 // the default, and survive being printed.
 func TestEveryExample(t *testing.T) {
 	for _, o := range config.Schema() {
-		path := strings.NewReplacer("<port>", "span0", "<name>", "central").Replace(strings.Join(o.Path, " "))
+		path := strings.NewReplacer("<port>", "span0", "<name>", "central", "<group>", "phones", "<rule>", "no-pings").Replace(strings.Join(o.Path, " "))
 		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\nset " + path + " \"" + o.Example + "\"\n"
 		c := parse(t, text)
 		if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) {
@@ -144,6 +144,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("set capture span0 interface eth1\nset capture span0 filter \"udp \\\" or # x\"\n")
 	f.Add("set collector c address [::1]:9060\nset collector c auth-key \\\n")
 	f.Add("set spool max-size 1048576KiB\r\nset media report-interval 1m0.5s")
+	f.Add("set trace group g 10.0.0.0/8\nset trace rule a deny from g user \"#1,\\\\*\" method A\nset trace default deny")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := config.Parse(strings.NewReader(text), "fuzz")
 		if err != nil {

@@ -72,6 +72,12 @@ func apply(c *Config, schema []Option, line string) error {
 		if !ok {
 			continue
 		}
+		if o.Many {
+			if len(words) == len(o.Path) {
+				return fmt.Errorf("set %s: incomplete, want %s", strings.Join(words, " "), o.Arg)
+			}
+			words = append(words[:len(o.Path)], strings.Join(words[len(o.Path):], " "))
+		}
 		if len(words) != len(o.Path)+1 {
 			return fmt.Errorf("set %s: takes one value, %s; put text with blanks in double quotes", strings.Join(words[:len(o.Path)], " "), o.Arg)
 		}
@@ -209,5 +215,5 @@ func (c *Config) check(name string) []error {
 			errs = append(errs, fmt.Errorf("%s: collector %s: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key", name, k.Name))
 		}
 	}
-	return errs
+	return append(errs, traceErrors(name, c.Trace.Check())...)
 }

@@ -17,6 +17,7 @@ type Option struct {
 	Default string   // the default as text, or what it means in words
 	Help    string
 	Example string
+	Many    bool // takes any number of words, of which blanks make one value
 
 	set func(c *Config, names []string, value string) error
 	// each calls fn for every place of c that has the option, with the names
@@ -29,7 +30,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), recentOptions())
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), recentOptions(), traceOptions())
 }
 
 func systemOptions() []Option {

@@ -50,6 +50,7 @@ func (s *Sources) Read() []Sample {
 			l.input(&st.Inputs[i])
 		}
 		l.pipeline(&st)
+		l.trace(&st.Trace)
 		l.assembly(&st.Assembly)
 		if st.ISUP != nil {
 			l.isup(st.ISUP)

@@ -17,6 +17,7 @@ import (
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
+	"heptap/firmware/internal/trace"
 )
 
 // Input is one source of frames: a ring of a mirror port, or a file.
@@ -39,7 +40,8 @@ type Config struct {
 	Media     media.Config // of each input; Worker is filled in
 	Assembly  assembly.Config
 	Correlate correlate.Config
-	ISUP      bool // make records of ISUP
+	ISUP      bool          // make records of ISUP
+	Trace     *trace.Engine // what is denied is not delivered; nil delivers everything
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
@@ -161,7 +163,7 @@ func (p *Probe) message(m *capture.Message) {
 
 // emit is where the correlator's records leave it.
 func (p *Probe) emit(r *record.Record) {
-	if p.err != nil {
+	if p.err != nil || !p.cfg.Trace.Allow(r) {
 		return
 	}
 	if len(r.Payload) > record.MaxPayload && r.Type == record.SIP {
