@@ -96,7 +96,7 @@ func (m *monitor) look(now time.Time) {
 // capture judges the mirror ports.
 func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
 	var received, drops, queue, spared uint64
-	sip := st.Correlate.SIP.Load()
+	sip := st.Correlate.SIP.Load() - st.Correlate.SIPRelayed.Load() // those of the mirror ports
 	for i := range st.Inputs {
 		in := &st.Inputs[i]
 		received += in.Source.Received

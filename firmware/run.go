@@ -24,9 +24,9 @@ import (
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
-	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -92,8 +92,8 @@ type runner struct {
 	spool  *buffer.Spool
 	uplink *uplink.Log
 	own    *ownFlows
+	intake *intake.Intake // nil: off
 	probe  *probe.Probe
-	recent *recent.Store // nil: off
 	meters *metrics.Sources
 
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
@@ -174,14 +174,20 @@ func (r *runner) open() (err error) {
 	}
 	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
 	pc.ISUP = r.cfg.Records.ISUP
-	if pc.Trace, err = newTrace(r.cfg); err != nil {
-		return err
-	}
-	for _, w := range r.cfg.Warnings() {
-		r.log.Warn("configuration", "text", w)
-	}
+	pc.Assembly.Lookup = r.cfg.Intake.On()
 	if r.meters.Budget, err = r.budget(&pc); err != nil {
 		return err
+	}
+	if err := r.openIntake(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && r.intake != nil {
+			err = errors.Join(err, r.intake.Close())
+		}
+	}()
+	if r.intake != nil {
+		pc.Relay = r.intake
 	}
 	undo, err := r.setUpLinks()
 	if err != nil {
@@ -192,7 +198,7 @@ func (r *runner) open() (err error) {
 		r.restore()
 		return err
 	}
-	if err := r.openLog(); err != nil {
+	if err = r.openLog(); err != nil {
 		for _, in := range pc.Inputs {
 			err = errors.Join(err, in.Source.Close())
 		}
@@ -200,10 +206,6 @@ func (r *runner) open() (err error) {
 		return err
 	}
 	pc.Deliver = r.uplink.Append
-	if c := recentConfig(r.cfg); c.Bytes > 0 {
-		r.recent = recent.New(c)
-		pc.Delivered, r.meters.Recent = r.recent.Add, r.recent.Stats
-	}
 	r.probe = probe.New(pc)
 	m := r.meters
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
@@ -231,7 +233,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)
-	errs.add(r.probe.Run(ctx))
+	errs.add(r.capture(ctx, cancel))
 	r.restore()
 
 	r.log.Info("stopping", "drain", drainTime.String())
@@ -249,6 +251,24 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Wait()
 	errs.add(r.meters.WriteText(r.errOut))
 	return errs.join()
+}
+
+// capture runs the probe until ctx is done. What other agents send is taken in
+// until then, and is all in the log when the probe has ended.
+func (r *runner) capture(ctx context.Context, cancel func()) error {
+	if r.intake == nil {
+		return r.probe.Run(ctx)
+	}
+	capturing, stop := context.WithCancel(context.Background())
+	defer stop()
+	done := make(chan error, 1)
+	go func() {
+		done <- r.intake.Run(ctx)
+		stop()
+	}()
+	err := r.probe.Run(capturing)
+	cancel()
+	return errors.Join(err, <-done)
 }
 
 // errorList collects errors from several goroutines.
@@ -387,13 +407,13 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 	}
 	const other = 48 << 20 // the Go runtime, the binary, metrics, the spool's page index
 	pipeline, log := pc.MemoryBytes(), int64(n)
-	var newest int64
-	if c := recentConfig(r.cfg); c.Bytes > 0 {
-		newest = c.MemoryBytes()
+	if r.cfg.Intake.On() {
+		o := r.intakeOptions()
+		pipeline += o.MemoryBytes()
 	}
-	total := rings + pipeline + log + newest + other
+	total := rings + pipeline + log + other
 	r.log.Info("memory budget, at most", "total_MiB", total>>20, "rings_MiB", rings>>20,
-		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "recent_MiB", newest>>20, "other_MiB", other>>20)
+		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "other_MiB", other>>20)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(total - rings) // the kernel's rings are not Go's memory
 	}
@@ -401,12 +421,6 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	return total, nil
-}
-
-// recentConfig bounds the records that are held to be looked at; with no Bytes
-// there are none.
-func recentConfig(cfg config.Config) recent.Config {
-	return recent.Config{Bytes: cfg.Recent.Memory, Age: cfg.Recent.Age}
 }
 
 // printOnSignal prints the counters at SIGUSR1.

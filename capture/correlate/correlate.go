@@ -64,6 +64,8 @@ type Config struct {
 // All may be read from any goroutine.
 type Stats struct {
 	SIP, SIPMalformed, SIPNoCallID, SIPCut atomic.Uint64
+	SIPRelayed                             atomic.Uint64 // of SIP, messages that other agents saw
+	Foreign                                atomic.Uint64 // records that other agents made
 	RTCPPackets, RTCPLinked, RTCPUnlinked  atomic.Uint64
 	RTCPCut                                atomic.Uint64 // datagrams with more reports than maxReports
 
@@ -129,9 +131,10 @@ type Correlator struct {
 	ports    [evidencePorts]evidence
 	awaiting awaiting
 
-	silentCalls int   // established calls that should have shown media and have not
-	foreign     int   // streams of no known call
-	refusedAt   int64 // mono of the last stream for which there was no room
+	silentCalls int            // established calls that should have shown media and have not
+	foreign     int            // streams of no known call
+	relayed     *record.Record // what is said of the message at hand by the agent that saw it, nil when it is a mirror port
+	refusedAt   int64          // mono of the last stream for which there was no room
 
 	// scratch, reused for each message
 	sip     sip.View

@@ -30,6 +30,9 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 			c.links = append(c.links, record.Link{Type: record.SIP, How: record.Flow, ID: f.call.id})
 		}
 	}
+	if primary == nil && c.relayed != nil && len(c.relayed.Primary) > 0 {
+		primary = c.relayed.Primary
+	}
 	if primary == nil {
 		c.Stats.RTCPUnlinked.Add(1)
 		c.id = appendFlowID(append(c.id[:0], "rtcp:"...), m.Flow)

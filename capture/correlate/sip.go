@@ -16,7 +16,9 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 		return // a start line, but nothing that can be told from garbage
 	}
 	c.Stats.SIP.Add(1)
-	c.evidence(m.Port).sawSIP(v.IsRequest)
+	if c.relayed == nil {
+		c.evidence(m.Port).sawSIP(v.IsRequest)
+	}
 	if v.BodyCut || v.HeadersCut {
 		c.Stats.SIPCut.Add(1)
 	}
@@ -45,6 +47,9 @@ func (c *Correlator) emit(m *capture.Message) {
 	r := &c.rec
 	r.Wall, r.Mono, r.Flow, r.HasVLAN, r.VLAN, r.TOS = m.Wall, m.Mono, m.Flow, m.HasVLAN, m.VLAN, m.TOS
 	r.Flags = record.FlagsOf(m.Flags)
+	if c.relayed != nil {
+		c.of(r, c.relayed)
+	}
 	c.cfg.Emit(r)
 }
 
@@ -97,7 +102,7 @@ func (c *Correlator) followCall(m *capture.Message) *call {
 	c.carried(m.Conn, k, m.Wall)
 	was := k.answered
 	c.progress(k, begins)
-	if was == 0 && k.answered != 0 {
+	if was == 0 && k.answered != 0 && c.relayed == nil {
 		c.await(k, m.Port)
 	}
 	if body != nil && k.state != ended {

@@ -41,6 +41,9 @@ type Config struct {
 	// is one that we read. The payload may borrow from b.
 	Unwrap func(b []byte, m *capture.Message) bool
 
+	// Lookup makes connections known by their ends, for Connection.
+	Lookup bool
+
 	// Net, if set, is told of connections.
 	Net Net
 	// Followers, if set, reads HTTP and management protocols.
@@ -74,6 +77,9 @@ func (c Config) MemoryBytes() int64 {
 		n += c.Stream.Ignore.MemoryBytes()
 	}
 	const perConnection = int64(unsafe.Sizeof(connection{})) + int64(dissect.ConnBytes)
+	if c.Lookup {
+		n += int64(c.Stream.Connections) * endsBytes
+	}
 	n += int64(min(maxWebs, c.Stream.Connections)) * webBytes
 	return n + int64(c.Stream.Connections)*perConnection + int64(unsafe.Sizeof(order{}))
 }
@@ -86,9 +92,10 @@ type Assembly struct {
 	fragments  *Fragments
 	streams    *stream.Assembler
 	conns      *dissect.Connections
-	idle       *connection // handlers that no connection has, linked
-	current    *connection // the one at hand
-	webs       int         // made
+	byEnds     map[ends]*connection // nil without Lookup
+	idle       *connection          // handlers that no connection has, linked
+	current    *connection          // the one at hand
+	webs       int                  // made
 	idleWebs   *web
 	sctp       *sctp.Table
 	media      *media.Table
@@ -110,6 +117,9 @@ func New(c Config) *Assembly {
 	a := &Assembly{config: c, now: math.MinInt64, advanced: math.MinInt64}
 	if c.Copies != Off {
 		a.duplicates = duplicate.New(c.Duplicate)
+	}
+	if c.Lookup {
+		a.byEnds = make(map[ends]*connection)
 	}
 	a.fragments = NewFragments(c.Defrag, a.reassembled)
 	c.Dissect.Handshake, c.Dissect.Control = a.handshake, a.control

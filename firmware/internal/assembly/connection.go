@@ -19,6 +19,7 @@ type connection struct {
 	kept     bool
 	told     bool        // Net knows of it
 	id       uint64      // names it in records
+	ends     ends        // with Config.Lookup
 	web      *web        // of a WebSocket
 	next     *connection // while idle
 }
@@ -35,6 +36,7 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 	flow, attempt := s.Flow(), s.Attempt()
 	c.id = identify(&flow, &attempt)
 	c.conn.Reset(a.conns, flow, c.id)
+	a.know(c)
 	return c
 }
 
@@ -42,6 +44,7 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 func (c *connection) recycle() {
 	c.conn.Closed()
 	c.leaveWeb()
+	c.assembly.unknow(c)
 	c.stream = nil
 	c.next, c.assembly.idle = c.assembly.idle, c
 }

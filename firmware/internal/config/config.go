@@ -3,9 +3,8 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
-
-	"heptap/firmware/internal/trace"
 )
 
 // Config is a whole, validated configuration. It is a value: nothing in it is
@@ -20,9 +19,8 @@ type Config struct {
 	Streams   Streams
 	Media     Media
 	Records   Records
-	Recent    Recent
 	Calls     Calls
-	Trace     trace.Config // what is kept of all that
+	Intake    Intake
 }
 
 // Limits of the lists above.
@@ -143,12 +141,6 @@ type Records struct {
 	ISUP bool // of ISUP in SIGTRAN and in SIP
 }
 
-// Recent bounds the newest records that are held in memory to be looked at.
-type Recent struct {
-	Memory int64         // octets of records, 0 means none
-	Age    time.Duration // how much older than the newest
-}
-
 // Media is about RTP and RTCP.
 type Media struct {
 	ReportInterval time.Duration // between interval reports of a stream, 0 means final reports only
@@ -161,6 +153,48 @@ type Media struct {
 type Calls struct {
 	Max  int
 	Idle time.Duration // an established call without signalling and media is forgotten after this
+}
+
+// List is several values in one option, with commas or blanks between them.
+type List string
+
+// Items returns the values.
+func (l List) Items() []string {
+	return strings.FieldsFunc(string(l), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+}
+
+// RESTPorts says what becomes of the ports in OpenSIPS's records of HTTP.
+type RESTPorts string
+
+// What may become of them.
+const (
+	RESTPortsSwap RESTPorts = "swap" // they are in the host's order
+	RESTPortsKeep RESTPorts = "keep"
+)
+
+// Intake is where HEP of other agents is taken in.
+type Intake struct {
+	UDP, TCP, TLS    List // addresses to listen on; none in all of them means off
+	Certificate, Key string
+	ClientCA         string
+	AuthKey          Secret
+	Allow            List // CIDRs; none means anybody
+	Connections      int
+	Delimiter        string
+	RESTPorts        RESTPorts
+}
+
+// On reports whether there is anything to listen on.
+func (i *Intake) On() bool { return i.UDP != "" || i.TCP != "" || i.TLS != "" }
+
+// Prefixes returns the senders allowed.
+func (i *Intake) Prefixes() (out []netip.Prefix) {
+	for _, s := range i.Allow.Items() {
+		if p, err := parsePrefix(s); err == nil { // checked when it was read
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // Secret is a string that does not show itself in logs.
@@ -186,9 +220,8 @@ func Default() Config {
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: true, ISUP: true},
-		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
+		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
-		Trace:   trace.Config{Default: trace.Allow},
 	}
 }
 

@@ -56,6 +56,26 @@ set metrics listen 127.0.0.1:9107
 	}
 }
 
+func TestIntake(t *testing.T) {
+	c := parse(t, `
+set collector central address 192.0.2.1:9060
+set collector central transport udp
+set intake listen udp "192.0.2.9:9060, [::1]:9060"
+set intake listen tcp 192.0.2.1:9060
+set intake listen tls 192.0.2.9:9061
+set intake certificate c.pem
+set intake key k.pem
+set intake allow 10.0.0.1/8,192.0.2.7
+`)
+	in := &c.Intake
+	if !in.On() || fmt.Sprint(in.UDP.Items()) != "[192.0.2.9:9060 [::1]:9060]" || fmt.Sprint(in.Prefixes()) != "[10.0.0.0/8 192.0.2.7/32]" || in.Connections != 64 {
+		t.Errorf("%+v", in)
+	}
+	if c = parse(t, ""); c.Intake.On() {
+		t.Error("on by default")
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	if c := parse(t, ""); !reflect.DeepEqual(c, config.Default()) || config.Format(c) != "" {
 		t.Errorf("%+v prints %q", c, config.Format(c))
@@ -71,8 +91,6 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set system agent-id zero", "set system agent-id: want a number from 1 to 4294967295"},
 		{"set system node a b", "takes one value, NAME; put text with blanks in double quotes"},
 		{`set system node "a`, "the closing quote is missing"},
-		{"set recent memory 512KiB", "want a size from 1MiB to 1GiB"},
-		{"set recent age 1s", "want a duration from 10s to 24h"},
 		{"set spool max-size 1TB", "want a size from 4MiB to 64GiB"},
 		{"set spool max-size 99999999999999999999", "want a size from"},
 		{"set capture span0 ring-size 64MiB", "capture span0: no interface; add: set capture span0 interface DEVICE"},
@@ -84,6 +102,14 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set collector a profile homer6", "want opensips or homer7"},
 		{"set collector a address x:1\nset collector a profile homer7\nset collector a auth-key \"a\\\\b\"", `collector a: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key`},
 		{"set collector a max-age 59m", "want a duration from 1h0m0s to 8760h0m0s"},
+		{"set intake listen udp 9060", "set intake listen udp: want HOST:PORT such as"},
+		{"set intake listen tcp ,", "want 1 to 8 values with commas between them"},
+		{"set intake allow 192.0.2.0/33", "want networks such as"},
+		{"set intake listen tls 192.0.2.20:9061", "intake: TLS needs a certificate; add: set intake certificate FILE, set intake key FILE"},
+		{"set intake key x", "intake: certificate, key and client-ca are for TLS"},
+		{"set collector a address 192.0.2.1:9060\nset intake listen tcp 192.0.2.9:9060,192.0.2.1:9060", "intake: 192.0.2.1:9060 is where collector a is: what is sent there would come back"},
+		{"set collector a address localhost:9060\nset intake listen tcp 0.0.0.0:9060", "is where collector a is"},
+		{"set collector a address [::1]:9060\nset collector a transport udp\nset intake listen udp [::]:9060", "is where collector a is"},
 		{"set metrics listen 0.0.0.0:9107", "want a loopback address"},
 		{"set capture <x> interface eth0", "a name is 1 to 32 letters"},
 	} {
@@ -97,19 +123,13 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 	}
 }
 
-func TestRecentOff(t *testing.T) {
-	const text = "set recent memory off\n"
-	if c := parse(t, text); c.Recent.Memory != 0 || c.Recent.Age != 30*time.Minute || config.Format(c) != text {
-		t.Errorf("%+v prints %q", c.Recent, config.Format(c))
-	}
-}
-
 // Every option's example must be accepted, change the configuration or equal
 // the default, and survive being printed.
 func TestEveryExample(t *testing.T) {
 	for _, o := range config.Schema() {
-		path := strings.NewReplacer("<port>", "span0", "<name>", "central", "<group>", "phones", "<rule>", "no-pings").Replace(strings.Join(o.Path, " "))
-		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\nset " + path + " \"" + o.Example + "\"\n"
+		path := strings.NewReplacer("<port>", "span0", "<name>", "central").Replace(strings.Join(o.Path, " "))
+		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\n" +
+			"set intake listen tls 192.0.2.20:9061\nset intake certificate c.pem\nset intake key k.pem\nset " + path + " \"" + o.Example + "\"\n"
 		c := parse(t, text)
 		if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) {
 			t.Errorf("%s: printed as\n%s", path, config.Format(c))
@@ -144,7 +164,6 @@ func FuzzParse(f *testing.F) {
 	f.Add("set capture span0 interface eth1\nset capture span0 filter \"udp \\\" or # x\"\n")
 	f.Add("set collector c address [::1]:9060\nset collector c auth-key \\\n")
 	f.Add("set spool max-size 1048576KiB\r\nset media report-interval 1m0.5s")
-	f.Add("set trace group g 10.0.0.0/8\nset trace rule a deny from g user \"#1,\\\\*\" method A\nset trace default deny")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := config.Parse(strings.NewReader(text), "fuzz")
 		if err != nil {

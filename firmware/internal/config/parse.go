@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"strings"
 )
@@ -71,12 +73,6 @@ func apply(c *Config, schema []Option, line string) error {
 		names, ok := o.match(words)
 		if !ok {
 			continue
-		}
-		if o.Many {
-			if len(words) == len(o.Path) {
-				return fmt.Errorf("set %s: incomplete, want %s", strings.Join(words, " "), o.Arg)
-			}
-			words = append(words[:len(o.Path)], strings.Join(words[len(o.Path):], " "))
 		}
 		if len(words) != len(o.Path)+1 {
 			return fmt.Errorf("set %s: takes one value, %s; put text with blanks in double quotes", strings.Join(words[:len(o.Path)], " "), o.Arg)
@@ -215,5 +211,51 @@ func (c *Config) check(name string) []error {
 			errs = append(errs, fmt.Errorf("%s: collector %s: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key", name, k.Name))
 		}
 	}
-	return append(errs, traceErrors(name, c.Trace.Check())...)
+	return append(errs, c.checkIntake(name)...)
+}
+
+// checkIntake holds the intake's options against each other and the collectors.
+func (c *Config) checkIntake(name string) (errs []error) {
+	in := &c.Intake
+	if in.TLS != "" && (in.Certificate == "" || in.Key == "") {
+		errs = append(errs, fmt.Errorf("%s: intake: TLS needs a certificate; add: set intake certificate FILE, set intake key FILE", name))
+	}
+	if in.TLS == "" && (in.Certificate != "" || in.Key != "" || in.ClientCA != "") {
+		errs = append(errs, fmt.Errorf("%s: intake: certificate, key and client-ca are for TLS; add: set intake listen tls ADDRESS:PORT", name))
+	}
+	for _, k := range c.Collector {
+		for _, l := range []struct {
+			at  List
+			how Transport
+		}{{in.UDP, UDP}, {in.TCP, TCP}, {in.TLS, TCP}} {
+			for _, at := range l.at.Items() {
+				if l.how == k.Transport && meets(at, k.Address) {
+					errs = append(errs, fmt.Errorf("%s: intake: %s is where collector %s is: what is sent there would come back", name, at, k.Name))
+				}
+			}
+		}
+	}
+	return errs
+}
+
+// meets reports whether what is sent to an address comes to a listener, as far
+// as names tell.
+func meets(listener, to string) bool {
+	lh, lp, err := net.SplitHostPort(listener)
+	if err != nil {
+		return false
+	}
+	th, tp, err := net.SplitHostPort(to)
+	if err != nil || lp != tp {
+		return false
+	}
+	if strings.EqualFold(lh, th) {
+		return true
+	}
+	l, _ := netip.ParseAddr(lh)
+	t, err := netip.ParseAddr(th)
+	if err == nil && l == t {
+		return true
+	}
+	return l.IsUnspecified() && (strings.EqualFold(th, "localhost") || t.IsLoopback() || t.IsUnspecified())
 }

@@ -17,7 +17,6 @@ type Option struct {
 	Default string   // the default as text, or what it means in words
 	Help    string
 	Example string
-	Many    bool // takes any number of words, of which blanks make one value
 
 	set func(c *Config, names []string, value string) error
 	// each calls fn for every place of c that has the option, with the names
@@ -30,7 +29,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), recentOptions(), traceOptions())
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {
@@ -143,12 +142,30 @@ func mediaOptions() []Option {
 	}
 }
 
-func recentOptions() []Option {
+func intakeOptions() []Option {
 	return []Option{
-		single("recent memory", "SIZE", "", "newest records held in memory, besides the log, to be looked at on the probe, 1MiB to 1GiB; off for none", "16MiB",
-			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
-		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
-			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),
+		single("intake listen udp", "ADDRESS:PORT", "off", "take in HEP of other agents there, and forward it; several addresses with commas between them", "192.0.2.20:9060",
+			func(c *Config) *List { return &c.Intake.UDP }, listenOn),
+		single("intake listen tcp", "ADDRESS:PORT", "off", "the same over TCP", "192.0.2.20:9060",
+			func(c *Config) *List { return &c.Intake.TCP }, listenOn),
+		single("intake listen tls", "ADDRESS:PORT", "off", "the same over TLS; needs a certificate and its key", "192.0.2.20:9061",
+			func(c *Config) *List { return &c.Intake.TLS }, listenOn),
+		single("intake certificate", "FILE", "none", "certificate that TLS shows, in PEM", "/data/hep.pem",
+			func(c *Config) *string { return &c.Intake.Certificate }, text),
+		single("intake key", "FILE", "none", "its private key, in PEM", "/data/hep.key",
+			func(c *Config) *string { return &c.Intake.Key }, text),
+		single("intake client-ca", "FILE", "none", "agents must show a certificate signed by one of these, in PEM", "/data/agents.pem",
+			func(c *Config) *string { return &c.Intake.ClientCA }, text),
+		single("intake auth-key", "TEXT", "none", "shared secret that every packet must have (HEP chunk 0x0e); HEP1 and HEP2 have none", "myHep",
+			func(c *Config) *Secret { return &c.Intake.AuthKey }, secret),
+		single("intake allow", "CIDR", "anybody", "networks that agents may send from; several with commas between them", "192.0.2.0/24,2001:db8::/32",
+			func(c *Config) *List { return &c.Intake.Allow }, prefixes),
+		single("intake connections", "N", "", "connections at a time, 1 to 1024; at most 16 of one address", "64",
+			func(c *Config) *int { return &c.Intake.Connections }, number[int](1, 1024)),
+		single("intake delimiter", "TEXT", "", "what stands between the values when OpenSIPS sends text (homer5_on=1), its homer5_delim", "##",
+			func(c *Config) *string { return &c.Intake.Delimiter }, delimiter),
+		single("intake rest-ports", "swap|keep", "", "ports in OpenSIPS's records of HTTP: every version on x86 and ARM has their octets the wrong way round", "keep",
+			func(c *Config) *RESTPorts { return &c.Intake.RESTPorts }, oneOf(RESTPortsSwap, RESTPortsKeep)),
 	}
 }
 
@@ -276,6 +293,14 @@ var (
 		}
 		return need(ok, "1 to 64 printable ASCII characters without blanks, quotes and backslashes")
 	})
+	delimiter = str[string](func(s string) error { return need(s != "" && len(s) <= 8, "1 to 8 octets of text") })
+	listenOn  = str[List](func(s string) error { return checkList(s, 8, checkHostPort) })
+	prefixes  = str[List](func(s string) error {
+		return checkList(s, 64, func(item string) error {
+			_, err := parsePrefix(item)
+			return need(err == nil, "networks such as 192.0.2.0/24, or addresses")
+		})
+	})
 	onOff = kind[bool]{
 		parse: func(s string) (bool, error) { return s == "on", need(s == "on" || s == "off", "on or off") },
 		format: func(v bool) string {
@@ -328,6 +353,29 @@ func need(ok bool, want string) error {
 	return fmt.Errorf("want %s", want)
 }
 
+// checkList checks the items of a List, of which there are 1 to most.
+func checkList(s string, most int, check func(item string) error) error {
+	items := List(s).Items()
+	if err := need(len(items) > 0 && len(items) <= most && len(s) <= 4096, fmt.Sprintf("1 to %d values with commas between them", most)); err != nil {
+		return err
+	}
+	for _, item := range items {
+		if err := check(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parsePrefix reads a network, or an address as the network of it alone.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Prefix(a.BitLen())
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
 func checkHostPort(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	n, perr := strconv.ParseUint(port, 10, 16)
@@ -369,19 +417,19 @@ func duration(low, high time.Duration) kind[time.Duration] {
 	}
 }
 
-func offOr[T ~int64](k kind[T]) kind[T] {
-	return kind[T]{
-		parse: func(s string) (T, error) {
+func offOr(k kind[time.Duration]) kind[time.Duration] {
+	return kind[time.Duration]{
+		parse: func(s string) (time.Duration, error) {
 			if s == "off" {
 				return 0, nil
 			}
 			return k.parse(s)
 		},
-		format: func(v T) string {
-			if v == 0 {
+		format: func(d time.Duration) string {
+			if d == 0 {
 				return "off"
 			}
-			return k.format(v)
+			return k.format(d)
 		},
 	}
 }

@@ -180,7 +180,7 @@ func writeFlow(h *maphash.Hash, f *capture.FiveTuple) {
 // means that an agent's has one already. Only the goroutine that empties the
 // queue calls it.
 func (in *Intake) Tap(m *capture.Message) Verdict {
-	if m.Protocol != capture.SIP {
+	if m.Protocol != capture.SIP && m.Protocol != capture.RTCP {
 		return Fresh
 	}
 	v := in.copies.see(m, tap)
@@ -198,7 +198,7 @@ func (in *Intake) Relay(it *Item) bool {
 		in.dropped(it.peer, DropRepeated)
 		return false
 	}
-	if it.Message.Protocol != capture.SIP {
+	if it.Message.Protocol == capture.Unknown {
 		return true
 	}
 	switch in.copies.see(&it.Message, it.observer()) {

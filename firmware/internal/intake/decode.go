@@ -349,7 +349,7 @@ func (d *decoder) member(o *object, m *member, prefix string) {
 	d.text = unescape(append(d.text[:0], prefix...), m.key)
 	o.name(d.text)
 	if !m.text {
-		o.b = append(o.b, m.value...)
+		o.b = appendNested(o.b, m.value)
 		return
 	}
 	d.text = unescape(d.text[:0], m.value)
@@ -363,6 +363,15 @@ func (d *decoder) member(o *object, m *member, prefix string) {
 	default:
 		o.b = appendQuoted(o.b, d.text)
 	}
+}
+
+// appendNested appends a value that is no text. One in which a master key may be
+// named is blanked as a whole; no sender that is known nests them.
+func appendNested(b, value []byte) []byte {
+	if bytes.Contains(value, []byte(masterKey)) || bytes.Contains(value, []byte(`\u`)) {
+		return append(b, `"`+mask.Text+`"`...)
+	}
+	return append(b, value...)
 }
 
 // masterKey is the name under which OpenSIPS sends the key of a TLS session.

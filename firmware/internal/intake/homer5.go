@@ -89,58 +89,52 @@ func (d *decoder) netText(b []byte) ([]byte, string, bool) {
 	return o.end(), event, true
 }
 
-// certificates writes what stands between protocol and event: at most four names
-// of X.509, each of which begins with "/" and an attribute, and the master key.
-// What is no name is taken for a part of the key, also the rest of a name with a
+// certificates writes what stands between protocol and event: the names of one
+// or two certificates, subject and issuer each, and the master key. What is not a
+// pair of names is taken for a part of the key, also the rest of a name with a
 // delimiter in it: in doubt it is blanked.
 func certificates(o *object, b []byte, delim string) {
-	keys := [...]string{"client-subject", "client-issuer", "server-subject", "server-issuer"}
 	var names [4][]byte
 	n := 0
-	for more := true; more && n < len(names); {
-		var name, rest []byte
-		if name, rest, more = cut(b, delim); !oneline(name) {
+	for ; n < len(names); n += 2 {
+		subject, rest, _ := cut(b, delim)
+		issuer, rest, more := cut(rest, delim)
+		if !oneline(subject) || !oneline(issuer) {
 			break
 		}
-		names[n], b = name, rest
-		n++
+		names[n], names[n+1], b = subject, issuer, rest
 		if !more {
-			b = nil
+			n, b = n+2, nil
+			break
 		}
 	}
 	switch n {
 	case 4:
-		for i, k := range keys {
+		for i, k := range [...]string{"client-subject", "client-issuer", "server-subject", "server-issuer"} {
 			o.text(k, names[i])
 		}
 	case 2: // one certificate, and nothing says whose
 		o.text("subject", names[0])
 		o.text("issuer", names[1])
-	default:
-		for _, name := range names[:n] {
-			o.text("certificate", name)
-		}
 	}
 	if len(b) > 0 {
-		o.text("master-key", []byte(mask.Text))
+		o.text(masterKey, []byte(mask.Text))
 	}
 }
 
-// oneline reports whether b begins as OpenSSL's X509_NAME_oneline writes a
-// name.
+// oneline reports whether b is a name as OpenSSL's X509_NAME_oneline writes it:
+// printable ASCII that begins with "/" and an attribute.
 func oneline(b []byte) bool {
-	if len(b) < 3 || b[0] != '/' {
+	equals := bytes.IndexByte(b, '=')
+	if equals < 2 || b[0] != '/' {
 		return false
 	}
-	for i, c := range b[1:] {
-		if c == '=' {
-			return i > 0
-		}
-		if c < '0' || c > 'z' {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
 			return false
 		}
 	}
-	return false
+	return true
 }
 
 // restText reads FIRST LINE[:body].

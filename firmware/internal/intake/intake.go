@@ -50,7 +50,7 @@ const Hold = 20 * time.Millisecond
 
 // Intake takes in HEP from other agents. See the package comment.
 type Intake struct {
-	Queue *Queue
+	*Queue
 
 	options Options
 	log     *slog.Logger

@@ -12,8 +12,8 @@ import (
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/probe"
-	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -24,7 +24,7 @@ type Sources struct {
 	Uplink  func() uplink.Stats
 	Spool   func() buffer.Stats
 	Health  func() health.Snapshot
-	Recent  func() recent.Stats
+	Intake  func() intake.Stats
 	Cut     func() uint64 // messages cut to the size that the collector takes
 	Old     func() uint64 // records left out because the collector keeps none so old
 	Budget  int64         // octets the probe may use at most
@@ -50,7 +50,6 @@ func (s *Sources) Read() []Sample {
 			l.input(&st.Inputs[i])
 		}
 		l.pipeline(&st)
-		l.trace(&st.Trace)
 		l.assembly(&st.Assembly)
 		if st.ISUP != nil {
 			l.isup(st.ISUP)
@@ -58,6 +57,10 @@ func (s *Sources) Read() []Sample {
 		for i := range st.Ports {
 			l.mirror(&st.Ports[i])
 		}
+	}
+	if s.Intake != nil {
+		st := s.Intake()
+		l.intake(&st)
 	}
 	if s.Cut != nil {
 		l.counter("heptap_sip_cut_to_frame_total", "SIP messages and log records cut to the largest HEP packet that the collector takes.", s.Cut())
@@ -73,10 +76,6 @@ func (s *Sources) Read() []Sample {
 		st := s.Spool()
 		l.spool(&st)
 	}
-	if s.Recent != nil {
-		st := s.Recent()
-		l.recent(&st)
-	}
 	if s.Health != nil {
 		st := s.Health()
 		l.gauge("heptap_health_level", "The worst of all conditions: 0 ok, 1 degraded, 2 fault.", float64(st.Level))
@@ -88,7 +87,7 @@ func (s *Sources) Read() []Sample {
 }
 
 // WriteText prints the samples that are not zero, one a line, and what is said
-// of the mirror ports and of the recent records.
+// of the mirror ports.
 func (s *Sources) WriteText(w io.Writer) error {
 	for _, m := range s.Read() {
 		if m.Value == 0 {
@@ -102,15 +101,11 @@ func (s *Sources) WriteText(w io.Writer) error {
 			return err
 		}
 	}
-	if s.Probe != nil {
-		for _, p := range s.Probe().Ports {
-			if _, err := io.WriteString(w, p.Report); err != nil {
-				return err
-			}
-		}
+	if s.Probe == nil {
+		return nil
 	}
-	if s.Recent != nil {
-		if _, err := io.WriteString(w, recentText(s.Recent())); err != nil {
+	for _, p := range s.Probe().Ports {
+		if _, err := io.WriteString(w, p.Report); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,7 @@
 //	             v
 //	          bounded queue, one per worker
 //	             |
-//	          merge by time -> correlate -> neutral record -> trace rules -> deliver
+//	          merge by time -> correlate -> neutral record -> deliver
 //
 // A worker owns its source, its media table and its counters; nothing in its
 // loop takes a lock or allocates. Batches travel to the merge through a
@@ -20,4 +20,7 @@
 // time. It takes the item with the smallest monotonic time once no other
 // worker can still produce an earlier one, or after Watermark and that
 // worker's lag.
+//
+// What other agents have seen (Relay) comes in between, by the time of its
+// arrival. It has a bounded queue of its own, and no worker waits for it.
 package probe

@@ -8,6 +8,7 @@ import (
 	"heptap/capture/correlate"
 	"heptap/capture/mirror"
 	"heptap/firmware/internal/assembly"
+	"heptap/firmware/internal/intake"
 )
 
 // Watermark is how long an item waits for an earlier one of another worker,
@@ -26,7 +27,9 @@ type merge struct {
 	correlator *correlate.Correlator
 	judge      func(mono int64)                              // is to be called now and then
 	sample     func(w *worker, mono int64, s *mirror.Sample) // takes what a replaying worker knew then
-	latest     int64                                         // time of the item handed over last
+	relay      Relay                                         // nil: none
+	relayed    func(it *intake.Item)
+	latest     int64 // time of the item handed over last
 	late       atomic.Uint64
 }
 
@@ -73,6 +76,12 @@ func (m *merge) turn() (progressed bool) {
 				best = i
 			}
 		}
+		relay := m.relayTime()
+		if relay <= limit && relay != math.MaxInt64 && (best < 0 || relay <= m.mono(best)) {
+			m.takeRelayed()
+			progressed = true
+			continue
+		}
 		if best < 0 {
 			m.advance(limit)
 			return progressed
@@ -81,8 +90,36 @@ func (m *merge) turn() (progressed bool) {
 			m.advance(limit)
 			return progressed
 		}
-		m.take(best, limit)
+		m.take(best, min(limit, relay))
 		progressed = true
+	}
+}
+
+// relayTime is when the first of what other agents saw counts as seen.
+func (m *merge) relayTime() int64 {
+	if m.relay != nil {
+		if it := m.relay.Peek(); it != nil {
+			return it.Mono
+		}
+	}
+	return math.MaxInt64
+}
+
+// takeRelayed hands over the first of what other agents saw. It came by a
+// network of its own, so that it may be late is no fault of a worker's.
+func (m *merge) takeRelayed() {
+	it := m.relay.Peek()
+	m.latest = max(m.latest, it.Mono)
+	m.relayed(it)
+	m.judge(m.latest)
+	m.relay.Done()
+}
+
+// drain hands over the rest of what other agents saw, when the workers have
+// ended.
+func (m *merge) drain() {
+	for m.relayTime() != math.MaxInt64 {
+		m.takeRelayed()
 	}
 }
 

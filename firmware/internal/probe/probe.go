@@ -17,7 +17,7 @@ import (
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
-	"heptap/firmware/internal/trace"
+	"heptap/firmware/internal/intake"
 )
 
 // Input is one source of frames: a ring of a mirror port, or a file.
@@ -40,8 +40,8 @@ type Config struct {
 	Media     media.Config // of each input; Worker is filled in
 	Assembly  assembly.Config
 	Correlate correlate.Config
-	ISUP      bool          // make records of ISUP
-	Trace     *trace.Engine // what is denied is not delivered; nil delivers everything
+	ISUP      bool  // make records of ISUP
+	Relay     Relay // what other agents have seen, nil for none; not with Replay
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
@@ -63,6 +63,7 @@ type Probe struct {
 	sample     mirror.Sample // of the port being judged
 	judged     int64         // when ports are judged next
 	scratch    []byte
+	id         []byte
 	err        error // of Deliver, the first one
 	cancel     context.CancelFunc
 
@@ -103,11 +104,12 @@ func New(cfg Config) *Probe {
 	if cfg.ISUP {
 		p.isup = beyond.NewISUP(beyond.ISUPConfig{Note: p.correlator.Note})
 	}
+	ac.Lookup = cfg.Relay != nil
 	p.assembly = assembly.New(*ac)
 	p.merge = merge{workers: p.workers, heads: make([]head, len(p.workers)), wake: wake,
 		assembly: p.assembly, correlator: p.correlator, judge: p.judge, sample: p.takeSample, latest: math.MinInt64}
 	if !cfg.Replay {
-		p.merge.now = cfg.Now
+		p.merge.now, p.merge.relay, p.merge.relayed = cfg.Now, cfg.Relay, p.relayed
 	}
 	return p
 }
@@ -147,6 +149,7 @@ func (p *Probe) Run(ctx context.Context) error {
 	}
 	p.merge.run()
 	wg.Wait()
+	p.merge.drain()
 	p.assembly.Flush()
 	p.correlator.Flush()
 	return errors.Join(append(errs, p.err)...)
@@ -155,7 +158,16 @@ func (p *Probe) Run(ctx context.Context) error {
 // message is where the assembly's messages come out. What else is read of one
 // follows the record of the message itself.
 func (p *Probe) message(m *capture.Message) {
+	if p.cfg.Relay != nil && p.cfg.Relay.Tap(m) == intake.Copied {
+		p.correlator.Repeated(m)
+		return
+	}
 	p.correlator.Message(m)
+	p.beside(m)
+}
+
+// beside makes the records of what else is in a message.
+func (p *Probe) beside(m *capture.Message) {
 	if p.isup != nil {
 		p.isup.Message(m)
 	}
@@ -163,7 +175,7 @@ func (p *Probe) message(m *capture.Message) {
 
 // emit is where the correlator's records leave it.
 func (p *Probe) emit(r *record.Record) {
-	if p.err != nil || !p.cfg.Trace.Allow(r) {
+	if p.err != nil {
 		return
 	}
 	if len(r.Payload) > record.MaxPayload && r.Type == record.SIP {
