@@ -339,19 +339,26 @@ func FuzzEncode(f *testing.F) {
 func BenchmarkEncode(b *testing.B) {
 	call := sip()
 	call.Payload = bytes.Repeat([]byte("SIP/2.0 200 OK\r\n"), 54) // 864 octets, as a mean message
+	shut := of(record.Net, "17", closed, link(record.Flow, 0, "a"), link(record.Flow, 0, "b"))
 	for _, tt := range []struct {
 		name string
 		rec  record.Record
-	}{{"sip", call}, {"report", report()}} {
-		b.Run(tt.name, func(b *testing.B) {
-			p, rec, buf := profile(b, options), seal(b, tt.rec), make([]byte, 0, 4096)
-			b.ReportAllocs()
-			b.SetBytes(int64(len(rec)))
-			for b.Loop() {
-				if _, err := p.Encode(buf, rec); err != nil {
+	}{{"sip", call}, {"report", report()}, {"connection of two calls", shut}} {
+		for _, name := range export.Profiles() {
+			b.Run(name+"/"+tt.name, func(b *testing.B) {
+				p, err := export.New(name, options)
+				if err != nil {
 					b.Fatal(err)
 				}
-			}
-		})
+				rec, buf := seal(b, tt.rec), make([]byte, 0, 4096)
+				b.ReportAllocs()
+				b.SetBytes(int64(len(rec)))
+				for b.Loop() {
+					if _, err := p.Encode(buf, rec); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

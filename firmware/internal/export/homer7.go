@@ -30,7 +30,7 @@ func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 		h.Node = p.name
 	}
 	if r.Type == record.SIP {
-		h.Correlation = p.legOf(r)
+		h.Correlation = p.legOf(r, h)
 		return p.appendFrame(dst, h)
 	}
 	sound := object(h.Payload, &p.scan)
@@ -48,9 +48,9 @@ func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 // legOf returns chunk 0x11 of a SIP record: the Call-ID of the other leg when its
 // id was on the wire. Without it heplify-server takes the header that its own
 // AlegIDs names, or the Call-ID, and pastes that into JSON as it is. A Call-ID
-// that would break this is sent too, as JSON has it. What another agent had there
+// that would break this is sent too, as JSON has it; nobody's when it is too long. What another agent had there
 // is that agent's business, and stays.
-func (p *Profile) legOf(r *record.Record) []byte {
+func (p *Profile) legOf(r *record.Record, h *hep.Packet) []byte {
 	for i := range r.Links {
 		if l := &r.Links[i]; l.Type == record.SIP && l.How == record.Seen {
 			if p.cid = appendEscaped(p.cid[:0], l.ID); len(p.cid) > 0 && len(p.cid) <= maxCID {
@@ -58,9 +58,12 @@ func (p *Profile) legOf(r *record.Record) []byte {
 			}
 		}
 	}
-	if p.cid = appendEscaped(p.cid[:0], r.Primary); len(p.cid) <= maxCID &&
-		(!bytes.Equal(p.cid, r.Primary) || r.Flags&record.FlagRelayed != 0) {
+	p.cid = appendEscaped(p.cid[:0], r.Primary)
+	switch breaks := bytes.IndexByte(p.cid, '\\') >= 0; {
+	case len(p.cid) <= maxCID && (breaks || r.Flags&record.FlagRelayed != 0):
 		return p.cid
+	case breaks:
+		return p.nobody(h)
 	}
 	return nil
 }
