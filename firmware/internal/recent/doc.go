@@ -76,9 +76,10 @@
 //
 // Answers are copies and belong to who asked. A reader copies under the lock,
 // into memory that was allocated before it took it, and lets go of the lock
-// after holdSlots slots or holdBytes octets, some tens of microseconds on a
-// small box; then it takes it again and goes on at the position where it was,
-// which is still good or has left the ring, and with it everything older. A
+// after holdSlots slots, or fewer if it copies much: some tens of microseconds on
+// a PC with cold caches. Then it takes it again and goes on at the position where
+// it was, which is still good or has left the ring, and with it everything older.
+// While one reads, Add may wait for a millisecond before sync.Mutex favours it. A
 // visitor under the lock would save the copy and have the capture wait for
 // whatever the visitor does, such as writing to a terminal. The price is that an
 // answer is no snapshot: records that were evicted while it was put together

@@ -164,13 +164,14 @@ func (f *follower) level(nodes []node, depth int) []node {
 		hits := f.s.gather(n.id, n.hub, f.records, &f.quota)
 		for i := range hits {
 			h := &hits[i]
-			found := Found{Record: h.Record, Depth: depth, Via: n.id, From: n.from, Named: h.trust, Led: n.led, Path: weakest(n.path, h.trust)}
+			found := Found{Record: h.Record, Depth: depth, Via: n.id, From: n.from, Named: h.trust, Led: n.led}
 			if depth == 0 {
-				found.Via = f.began(h)
+				found.Via, found.Named = f.began(h)
 			}
+			found.Path = weakest(n.path, found.Named)
 			f.answer.Found = append(f.answer.Found, found)
 			if !n.hub {
-				f.lead(&found, depth == 0 && isPrimary(found.Via, &h.Record), next)
+				f.lead(&found, depth == 0 && isPrimary(f.start, &h.Record), next)
 			}
 		}
 	}
@@ -184,17 +185,18 @@ func (f *follower) level(nodes []node, depth int) []node {
 }
 
 // began notes under which types a record that was found first names the id that
-// was asked for, so that it is not followed again, and returns the first.
-func (f *follower) began(h *hit) (via ID) {
-	for id := range named(&h.Record) {
+// was asked for, so that it is not followed again, and returns the one that it is
+// the surest of.
+func (f *follower) began(h *hit) (via ID, best Trust) {
+	for id, how := range named(&h.Record) {
 		if id.Text == f.start.Text && (f.start.Type == 0 || f.start.Type == id.Type) {
 			f.ids[id] = true
-			if via.Type == 0 {
-				via = id
+			if via.Text == "" || weaker(how, best) < 0 {
+				via, best = id, how
 			}
 		}
 	}
-	return via
+	return via, best
 }
 
 // lead adds to next the ids that a record leads to.
@@ -218,7 +220,7 @@ func (f *follower) lead(r *Found, starts bool, next map[ID]node) {
 
 // isPrimary says whether id is the primary one of r.
 func isPrimary(id ID, r *record.Record) bool {
-	return id.Type == Under(r.Type) && string(r.Primary) == id.Text
+	return (id.Type == 0 || id.Type == Under(r.Type)) && string(r.Primary) == id.Text
 }
 
 // named goes through the ids of r, the primary one first, and how r names them.

@@ -196,8 +196,15 @@ func check(t *testing.T, s *Store, m *model, c Config, id ID) {
 	if len(a.Found) != len(depths) || len(a.Hubs) != len(hubs) || a.Cut {
 		t.Fatalf("following %v: %d records and hubs %v, want %d and %v", id, len(a.Found), a.Hubs, len(depths), hubs)
 	}
+	paths := map[uint64]Trust{}
+	for i := range a.Found {
+		paths[a.Found[i].Seq] = a.Found[i].Path
+	}
 	for i := range a.Found {
 		f := &a.Found[i]
+		if want := pathOf(m, f, paths); rank(f.Path) != rank(want) {
+			t.Fatalf("following %v: record %d by %v, want %v", id, f.Seq, f.Path, want)
+		}
 		if d, ok := depths[f.Seq]; !ok || d != f.Depth || !same(&f.Record, &m.all[f.Seq-1]) {
 			t.Fatalf("following %v: record %d at depth %d, want %d", id, f.Seq, f.Depth, d)
 		}
@@ -213,6 +220,44 @@ func check(t *testing.T, s *Store, m *model, c Config, id ID) {
 			t.Fatalf("following %v: out of order at %d", id, i)
 		}
 	}
+}
+
+// rank is the higher, the weaker t is.
+func rank(t Trust) int {
+	if t.How == record.Inferred {
+		return int(t.How)*1000 - int(t.Score)
+	}
+	return int(t.How) * 1000
+}
+
+// pathOf is the weakest of the way to the record that led to f, of how that one
+// names Via and of how f does; zero if one of these is not in the records.
+func pathOf(m *model, f *Found, paths map[uint64]Trust) Trust {
+	says := func(r *record.Record, how Trust) bool {
+		own := Trust{How: record.Seen}
+		if r.Type == record.RTCP || r.Type == record.RTPReport || r.Type == record.Log {
+			own.How = record.Flow
+		}
+		if primary, _ := names(r, f.Via); primary && how == own {
+			return true
+		}
+		return slices.ContainsFunc(r.Links, func(l record.Link) bool {
+			alone := record.Record{Type: record.ISUP, Links: []record.Link{l}}
+			_, any := names(&alone, f.Via)
+			return any && how == Trust{l.How, l.Score}
+		})
+	}
+	steps := []Trust{f.Named}
+	if f.From != 0 {
+		steps = append(steps, f.Led, paths[f.From])
+		if !says(&m.all[f.From-1], f.Led) {
+			return Trust{}
+		}
+	}
+	if !says(&f.Record, f.Named) {
+		return Trust{}
+	}
+	return slices.MaxFunc(steps, func(a, b Trust) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
 // compare adds n records and holds the store against the model now and then.
