@@ -9,6 +9,7 @@ import (
 	"heptap/capture/mirror"
 	"heptap/capture/ring"
 	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/panel"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/uplink"
@@ -21,6 +22,7 @@ const (
 	condDrops    = "kernel drops"
 	condQueue    = "correlator"
 	condStreams  = "reassembly"
+	condIntake   = "intake"
 	condUplink   = "uplink"
 	condSpool    = "spool"
 	condSpoolErr = "spool storage"
@@ -45,6 +47,7 @@ type monitor struct {
 	queue  history
 	lost   history
 	spared history
+	intake history
 	said   map[string]string // by mirror port: what the log was told of it
 }
 
@@ -85,6 +88,7 @@ func (m *monitor) look(now time.Time) {
 	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spool.Stats()
 	var s panel.State
 	s.Capture = m.capture(&st, now)
+	m.others(now)
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
 	s.Health = r.health.Level()
 	r.front.player.Update(func(shown *panel.State) {
@@ -125,6 +129,17 @@ func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
 		return panel.CaptureNoSIP
 	}
 	return panel.CaptureNoFrames
+}
+
+// others judges the intake.
+func (m *monitor) others(now time.Time) {
+	if m.r.intake == nil {
+		return
+	}
+	st := m.r.intake.Stats()
+	lost := st.Drops[intake.DropQueue] + st.Drops[intake.DropShare]
+	m.intake.note(lost, now)
+	m.condition(condIntake, m.intake.lately(now), health.Degraded, fmt.Sprintf("%d HEP packets of other agents dropped: more than this box can take", lost))
 }
 
 // ports notes the state of each mirror port, and says whether one has link.

@@ -361,6 +361,44 @@ func TestNoAddress(t *testing.T) {
 	}
 }
 
+// What comes most often costs no memory but what the item keeps for the next.
+func TestAllocs(t *testing.T) {
+	d, q := testDecoder(nil), newQueue()
+	p := packet(1, "one@example.com", options)
+	p.Node, p.Extra = []byte("proxy-1"), []byte(`{"net":"17640947659377874237"}`)
+	sip := frame(t, p)
+	rtcp := frame(t, packet(5, "one@example.com", `{"ssrc":1}`))
+	from := new(peer)
+	n := testing.AllocsPerRun(1000, func() {
+		for _, b := range [][]byte{sip, rtcp} {
+			it := q.item()
+			it.peer = from
+			if d.decode(b, arrival, it) != DropNone || q.try(it) != DropNone || q.Peek() != it {
+				t.Fatal("not taken")
+			}
+			q.Done()
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	d, q := testDecoder(nil), newQueue()
+	sip := frame(b, packet(1, "one@example.com", options))
+	from := new(peer)
+	b.ReportAllocs()
+	for b.Loop() {
+		it := q.item()
+		it.peer = from
+		if d.decode(sip, arrival, it) != DropNone || q.try(it) != DropNone || q.Peek() != it {
+			b.Fatal("not taken")
+		}
+		q.Done()
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, p := range []hep.Packet{
 		packet(1, "a", options), packet(1, "a", `{"payload":`+quoted(options)+`}`), packet(89, "1", "TLS:/CN=a:/CN=b:00:ACCEPTED:SUCCESS:x"),
