@@ -105,3 +105,7 @@ func TestCalibration(t *testing.T) {
 		}
 	}
 }
+
+func TestThirdWorkload(t *testing.T) {
+	measure(t, third).check(t)
+}
