@@ -9,7 +9,7 @@ import (
 
 // Config says how a Matcher works. The zero value means the defaults.
 type Config struct {
-	Starts    int           // most requests remembered, 32768
+	Starts    int           // most requests remembered, 32768: three horizons of 1,300 a second
 	Pending   int           // most queries and placed requests that wait for a decision, 8192
 	Templates int           // most kinds of query learned about, 1024
 	Horizon   time.Duration // how long after a request's arrival a query may belong to it, 8 s
@@ -69,19 +69,19 @@ type Stats struct {
 	Arrived    uint64 // requests remembered
 	Repeated   uint64 // requests that were known: retransmissions, duplicates of the mirror
 	Evicted    uint64 // requests that gave way before their time, the table full
-	Sent       uint64 // Sent: of a request that is known
+	Sent       uint64 // next steps of a request that is known, legs of it included
 	SentEarly  uint64 // Sent: came before its request, and was kept for it
 	Queries    uint64 // queries taken
 	Placed     uint64 // placed requests taken
 	Duplicates uint64 // queries and placed requests that were known
-	Orphans    uint64 // replies whose query never came
+	Orphans    uint64 // replies whose query never came, or was decided before
 	Refused    uint64 // inputs without an address, a time or a Call-ID of at most MaxCallID octets
 	Linked     uint64
 	None       [NumOutcomes]uint64
 	Passed     uint64 // placed requests with a Call-ID that had arrived at the same host: a proxy's
 	Waiting    uint64
 	Cut        uint64 // texts that were longer than MaxText, or held more than could be looked up
-	Hot        uint64 // look-ups given up because too many requests share the key
+	Hot        uint64 // keys that more requests share than are looked at
 	Held       uint64 // requests remembered now
 }
 

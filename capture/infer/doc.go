@@ -26,8 +26,9 @@
 // them, is at least Config.MinScore per cent. So two close candidates are no
 // link, and neither is one of a kind of query that finds candidates no more often
 // than chance does. A number that many calls share is found by chance more often, and
-// counts less; one that more than 64 requests in three horizons share proposes
-// nothing, it only confirms what other keys propose.
+// counts less. If more than 64 remembered requests share it, it only confirms what other keys
+// propose; if no other does, the latest 64 are the candidates, and the horizon is a third of what
+// they cover, if that is at least 250 ms.
 //
 // A query without any key is linked only if its kind is known never to hold one
 // (30 such queries seen) and to come when the host is working on a request (30 more), and
@@ -41,9 +42,9 @@
 //
 // A Score of n says that of a hundred links with that score at least n are right, and it is
 // tested: TestCalibration prints what was measured. On the workloads of the tests
-// at least 99 of 100 links are right, in sum and of each kind of query. That holds for hosts whose queries and calls
-// come independently of each other where they do not belong together. What it
-// does not know:
+// at least 99 of 100 links are right, in sum and of each kind of query of which a hundred were
+// linked. That holds for hosts whose queries and calls come independently of each other where they do
+// not belong together. What it does not know:
 //
 //   - A kind of query of which less than some dozen were seen is judged by what else
 //     is asked of the same server, and by assumptions. In the first 24 s, and while the table is

@@ -98,34 +98,62 @@ func (j *judge) unkeyed(t *template, prior *rates) bool {
 func (j *judge) collect(m *Matcher, p *pending) {
 	j.n, j.nHot = 0, 0
 	for i := range int(p.n) {
-		k, n := p.token[i].k, 0
-		all := m.table.walk(keyHash(p.host, k), maxSteps, func(pos int32, slot int) bool {
-			s := &m.table.ring[pos]
-			if slot < keySlot || s.host != p.host || !s.key[slot-keySlot].matches(k) {
-				return true
-			}
-			r := s.role[slot-keySlot]
-			if p.isLeg {
-				if r &= p.role[i]; r == 0 || !s.invite || s.callID == p.leg {
-					return true
-				}
-			}
-			j.hits[n] = hit{pos, r}
-			n++
-			return true
-		})
+		n, _, all := j.find(m, p, i)
 		if !all || j.n+n > maxFound {
 			m.stats.Hot++
 			j.hot[j.nHot] = i
 			j.nHot++
 			continue
 		}
-		for _, h := range j.hits[:n] {
-			j.merge(h.pos, h.role, reasonOf(p, i, h.role))
-		}
+		j.mergeAll(p, i, n)
+	}
+	if j.n == 0 {
+		j.collectHot(m, p)
 	}
 	for _, i := range j.hot[:j.nHot] {
 		j.confirm(m, p, i)
+	}
+}
+
+// find puts the requests that have key i of p into j.hits, and returns how many, how far they
+// reach back and whether these are all.
+func (j *judge) find(m *Matcher, p *pending, i int) (n int, reach int64, all bool) {
+	k := p.token[i].k
+	all = m.table.walk(keyHash(p.host, k), maxSteps, func(pos int32, slot int) bool {
+		s := &m.table.ring[pos]
+		reach = p.at - s.at
+		if slot < keySlot || s.host != p.host || !s.key[slot-keySlot].matches(k) {
+			return true
+		}
+		r := s.role[slot-keySlot]
+		if p.isLeg {
+			if r &= p.role[i]; r == 0 || !s.invite || s.callID == p.leg {
+				return true
+			}
+		}
+		j.hits[n] = hit{pos, r}
+		n++
+		return true
+	})
+	return n, reach, all
+}
+
+// collectHot is for a query of which all keys are shared by too many: the latest of
+// the requests that share one are the candidates, with a horizon that suits them.
+func (j *judge) collectHot(m *Matcher, p *pending) {
+	for _, i := range j.hot[:j.nHot] {
+		n, reach, _ := j.find(m, p, i)
+		if h := (reach - m.settle) / retention; h >= leastHorizon {
+			j.horizon = min(j.horizon, h)
+			j.mergeAll(p, i, n)
+			return
+		}
+	}
+}
+
+func (j *judge) mergeAll(p *pending, i, n int) {
+	for _, h := range j.hits[:n] {
+		j.merge(h.pos, h.role, reasonOf(p, i, h.role))
 	}
 }
 

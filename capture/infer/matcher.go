@@ -163,7 +163,8 @@ func (m *Matcher) sent(host uint64, callID string, at int64, keep bool) bool {
 	return known
 }
 
-// Query says that a host asked something.
+// Query says that a host asked something. The same ID again is a duplicate as long
+// as the query waits: at least Config.Settle.
 func (m *Matcher) Query(q *Query) {
 	if !q.Host.Addr.IsValid() || q.At <= 0 {
 		m.stats.Refused++

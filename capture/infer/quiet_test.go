@@ -28,3 +28,42 @@ func TestOnlyCall(t *testing.T) {
 		t.Errorf("%d of %d found, precision %.4f", menu.right, menu.belong, all.precision())
 	}
 }
+
+// office builds a host with a call every ten seconds among a few numbers, and as many queries
+// that look like those of calls.
+func office(seed uint64, length int64) *world {
+	w := newWorld(seed)
+	h, nums := host(20), w.numbers(40, "49", 9)
+	w.every(0.1, length, func(at int64) {
+		c := w.newCall(at, h, w.pick(nums), w.pick(nums))
+		w.arrive(c)
+		took := w.between(5*ms, 80*ms)
+		w.ask("small office", c.id, h, 20, at+w.between(ms, 9*ms), took, "/lookup?number="+c.caller[1:])
+		w.sent(c, at+10*ms+took)
+		w.sent(c, at+w.between(sec, 9*sec))
+	})
+	w.every(0.1, length, func(at int64) {
+		w.ask("small office, noise", "", h, 20, at, 30*ms, "/lookup?number="+w.pick(nums)[1:])
+	})
+	return w
+}
+
+// TestSmallOffice asserts the precision where little is to be learned from.
+func TestSmallOffice(t *testing.T) {
+	res := &result{shapes: map[string]*[2]tally{}}
+	for seed := range uint64(10) {
+		w := office(seed, 1800*sec)
+		ds, _ := w.play(Config{})
+		if err := res.add(w, ds); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := res.shapes["small office"]
+	t.Logf("of calls %d of %d: %d linked, %d of them right", s[0].belong+s[1].belong, s[0].asked+s[1].asked, s[0].linked+s[1].linked, s[0].right+s[1].right)
+	for score, n := range res.scores {
+		if n[0] > 0 {
+			t.Logf("score %2d: %6d links, %s %% right", score, n[0], share(n[1], n[0]))
+		}
+	}
+	res.check(t)
+}
