@@ -172,7 +172,7 @@ func TestRefused(t *testing.T) {
 func TestFull(t *testing.T) {
 	m, out := collect(Config{Starts: 16, Pending: 16})
 	for i := range 100 {
-		m.Arrived(invite(fmt.Sprint("c", i), sec+int64(i)*ms, fmt.Sprint(4930000000+i), ""))
+		m.Arrived(invite(fmt.Sprint("c", i), sec+int64(i)*ms, fmt.Sprint(int64(4930000000)+int64(i)), ""))
 		m.Query(ask(uint64(i), sec+int64(i)*ms, "/"))
 		m.Reply(uint64(1000+i), sec)
 	}
