@@ -251,10 +251,11 @@ func TestRunWithCollector(t *testing.T) {
 	}
 	free.Close()
 	b := launch(t, nil, "run", "-config", conf, "-collect", free.Addr().String())
-	b.says("memory budget.*total_MiB")
+	b.says("memory budget.*total_MiB.*recent_MiB=16 ")
 	b.says("msg=capturing")
 	send()
 	b.until("^records_made_total .* 20$")
+	b.until("^recent records: 20 over [0-9]+s, 0.0 of 16.0 MiB$")
 	r := b.stop(0)
 	lines := r.lines(t)
 	seen := map[string]int{}
@@ -315,12 +316,15 @@ func TestRunKeepsRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	free.Close()
-	for _, collector := range []string{"", "set collector central address " + free.Addr().String() + "\n"} {
+	for _, collector := range []string{"set recent memory off\n", "set collector central address " + free.Addr().String() + "\n"} {
 		conf, spool := loopbackConfig(t, sock.LocalAddr().(*net.UDPAddr).Port, collector)
 		b := launch(t, nil, "run", "-config", conf)
 		b.says("msg=capturing")
 		send()
 		b.until("^records_made_total .* 20$")
+		if said := b.said(); strings.Contains(said, "recent records:") != strings.Contains(collector, "central") {
+			t.Errorf("%q: %s", collector, said)
+		}
 		heptap(t, nil, "spool", "ls", spool).want(t, 1, "in use by the probe")
 		heptap(t, nil, "run", "-config", conf).want(t, 1, "in use by the probe")
 		b.stop(0)

@@ -24,6 +24,7 @@ import (
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/trace"
 	"heptap/hep"
 )
 
@@ -63,6 +64,9 @@ func cmdReplay(ctx context.Context, e *env, args []string) error {
 		if cfg, err = config.Load(*configFile); err != nil {
 			return err
 		}
+	}
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintf(e.stderr, "%s: warning: %s\n", *configFile, w)
 	}
 	if err := checkFiles(fs.Args(), *out, *summary); err != nil {
 		return err
@@ -146,10 +150,20 @@ type replaySummary struct {
 	Calls        uint64            `json:"calls"`
 	Streams      map[string]uint64 `json:"rtp_streams"`
 	Events       map[string]uint64 `json:"events,omitempty"`
+	Trace        []ruleSummary     `json:"trace,omitempty"`  // by rule, in order
+	Denied       map[string]uint64 `json:"denied,omitempty"` // records that rules denied, by type
 	Cut          uint64            `json:"cut"`              // SIP messages cut to the size of a HEP packet
 	Unsent       uint64            `json:"unsent"`           // records no HEP packet could be made of
 	Mirror       []string          `json:"mirror,omitempty"` // what is to be said of the mirror port
 	Error        string            `json:"error,omitempty"`
+}
+
+// ruleSummary is what a rule decided, or would have if it only counts.
+type ruleSummary struct {
+	Rule    string `json:"rule"`
+	Action  string `json:"action"`
+	Records uint64 `json:"records"`
+	Octets  uint64 `json:"octets"`
 }
 
 // checkFiles refuses to write over an input.
@@ -197,6 +211,11 @@ func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string,
 		return nil, err
 	}
 	out.encode = profile.Encode
+	rules, err := newTrace(cfg)
+	if err != nil {
+		source.Close()
+		return nil, err
+	}
 	p := probe.New(probe.Config{
 		Inputs:    []probe.Input{{Name: "file", Source: source}},
 		Replay:    true,
@@ -204,6 +223,7 @@ func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string,
 		Assembly:  assemblyConfig(cfg),
 		Correlate: correlateConfig(cfg, 1),
 		ISUP:      cfg.Records.ISUP,
+		Trace:     rules,
 		Deliver:   out.deliver,
 		Delivered: take,
 	})
@@ -276,6 +296,13 @@ func summarize(files []string, s probe.Stats, out *hepWriter, err error) *replay
 	for t, n := range s.Records {
 		sum.Records[t.String()] = n
 	}
+	for _, r := range s.Trace.Rules {
+		sum.Trace = append(sum.Trace, ruleSummary{r.Name, string(r.Action), r.Records, r.Octets})
+	}
+	sum.Denied = map[string]uint64{}
+	for t, n := range s.Trace.Denied {
+		sum.Denied[t.String()] = n
+	}
 	for _, p := range s.Ports {
 		for i := range p.Verdicts {
 			sum.Mirror = append(sum.Mirror, p.Verdicts[i].String())
@@ -297,6 +324,14 @@ func named[K ~uint8 | ~int](counts []uint64, name func(K) string) map[string]uin
 		}
 	}
 	return m
+}
+
+// newTrace makes what decides by the configured rules, nil when there are none.
+func newTrace(cfg config.Config) (*trace.Engine, error) {
+	if !cfg.Trace.On() {
+		return nil, nil
+	}
+	return trace.New(cfg.Trace, trace.Limits{Calls: cfg.Calls.Max, Idle: cfg.Calls.Idle})
 }
 
 // newProfile makes the encoder of the configured collector's profile, or of

@@ -27,6 +27,7 @@ import (
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -94,6 +95,7 @@ type runner struct {
 	own    *ownFlows
 	intake *intake.Intake // nil: off
 	probe  *probe.Probe
+	recent *recent.Store // nil: off
 	meters *metrics.Sources
 
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
@@ -174,6 +176,12 @@ func (r *runner) open() (err error) {
 	}
 	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
 	pc.ISUP = r.cfg.Records.ISUP
+	if pc.Trace, err = newTrace(r.cfg); err != nil {
+		return err
+	}
+	for _, w := range r.cfg.Warnings() {
+		r.log.Warn("configuration", "text", w)
+	}
 	pc.Assembly.Lookup = r.cfg.Intake.On()
 	if r.meters.Budget, err = r.budget(&pc); err != nil {
 		return err
@@ -206,6 +214,10 @@ func (r *runner) open() (err error) {
 		return err
 	}
 	pc.Deliver = r.uplink.Append
+	if c := recentConfig(r.cfg); c.Bytes > 0 {
+		r.recent = recent.New(c)
+		pc.Delivered, r.meters.Recent = r.recent.Add, r.recent.Stats
+	}
 	r.probe = probe.New(pc)
 	m := r.meters
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
@@ -411,9 +423,13 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 		o := r.intakeOptions()
 		pipeline += o.MemoryBytes()
 	}
-	total := rings + pipeline + log + other
+	var newest int64
+	if c := recentConfig(r.cfg); c.Bytes > 0 {
+		newest = c.MemoryBytes()
+	}
+	total := rings + pipeline + log + newest + other
 	r.log.Info("memory budget, at most", "total_MiB", total>>20, "rings_MiB", rings>>20,
-		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "other_MiB", other>>20)
+		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "recent_MiB", newest>>20, "other_MiB", other>>20)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(total - rings) // the kernel's rings are not Go's memory
 	}
@@ -421,6 +437,12 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	return total, nil
+}
+
+// recentConfig bounds the records that are held to be looked at; with no Bytes
+// there are none.
+func recentConfig(cfg config.Config) recent.Config {
+	return recent.Config{Bytes: cfg.Recent.Memory, Age: cfg.Recent.Age}
 }
 
 // printOnSignal prints the counters at SIGUSR1.

@@ -67,6 +67,9 @@ func cmdConfig(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range c.Warnings() {
+		fmt.Fprintf(e.stderr, "%s: warning: %s\n", *check, w)
+	}
 	_, err = io.WriteString(e.stdout, config.Format(c))
 	return err
 }

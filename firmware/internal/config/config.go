@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"heptap/firmware/internal/trace"
 )
 
 // Config is a whole, validated configuration. It is a value: nothing in it is
@@ -19,7 +21,9 @@ type Config struct {
 	Streams   Streams
 	Media     Media
 	Records   Records
+	Recent    Recent
 	Calls     Calls
+	Trace     trace.Config // what is kept of all that
 	Intake    Intake
 }
 
@@ -141,6 +145,12 @@ type Records struct {
 	ISUP bool // of ISUP in SIGTRAN and in SIP
 }
 
+// Recent bounds the newest records that are held in memory to be looked at.
+type Recent struct {
+	Memory int64         // octets of records, 0 means none
+	Age    time.Duration // how much older than the newest
+}
+
 // Media is about RTP and RTCP.
 type Media struct {
 	ReportInterval time.Duration // between interval reports of a stream, 0 means final reports only
@@ -220,8 +230,10 @@ func Default() Config {
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: true, ISUP: true},
+		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
+		Trace:   trace.Config{Default: trace.Allow},
 	}
 }
 

@@ -91,6 +91,8 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set system agent-id zero", "set system agent-id: want a number from 1 to 4294967295"},
 		{"set system node a b", "takes one value, NAME; put text with blanks in double quotes"},
 		{`set system node "a`, "the closing quote is missing"},
+		{"set recent memory 512KiB", "want a size from 1MiB to 1GiB"},
+		{"set recent age 1s", "want a duration from 10s to 24h"},
 		{"set spool max-size 1TB", "want a size from 4MiB to 64GiB"},
 		{"set spool max-size 99999999999999999999", "want a size from"},
 		{"set capture span0 ring-size 64MiB", "capture span0: no interface; add: set capture span0 interface DEVICE"},
@@ -123,11 +125,18 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 	}
 }
 
+func TestRecentOff(t *testing.T) {
+	const text = "set recent memory off\n"
+	if c := parse(t, text); c.Recent.Memory != 0 || c.Recent.Age != 30*time.Minute || config.Format(c) != text {
+		t.Errorf("%+v prints %q", c.Recent, config.Format(c))
+	}
+}
+
 // Every option's example must be accepted, change the configuration or equal
 // the default, and survive being printed.
 func TestEveryExample(t *testing.T) {
 	for _, o := range config.Schema() {
-		path := strings.NewReplacer("<port>", "span0", "<name>", "central").Replace(strings.Join(o.Path, " "))
+		path := strings.NewReplacer("<port>", "span0", "<name>", "central", "<group>", "phones", "<rule>", "no-pings").Replace(strings.Join(o.Path, " "))
 		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\n" +
 			"set intake listen tls 192.0.2.20:9061\nset intake certificate c.pem\nset intake key k.pem\nset " + path + " \"" + o.Example + "\"\n"
 		c := parse(t, text)
@@ -164,6 +173,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("set capture span0 interface eth1\nset capture span0 filter \"udp \\\" or # x\"\n")
 	f.Add("set collector c address [::1]:9060\nset collector c auth-key \\\n")
 	f.Add("set spool max-size 1048576KiB\r\nset media report-interval 1m0.5s")
+	f.Add("set trace group g 10.0.0.0/8\nset trace rule a deny from g user \"#1,\\\\*\" method A\nset trace default deny")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := config.Parse(strings.NewReader(text), "fuzz")
 		if err != nil {

@@ -5,7 +5,7 @@
 //
 //	set WORD... VALUE
 //
-// A word or value with blanks in it is put in double quotes, in which \" and
+// where a few options take several words for a value. A word or value with blanks in it is put in double quotes, in which \" and
 // \\ stand for themselves. What follows a # at the start of a word is a
 // comment. Later lines win over earlier ones.
 //

@@ -24,11 +24,23 @@ func Format(c Config) string {
 				b.WriteString(w)
 			}
 			b.WriteByte(' ')
-			b.WriteString(quote(value))
+			b.WriteString(o.quote(value))
 			b.WriteByte('\n')
 		})
 	}
 	return b.String()
+}
+
+// quote prints a value as the option takes it.
+func (o *Option) quote(value string) string {
+	if !o.Many {
+		return quote(value)
+	}
+	words := strings.Fields(value)
+	for i, w := range words {
+		words[i] = quote(w)
+	}
+	return strings.Join(words, " ")
 }
 
 func quote(s string) string {
@@ -46,8 +58,8 @@ func WriteReference(w io.Writer) error {
 		if def == "" {
 			def = "none, must be set"
 		}
-		path := strings.NewReplacer("<port>", "span0", "<name>", "central").Replace(strings.Join(o.Path, " "))
-		if _, err := fmt.Fprintf(w, "set %s\n    %s\n    default: %s\n    example: set %s %s\n", o.Usage(), o.Help, def, path, quote(o.Example)); err != nil {
+		path := strings.NewReplacer("<port>", "span0", "<name>", "central", "<group>", "phones", "<rule>", "no-pings").Replace(strings.Join(o.Path, " "))
+		if _, err := fmt.Fprintf(w, "set %s\n    %s\n    default: %s\n    example: set %s %s\n", o.Usage(), o.Help, def, path, o.quote(o.Example)); err != nil {
 			return err
 		}
 	}

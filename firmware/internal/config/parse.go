@@ -74,6 +74,12 @@ func apply(c *Config, schema []Option, line string) error {
 		if !ok {
 			continue
 		}
+		if o.Many {
+			if len(words) == len(o.Path) {
+				return fmt.Errorf("set %s: incomplete, want %s", strings.Join(words, " "), o.Arg)
+			}
+			words = append(words[:len(o.Path)], strings.Join(words[len(o.Path):], " "))
+		}
 		if len(words) != len(o.Path)+1 {
 			return fmt.Errorf("set %s: takes one value, %s; put text with blanks in double quotes", strings.Join(words[:len(o.Path)], " "), o.Arg)
 		}
@@ -211,7 +217,8 @@ func (c *Config) check(name string) []error {
 			errs = append(errs, fmt.Errorf("%s: collector %s: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key", name, k.Name))
 		}
 	}
-	return append(errs, c.checkIntake(name)...)
+	errs = append(errs, c.checkIntake(name)...)
+	return append(errs, traceErrors(name, c.Trace.Check())...)
 }
 
 // checkIntake holds the intake's options against each other and the collectors.

@@ -17,6 +17,7 @@ type Option struct {
 	Default string   // the default as text, or what it means in words
 	Help    string
 	Example string
+	Many    bool // takes any number of words, of which blanks make one value
 
 	set func(c *Config, names []string, value string) error
 	// each calls fn for every place of c that has the option, with the names
@@ -29,7 +30,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), recentOptions(), traceOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {
@@ -139,6 +140,15 @@ func mediaOptions() []Option {
 			func(c *Config) *int { return &c.Calls.Max }, number[int](16, 1_000_000)),
 		single("calls idle", "DURATION", "", "an established call without signalling and media is forgotten after this, 1m to 24h", "2h",
 			func(c *Config) *time.Duration { return &c.Calls.Idle }, duration(time.Minute, 24*time.Hour)),
+	}
+}
+
+func recentOptions() []Option {
+	return []Option{
+		single("recent memory", "SIZE", "", "newest records held in memory, besides the log, to be looked at on the probe, 1MiB to 1GiB; off for none", "16MiB",
+			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
+		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
+			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),
 	}
 }
 
@@ -417,19 +427,19 @@ func duration(low, high time.Duration) kind[time.Duration] {
 	}
 }
 
-func offOr(k kind[time.Duration]) kind[time.Duration] {
-	return kind[time.Duration]{
-		parse: func(s string) (time.Duration, error) {
+func offOr[T ~int64](k kind[T]) kind[T] {
+	return kind[T]{
+		parse: func(s string) (T, error) {
 			if s == "off" {
 				return 0, nil
 			}
 			return k.parse(s)
 		},
-		format: func(d time.Duration) string {
-			if d == 0 {
+		format: func(v T) string {
+			if v == 0 {
 				return "off"
 			}
-			return k.format(d)
+			return k.format(v)
 		},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -24,6 +25,7 @@ type Sources struct {
 	Uplink  func() uplink.Stats
 	Spool   func() buffer.Stats
 	Health  func() health.Snapshot
+	Recent  func() recent.Stats
 	Intake  func() intake.Stats
 	Cut     func() uint64 // messages cut to the size that the collector takes
 	Old     func() uint64 // records left out because the collector keeps none so old
@@ -50,6 +52,7 @@ func (s *Sources) Read() []Sample {
 			l.input(&st.Inputs[i])
 		}
 		l.pipeline(&st)
+		l.trace(&st.Trace)
 		l.assembly(&st.Assembly)
 		if st.ISUP != nil {
 			l.isup(st.ISUP)
@@ -76,6 +79,10 @@ func (s *Sources) Read() []Sample {
 		st := s.Spool()
 		l.spool(&st)
 	}
+	if s.Recent != nil {
+		st := s.Recent()
+		l.recent(&st)
+	}
 	if s.Health != nil {
 		st := s.Health()
 		l.gauge("heptap_health_level", "The worst of all conditions: 0 ok, 1 degraded, 2 fault.", float64(st.Level))
@@ -87,7 +94,7 @@ func (s *Sources) Read() []Sample {
 }
 
 // WriteText prints the samples that are not zero, one a line, and what is said
-// of the mirror ports.
+// of the mirror ports and of the recent records.
 func (s *Sources) WriteText(w io.Writer) error {
 	for _, m := range s.Read() {
 		if m.Value == 0 {
@@ -101,11 +108,15 @@ func (s *Sources) WriteText(w io.Writer) error {
 			return err
 		}
 	}
-	if s.Probe == nil {
-		return nil
+	if s.Probe != nil {
+		for _, p := range s.Probe().Ports {
+			if _, err := io.WriteString(w, p.Report); err != nil {
+				return err
+			}
+		}
 	}
-	for _, p := range s.Probe().Ports {
-		if _, err := io.WriteString(w, p.Report); err != nil {
+	if s.Recent != nil {
+		if _, err := io.WriteString(w, recentText(s.Recent())); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"heptap/buffer"
 	"heptap/capture/correlate"
@@ -17,6 +18,8 @@ import (
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/recent"
+	"heptap/firmware/internal/trace"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -30,12 +33,17 @@ func sources(t *testing.T) *metrics.Sources {
 	stats := probe.Stats{Correlate: new(correlate.Stats), Records: map[record.Type]uint64{record.SIP: 7},
 		Inputs: []probe.InputStats{{Name: "span0/0"}, {Name: "span0/1", Decoded: 5}}}
 	stats.Correlate.StreamsLost.Add(3)
+	stats.Trace = trace.Stats{Rules: []trace.RuleStats{{Name: "pings", Action: trace.Deny, Records: 11}, {Name: trace.DefaultName, Action: trace.Allow, Octets: 12}},
+		Denied: map[record.Type]uint64{record.SIP: 9, record.Log: 2}}
 	return &metrics.Sources{Version: "1", Budget: 1 << 20,
 		Probe: func() probe.Stats { return stats },
 		Uplink: func() uplink.Stats {
 			return uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central"}}, {}}}
 		},
-		Spool:  func() buffer.Stats { return buffer.Stats{} },
+		Spool: func() buffer.Stats { return buffer.Stats{} },
+		Recent: func() recent.Stats {
+			return recent.Stats{Records: 12, Octets: 3 << 19, Limit: 16 << 20, Span: 90*time.Second + 4e8, Added: 20, Evicted: 5, Aged: 3, Refused: 1}
+		},
 		Health: h.Snapshot}
 }
 
@@ -63,13 +71,16 @@ func TestPage(t *testing.T) {
 		t.Errorf("%d lines for %d samples", lines, len(samples))
 	}
 	for _, want := range []string{`heptap_frames_decoded_total{port="span0/1"} 5`, `heptap_records_made_total{type="sip"} 7`,
-		`heptap_condition_level{condition="port/eth1"} 2`, "heptap_streams_lost_total 3", "heptap_memory_budget_bytes 1.048576e+06"} {
+		`heptap_condition_level{condition="port/eth1"} 2`, `heptap_trace_records_total{action="deny",rule="pings"} 11`,
+		`heptap_trace_octets_total{action="allow",rule="default"} 12`, `heptap_records_denied_total{type="log"} 2`, "heptap_streams_lost_total 3", "heptap_recent_records 12", "heptap_recent_span_seconds 90.4", `heptap_recent_gone_total{reason="room"} 5`, "heptap_memory_budget_bytes 1.048576e+06"} {
 		if !strings.Contains(page, want+"\n") {
 			t.Errorf("the page lacks %s", want)
 		}
 	}
 	var text bytes.Buffer
-	if err := s.WriteText(&text); err != nil || !strings.Contains(text.String(), "streams_lost_total") {
+	const held = "recent records: 12 over 1m30s, 1.5 of 16.0 MiB; 5 older ones were let go for want of room, 3 for their age; too large: 1\n"
+	if err := s.WriteText(&text); err != nil || !strings.Contains(text.String(), "streams_lost_total") || !strings.HasSuffix(text.String(), held) ||
+		!strings.Contains(text.String(), "rule=pings action=deny") {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 }

@@ -5,7 +5,7 @@
 //	             v
 //	          bounded queue, one per worker
 //	             |
-//	          merge by time -> correlate -> neutral record -> deliver
+//	          merge by time -> correlate -> neutral record -> trace rules -> deliver
 //
 // A worker owns its source, its media table and its counters; nothing in its
 // loop takes a lock or allocates. Batches travel to the merge through a

@@ -18,6 +18,7 @@ import (
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/intake"
+	"heptap/firmware/internal/trace"
 )
 
 // Input is one source of frames: a ring of a mirror port, or a file.
@@ -40,8 +41,9 @@ type Config struct {
 	Media     media.Config // of each input; Worker is filled in
 	Assembly  assembly.Config
 	Correlate correlate.Config
-	ISUP      bool  // make records of ISUP
-	Relay     Relay // what other agents have seen, nil for none; not with Replay
+	ISUP      bool          // make records of ISUP
+	Trace     *trace.Engine // what is denied is not delivered; nil delivers everything
+	Relay     Relay         // what other agents have seen, nil for none; not with Replay
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
@@ -175,7 +177,7 @@ func (p *Probe) beside(m *capture.Message) {
 
 // emit is where the correlator's records leave it.
 func (p *Probe) emit(r *record.Record) {
-	if p.err != nil {
+	if p.err != nil || !p.cfg.Trace.Allow(r) {
 		return
 	}
 	if len(r.Payload) > record.MaxPayload && r.Type == record.SIP {

@@ -138,7 +138,7 @@ func ParseRule(name, text string) (Rule, error) {
 		i := slices.IndexFunc(kinds, func(k condition) bool { return k.name == words[0] })
 		switch {
 		case i < 0:
-			return Rule{}, fmt.Errorf("unknown condition %q, want one of: %s", words[0], names(kinds))
+			return Rule{}, fmt.Errorf("unknown condition %q, want one of: %s", words[0], strings.Join(Conditions(), ", "))
 		case slices.Contains(given, words[0]):
 			return Rule{}, fmt.Errorf("%s is there twice; put a comma between values", words[0])
 		case len(words) == 1:
@@ -152,14 +152,6 @@ func ParseRule(name, text string) (Rule, error) {
 		}
 	}
 	return r, nil
-}
-
-func names(kinds []condition) string {
-	var out []string
-	for _, k := range kinds {
-		out = append(out, k.name)
-	}
-	return strings.Join(out, ", ")
 }
 
 // String returns the rule without its name as ParseRule reads it.
@@ -295,4 +287,13 @@ func parseMethod(s string) (string, error) {
 // compareNetworks orders networks of one family by where they begin.
 func compareNetworks(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+}
+
+// Conditions returns the names of all conditions.
+func Conditions() []string {
+	var out []string
+	for _, k := range conditions() {
+		out = append(out, k.name)
+	}
+	return out
 }

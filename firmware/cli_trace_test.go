@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tracedReplay replays a file with rules.
+func tracedReplay(t *testing.T, lines, file string) (replaySummary, []string) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out.hep")
+	r := heptap(t, nil, "replay", "-o", out, "-summary", "-", "-config", write(t, "trace.conf", lines), file).want(t, 0)
+	var sum replaySummary
+	if err := json.Unmarshal([]byte(r.stdout), &sum); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, p := range heptap(t, nil, "decode", out).want(t, 0).lines(t) {
+		ids = append(ids, fmt.Sprint(p.TypeName, " ", p.Primary))
+	}
+	return sum, ids
+}
+
+// TestReplayWithRules tries rules on a file: 2 calls of 7 messages and 2 reports
+// each.
+func TestReplayWithRules(t *testing.T) {
+	file := writeCapture(t, "calls.pcap", append(testCall("a@example", start), testCall("b@example", start.Add(3*time.Second))...))
+	for _, tt := range []struct {
+		name, lines string
+		sip, rtp    uint64
+		counts      string // by rule
+	}{
+		{"none", "", 14, 4, ""},
+		{"nothing matches", "set trace rule x deny from 203.0.113.0/24", 14, 4, "x deny 0,default allow 18"},
+		{"a call", "set trace group phones 192.0.2.1\nset trace rule a allow types sip from phones\nset trace default deny", 14, 0, "a allow 14,default deny 4"},
+		{"types", "set trace rule a deny types rtp", 14, 0, "a deny 4,default allow 14"},
+		{"a method", "set trace rule bye deny method BYE\nset trace rule c count", 10, 4, "bye deny 4,c count 14,default allow 14"},
+		{"the other way", "set trace rule a deny from 192.0.2.2", 14, 4, "a deny 0,default allow 18"},
+		{"everything", "set trace rule a deny to-port 5062", 0, 0, "a deny 18,default allow 0"},
+	} {
+		sum, ids := tracedReplay(t, tt.lines, file)
+		var counts []string
+		var decided, denied uint64
+		for _, r := range sum.Trace {
+			counts = append(counts, fmt.Sprint(r.Rule, " ", r.Action, " ", r.Records))
+			if r.Action != "count" {
+				decided += r.Records
+			}
+		}
+		for _, n := range sum.Denied {
+			denied += n
+		}
+		if sum.Records["sip"] != tt.sip || sum.Records["rtp"] != tt.rtp || strings.Join(counts, ",") != tt.counts || uint64(len(ids)) != sum.HEPPackets {
+			t.Errorf("%s: %v records, %v, %d packets", tt.name, sum.Records, counts, len(ids))
+		}
+		// What correlation makes is denied, or made and written.
+		if made := sum.HEPPackets + sum.Unsent; made+denied != 18 || sum.Trace != nil && decided != made+denied {
+			t.Errorf("%s: %d made, %d denied, %d decided", tt.name, made, denied, decided)
+		}
+		if sum.SIP != 14 || sum.Calls != 2 {
+			t.Errorf("%s: rules change what is seen: %d messages, %d calls", tt.name, sum.SIP, sum.Calls)
+		}
+	}
+}
+
+func TestConfigCheckWarns(t *testing.T) {
+	file := write(t, "c.conf", "set trace rule all deny\nset trace rule b allow types sip\n")
+	r := heptap(t, nil, "config", "-check", file).want(t, 0)
+	if !strings.Contains(r.stderr, "c.conf: warning: trace rule b is never reached") || !strings.Contains(r.stdout, "set trace rule b allow types sip\n") {
+		t.Errorf("%s\n%s", r.stderr, r.stdout)
+	}
+	heptap(t, nil, "config", "-check", write(t, "d.conf", "set trace rule all deny types sib\n")).want(t, 1, "d.conf:1:", `unknown type, want one of: sip`)
+}
