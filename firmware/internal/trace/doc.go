@@ -43,6 +43,9 @@
 // with method that a message inside a dialog matched is not remembered: it is
 // about that message.
 //
+// A call that is one more leg of another through a B2BUA, as a link of type sip in
+// its messages says, follows that leg where no rule decides of itself.
+//
 // Records of other types belong to the calls that their primary id (RTCP, rtp,
 // isup and log) or links of type sip name. One of several calls is kept when the
 // decision for any of them is to keep it. One of no known call is decided by

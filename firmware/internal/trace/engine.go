@@ -213,7 +213,8 @@ func (e *Engine) message(r *record.Record) uint64 {
 	}
 	first := (c == nil || !c.invited) && isInvite(r.Payload) && e.fields.parse() && len(e.fields.view.ToTag()) == 0
 	if c != nil && !first {
-		return c.matched | e.match(e.methods, record.SIP)
+		c.join(e, r)
+		return e.withLeg(c, c.matched|e.match(e.methods, record.SIP), record.SIP)
 	}
 	if c == nil {
 		k := others
@@ -223,12 +224,36 @@ func (e *Engine) message(r *record.Record) uint64 {
 		c = &e.table.entries[e.table.add(r.Primary, k, e.now)]
 	}
 	c.invited = first
+	c.join(e, r)
 	if e.methods != 0 && e.fields.inDialog() {
 		c.matched = e.match(e.all&^e.methods, 0) // those with method are about this message alone
-		return c.matched | e.match(e.methods, record.SIP)
+		return e.withLeg(c, c.matched|e.match(e.methods, record.SIP), record.SIP)
 	}
 	c.matched = e.match(e.all, 0)
-	return c.matched
+	return e.withLeg(c, c.matched, record.SIP)
+}
+
+// join notes which leg the message of c says that it is one more leg of.
+func (c *entry) join(e *Engine, r *record.Record) {
+	for i := 0; i < len(r.Links) && c.leg == 0; i++ {
+		if l := &r.Links[i]; l.Type == record.SIP {
+			if h := e.table.hash(l.ID); h != c.hash {
+				c.leg = h
+			}
+		}
+	}
+}
+
+// withLeg returns what a record of c matches, and if nothing of it decides, also
+// what the leg before it matched.
+func (e *Engine) withLeg(c *entry, matched uint64, t record.Type) uint64 {
+	if matched&e.decides&e.ofType[t] != 0 || c.leg == 0 {
+		return matched
+	}
+	if i := e.table.findHash(c.leg, e.now); i != none {
+		matched |= e.table.entries[i].matched
+	}
+	return matched
 }
 
 // other returns the rules that a record of another type matches: of the calls it
@@ -244,7 +269,8 @@ func (e *Engine) other(r *record.Record) uint64 {
 		if !known {
 			own = e.match(e.named, r.Type)
 		}
-		m := e.table.entries[i].matched | own
+		c := &e.table.entries[i]
+		m := e.withLeg(c, c.matched|own, r.Type)
 		kept = e.allows(e.decider(m & e.ofType[r.Type]))
 		if kept || !known {
 			best = m

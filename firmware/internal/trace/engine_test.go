@@ -86,6 +86,12 @@ func answer(status, method, callID, src, dst string) *record.Record {
 	return message{start: "SIP/2.0 " + status, cseq: method, to: "<sip:bob@example.net>;tag=2", callID: callID, src: src, dst: dst}.record()
 }
 
+// leg makes r a message of one more leg of a call.
+func leg(r *record.Record, of string) *record.Record {
+	r.Links = []record.Link{{Type: record.Net, How: record.Flow, ID: []byte("9")}, {Type: record.SIP, How: record.Seen, ID: []byte(of)}}
+	return r
+}
+
 // other is a record of another type, linked to calls.
 func other(t record.Type, primary, src, dst string, calls ...string) *record.Record {
 	r := &record.Record{Type: t, Class: record.Final, Primary: []byte(primary), Payload: []byte("{}"),
@@ -230,6 +236,10 @@ func TestCalls(t *testing.T) {
 		{"one of several calls is enough", "rule a deny from phones",
 			[]*record.Record{invite("1", phone, proxy), invite("2", trunk, proxy), invite("3", phone, proxy), rtp(gw, gw, "1", "3"), rtp(gw, gw, "1", "2"), rtp(gw, gw, "2", "1"),
 				other(record.Net, "9", gw, gw, "3", "1", "2"), other(record.Net, "9", gw, gw, "3", "1"), other(record.Net, "9", gw, gw, "3", "unknown")}, "nynnyyynn"},
+		{"legs through a B2BUA", "rule a allow from phones\ndefault deny",
+			[]*record.Record{leg(invite("b", proxy, trunk), "a"), invite("a", phone, proxy), leg(answer("200 OK", "INVITE", "b", trunk, proxy), "a"), bye("b", trunk, proxy), rtp(gw, gw, "b"), bye("c", trunk, proxy)}, "nyyyyn"},
+		{"a leg has rules of its own", "rule t deny to trunks\nrule r deny types rtp from phones\nrule a allow from phones\ndefault deny",
+			[]*record.Record{invite("a", phone, proxy), leg(invite("b", proxy, trunk), "a"), leg(invite("c", proxy, proxy), "a"), rtp(gw, gw, "c"), other(record.Log, "c", gw, gw), leg(invite("d", proxy, proxy), "d")}, "ynynyn"},
 		{"a connection is no call of that name", "rule a deny from phones",
 			[]*record.Record{invite("17", phone, proxy), other(record.Net, "17", trunk, proxy), other(record.Log, "17", trunk, proxy)}, "nyn"},
 		{"no Call-ID", "rule a deny from phones",

@@ -40,7 +40,11 @@ func (v *event) record() *record.Record {
 	if v.toTag {
 		m.to += ";tag=t"
 	}
-	return m.record()
+	r := m.record()
+	for _, l := range v.links {
+		r.Links = append(r.Links, record.Link{Type: record.SIP, How: record.Seen, ID: []byte(l)})
+	}
+	return r
 }
 
 // matchesAlone compares the plain way. The rules of the model have plain values.
@@ -104,6 +108,7 @@ func (v *event) matchesAlone(c *Config, r *Rule) bool {
 type model struct {
 	c     *Config
 	first map[string]*event
+	leg   map[string]string
 }
 
 // decide returns the place of the rule that decides, len(rules) for the default,
@@ -116,7 +121,12 @@ func (m *model) decide(v *event) (rule int, counted []int, keep bool) {
 			f = v
 			m.first[v.callID] = v
 		}
-		return m.ordered(v, f)
+		for _, l := range v.links {
+			if m.leg[v.callID] == "" && l != v.callID {
+				m.leg[v.callID] = l
+			}
+		}
+		return m.legs(v, f)
 	}
 	var found []*event
 	ids := v.links
@@ -129,27 +139,39 @@ func (m *model) decide(v *event) (rule int, counted []int, keep bool) {
 		}
 	}
 	if len(found) == 0 {
-		return m.ordered(v, nil)
+		return m.ordered(v)
 	}
 	for _, f := range found {
-		if rule, counted, keep = m.ordered(v, f); keep {
+		if rule, counted, keep = m.legs(v, f); keep {
 			return rule, counted, keep
 		}
 	}
-	return m.ordered(v, found[0])
+	return m.legs(v, found[0])
 }
 
-// ordered goes through the rules for v, of the call that began with first.
-func (m *model) ordered(v, first *event) (rule int, counted []int, keep bool) {
+// legs asks the leg before when the call itself leaves it to the default.
+func (m *model) legs(v, first *event) (rule int, counted []int, keep bool) {
+	rule, counted, keep = m.ordered(v, first)
+	if leg := m.first[m.leg[first.callID]]; rule == len(m.c.Rules) && leg != nil {
+		return m.ordered(v, first, leg)
+	}
+	return rule, counted, keep
+}
+
+// ordered goes through the rules for v, of the call that began with the first of
+// calls and is a leg of the one that began with the second.
+func (m *model) ordered(v *event, calls ...*event) (rule int, counted []int, keep bool) {
 	for i := range m.c.Rules {
 		r := &m.c.Rules[i]
 		if len(r.Types) > 0 && !slices.Contains(r.Types, v.typ) {
 			continue
 		}
-		alone := first == nil || v == first || v.typ == record.SIP && len(r.Methods) > 0 || v.typ != record.SIP && len(r.Types) > 0
+		alone := len(calls) == 0 || v == calls[0] || v.typ == record.SIP && len(r.Methods) > 0 || v.typ != record.SIP && len(r.Types) > 0
 		ok := alone && v.matchesAlone(m.c, r)
-		if first != nil && !(len(r.Methods) > 0 && (first.response || first.toTag)) {
-			ok = ok || first.matchesAlone(m.c, r)
+		for _, first := range calls {
+			if !(len(r.Methods) > 0 && (first.response || first.toTag)) {
+				ok = ok || first.matchesAlone(m.c, r)
+			}
 		}
 		switch {
 		case !ok:
@@ -217,6 +239,9 @@ func randomEvent(r *rand.Rand) *event {
 	v.method = one("INVITE", "INVITE", "BYE", "INFO", "OPTIONS", "REGISTER")
 	v.response, v.toTag = r.IntN(3) == 0, r.IntN(2) == 0
 	v.ruri, v.from, v.to = who(), who(), who()
+	if r.IntN(4) == 0 {
+		v.links = []string{fmt.Sprint("c", r.IntN(15))}
+	}
 	return v
 }
 
@@ -234,7 +259,7 @@ func TestModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := model{c: &c, first: map[string]*event{}}
+		m := model{c: &c, first: map[string]*event{}, leg: map[string]string{}}
 		want := make([]uint64, len(c.Rules)+1)
 		denied := uint64(0)
 		for n := range 60 {

@@ -20,6 +20,7 @@ const (
 type entry struct {
 	hash         uint64
 	matched      uint64 // rules that the first message matched, types apart
+	leg          uint64 // hash of the Call-ID that this is one more leg of, 0 for none
 	seen         int64  // monotonic time of the last record, ns
 	chain        int32  // next entry of the bucket, none at its end
 	newer, older int32
@@ -77,8 +78,11 @@ func (t *table) init(l *Limits) {
 }
 
 // find returns the entry of a Call-ID, as seen now, or none.
-func (t *table) find(id []byte, now int64) int32 {
-	h := maphash.Bytes(t.seed, id)
+func (t *table) find(id []byte, now int64) int32 { return t.findHash(t.hash(id), now) }
+
+func (t *table) hash(id []byte) uint64 { return maphash.Bytes(t.seed, id) }
+
+func (t *table) findHash(h uint64, now int64) int32 {
 	for i := t.buckets[h&uint64(len(t.buckets)-1)]; i != none; i = t.entries[i].chain {
 		e := &t.entries[i]
 		if e.hash != h {
@@ -105,7 +109,7 @@ func (t *table) add(id []byte, k kind, now int64) int32 {
 	i := t.free // there is one: as many as fit both lists
 	e := &t.entries[i]
 	t.free = e.chain
-	h := maphash.Bytes(t.seed, id)
+	h := t.hash(id)
 	b := &t.buckets[h&uint64(len(t.buckets)-1)]
 	*e = entry{hash: h, seen: now, chain: *b, kind: k}
 	*b = i
