@@ -333,6 +333,13 @@ func TestBounds(t *testing.T) {
 	if st := e.Stats(); st.Expired == 0 {
 		t.Errorf("%+v", st)
 	}
+	// What turns out to be of a call is held as one.
+	e.Allow(at(request("OPTIONS", "x", phone, proxy), 7300))
+	before := e.Stats()
+	e.Allow(at(bye("x", trunk, proxy), 7301))
+	if st := e.Stats(); st.Calls != before.Calls+1 || st.Others != before.Others-1 {
+		t.Errorf("%+v, then %+v", before, st)
+	}
 	// Time does not run backwards.
 	if !e.Allow(at(bye("call", phone, proxy), -5000)) {
 		t.Error("forgotten because of a time long ago")

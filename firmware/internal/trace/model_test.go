@@ -251,6 +251,7 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		rounds = 300
 	}
+	covered := 0
 	for seed := range rounds {
 		r := rand.New(rand.NewPCG(uint64(seed), 7))
 		lines := randomRules(r)
@@ -278,6 +279,16 @@ func TestModel(t *testing.T) {
 			}
 		}
 		st := e.Stats()
+		for i := range c.Rules {
+			for j := range c.Rules[:i] {
+				if c.covers(&c.Rules[j], &c.Rules[i]) {
+					covered++
+					if want[i] != 0 {
+						t.Fatalf("seed %d: rule r%d is said never to be reached, and decides\n%s", seed, i, lines)
+					}
+				}
+			}
+		}
 		for i, s := range st.Rules {
 			if s.Records != want[i] {
 				t.Fatalf("seed %d: rule %s counts %d, want %d\n%s", seed, s.Name, s.Records, want[i], lines)
@@ -289,6 +300,9 @@ func TestModel(t *testing.T) {
 		if denied != 0 {
 			t.Fatalf("seed %d: %d denied records not counted", seed, denied)
 		}
+	}
+	if covered == 0 {
+		t.Error("no rule was covered by another")
 	}
 }
 
