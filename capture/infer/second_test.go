@@ -25,7 +25,8 @@ func (w *world) numbers(n int, country string, digits int) []string {
 
 func (w *world) pick(s []string) string { return s[w.r.IntN(len(s))] }
 
-// second builds the second workload: many hosts, each with another habit.
+// second builds the second workload: many hosts, each with another habit. It was
+// written before there was a matcher; what was changed later is the name of one kind of noise.
 func second(seed uint64, length int64) *world {
 	w := newWorld(seed)
 	for _, habit := range []func(*world, int64){

@@ -6,9 +6,10 @@ import (
 )
 
 // third builds the third workload, of hosts whose habits are drawn by lot. It was
-// written when the matcher was done, and the matcher was not changed for it. What was changed after
-// the first run is what counts as the truth about "recent calls": they had been said to belong to no
-// call, and all their links, a third of these queries, were wrong.
+// written when the first two had shaped the matcher, which was not changed because of it; collectHot
+// came later, for the second. After the first run the truth about "recent calls" was changed: they had been
+// said to belong to no call, so all their links, for a third of these queries, were wrong, and the
+// precision in sum was 0.95 cold and 0.925 warm. See the package's comment.
 func third(seed uint64, length int64) *world {
 	w := newWorld(1000 + seed)
 	w.loss, w.jitter, w.lag = 0.02, 2*ms, 100*ms
