@@ -209,6 +209,8 @@ func (r *replayed) take(t *testing.T, v hep.View) {
 		r.takeReport(t, v)
 	case 54:
 		r.takeISUP(t, v)
+	case 53, 87:
+		takeExchange(t, v)
 	case 89:
 		takeNet(t, v)
 	case 100:
@@ -231,6 +233,16 @@ func takeNet(t *testing.T, v hep.View) {
 	if err := json.Unmarshal(v.Payload(), &n); err != nil || len(v.Correlation()) == 0 ||
 		n.Protocol == "" || n.Event == "" || n.Status == "" || n.Message == "" || n.ClientIP == "" || n.ServerIP == "" {
 		t.Errorf("record of a connection %q: %v, %s", v.Correlation(), err, v.Payload())
+	}
+}
+
+// takeExchange checks the record of a question, a command or a reply: it is a
+// JSON object with a name, under the id of the exchange.
+func takeExchange(t *testing.T, v hep.View) {
+	t.Helper()
+	var e struct{ Event string }
+	if err := json.Unmarshal(v.Payload(), &e); err != nil || e.Event == "" || len(v.Correlation()) == 0 {
+		t.Errorf("record of type %d, %q: %v, %s", v.Type(), v.Correlation(), err, v.Payload())
 	}
 }
 

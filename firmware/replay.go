@@ -15,12 +15,15 @@ import (
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/defrag"
+	"heptap/capture/dissect"
 	"heptap/capture/duplicate"
 	"heptap/capture/media"
+	"heptap/capture/mi"
 	"heptap/capture/pcapfile"
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
+	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/probe"
@@ -224,6 +227,7 @@ func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string,
 		Correlate: correlateConfig(cfg, 1),
 		ISUP:      cfg.Records.ISUP,
 		Trace:     rules,
+		Beyond:    beyondConfig(cfg),
 		Deliver:   out.deliver,
 		Delivered: take,
 	})
@@ -376,6 +380,7 @@ func assemblyConfig(cfg config.Config) assembly.Config {
 		Duplicate: duplicate.Config{Window: d.DuplicateWindow},
 		Defrag:    defrag.Config{Bytes: int(d.FragmentMemory)},
 		Stream:    stream.Config{Connections: s.Connections, TotalBytes: int(s.Memory), Idle: s.Idle},
+		Beside:    besideConfig(&cfg.Records),
 	}
 	switch d.Duplicates {
 	case config.DuplicatesMark:
@@ -386,6 +391,27 @@ func assemblyConfig(cfg config.Config) assembly.Config {
 	if d.HEP == config.HEPUnwrap {
 		c.Unwrap = unwrapHEP
 	}
+	return c
+}
+
+// besideConfig is what there are records of: nothing else is looked for.
+func besideConfig(r *config.Records) (b dissect.Beside) {
+	for _, o := range [...]struct {
+		on bool
+		b  dissect.Beside
+	}{{r.Log != config.LogOff, dissect.Logs}, {r.DNS, dissect.Lookups}, {r.NG, dissect.Control}, {r.MI, dissect.Commands}} {
+		if o.on {
+			b |= o.b
+		}
+	}
+	return b
+}
+
+func beyondConfig(cfg config.Config) beyond.Config {
+	c := beyond.Config{AllLogs: cfg.Records.Log == config.LogAll}
+	// The lists were read before, when the configuration was.
+	c.Filters.OpenSIPS, _ = mi.ParseFilter(cfg.Records.MIFilter.OpenSIPS)
+	c.Filters.Kamailio, _ = mi.ParseFilter(cfg.Records.MIFilter.Kamailio)
 	return c
 }
 

@@ -170,7 +170,7 @@ func (r *runner) listen(embedded string) (serve []func(context.Context) error, e
 // open makes the pipeline, and what it leans on. After an error nothing is left
 // open and the mirror ports are as they were.
 func (r *runner) open() (err error) {
-	pc := probe.Config{Media: mediaConfig(r.cfg), Assembly: assemblyConfig(r.cfg), Now: ringNow}
+	pc := probe.Config{Media: mediaConfig(r.cfg), Assembly: assemblyConfig(r.cfg), Beyond: beyondConfig(r.cfg), Now: ringNow}
 	for _, p := range r.cfg.Ports {
 		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
 	}

@@ -24,6 +24,7 @@ type call struct {
 	cseq      int64 // of the newest INVITE outside a dialog
 	state     state
 	bye       bool // ended by BYE, not by a refusal
+	control   bool // no SIP of it was seen, only what its media proxy was told
 	branches  few  // INVITE transactions without a final response, by Via branch
 	dialogs   few  // answered and without BYE, by both tags
 	seen      int64

@@ -71,6 +71,8 @@ type Stats struct {
 
 	CallsSeen, CallsEstablished, CallsEnded, CallsExpired, CallsRecycled, CallsRefused atomic.Uint64
 
+	CallsControlled atomic.Uint64 // of CallsSeen, those that a media proxy was told of before SIP was seen
+
 	SDPBodies, SDPMalformed, BindingsRefused atomic.Uint64
 
 	StreamsLinked, StreamsUnknown, StreamsRefused atomic.Uint64

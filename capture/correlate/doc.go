@@ -34,6 +34,11 @@
 //	                                      leg are that ended within Linger; then
 //	                                      it is forgotten
 //
+// A call of which no SIP is seen, because that is encrypted, may be known from
+// what its media proxy is told (Control): it is set up by an offer, established
+// by an answer and ended when the proxy is told to forget it. The first SIP that is seen
+// of it takes over.
+//
 // A place is an address and port in a tunnel (capture.FiveTuple.Tunnel). What is
 // not found in the flow's own is looked for outside of any and in others, and
 // taken if it is in one of these places only.

@@ -210,7 +210,7 @@ func (c *Correlator) advertise(k *call, addr netip.AddrPort, rtcp bool) *binding
 	c.from.hidden = hidden
 	b := c.bind(k, placeOf(c.from.tunnel, addr), advertised, rtcp)
 	c.from.hidden = false
-	if b != nil && !hidden {
+	if b != nil && !hidden && via.IsValid() {
 		b.hidden = false // seen from itself, or from inside
 	}
 	return b

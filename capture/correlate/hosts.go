@@ -74,6 +74,11 @@ func (c *Correlator) Server(tunnel uint32, host netip.Addr) bool {
 	return r&answers != 0 && (r&registers == 0 || r&registrar != 0)
 }
 
+// Speaks says whether a host takes part in SIP.
+func (c *Correlator) Speaks(tunnel uint32, host netip.Addr) bool {
+	return c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)&speaks != 0
+}
+
 // Signalling says whether a connection that somebody tries to open is meant for
 // SIP, or is one of a SIP server's own: its failure matters.
 func (c *Correlator) Signalling(f capture.FiveTuple) bool {

@@ -21,6 +21,8 @@ type Note struct {
 	Primary []byte // what groups it with others of its type; empty for the Call-ID of the first call found, or
 	Else    []byte // when there is none
 	Payload []byte // a JSON object
+	// Render, if set, makes the payload when a record is made of the note.
+	Render func() []byte
 
 	Links  []record.Link // that are known already
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
@@ -61,12 +63,16 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 	default:
 		primary = n.Else
 	}
+	payload := n.Payload
+	if n.Render != nil {
+		payload = n.Render()
+	}
 	c.Stats.Notes.Add(1)
 	if linked {
 		c.Stats.NotesLinked.Add(1)
 	}
 	c.rec = record.Record{Type: n.Type, Class: n.Class, Wall: n.At.Wall, Mono: n.At.Mono, Flow: n.Flow, Flags: n.Flags,
-		HasVLAN: n.At.HasVLAN, VLAN: n.At.VLAN, TOS: n.At.TOS, Primary: primary, Links: c.links, Payload: n.Payload}
+		HasVLAN: n.At.HasVLAN, VLAN: n.At.VLAN, TOS: n.At.TOS, Primary: primary, Links: c.links, Payload: payload}
 	c.cfg.Emit(&c.rec)
 	return linked
 }

@@ -98,7 +98,7 @@ func (c *Correlator) followCall(m *capture.Message) *call {
 			c.establish(k) // only the ACK to a 2xx has a body (RFC 3261 13.2.2.4)
 		}
 	}
-	k.seen = c.now
+	k.seen, k.control = c.now, false
 	c.carried(m.Conn, k, m.Wall)
 	was := k.answered
 	c.progress(k, begins)

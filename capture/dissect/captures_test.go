@@ -76,7 +76,7 @@ func count(t *testing.T, path string) (counts [capture.NumProtocols]int) {
 	for n := 0; err == nil; n, err = r.Read(frames) {
 		for i := range frames[:n] {
 			if decode.Decode(&frames[i], &p) == capture.DropNone && p.Protocol == capture.ProtoUDP && !p.Fragment.Valid {
-				counts[dissect.Datagram(&p)]++
+				counts[dissect.Datagram(&p, 0)]++
 			}
 		}
 	}

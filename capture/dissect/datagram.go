@@ -11,17 +11,27 @@ import (
 
 // Datagram returns which protocol the UDP datagram p carries, or
 // capture.Unknown; capture.NotSIP when it is nothing we know, is not cut short,
-// and came from or to a SIP port. It does not allocate and keeps nothing of p.
+// and came from or to a SIP port. Of what is beside signalling it looks for what
+// is in also. It does not allocate and keeps nothing of p.
 //
 // For STUN and TURN, Unwrap looks for what is relayed inside.
-func Datagram(p *capture.Packet) capture.Protocol {
+func Datagram(p *capture.Packet, also Beside) capture.Protocol {
 	b := p.Payload
+	if also&Lookups != 0 && lookup(p) {
+		return capture.DNS
+	}
 	if len(b) > 0 && b[0]>>6 == 2 {
 		if proto := media(b); proto != capture.Unknown {
 			return proto
 		}
-	} else if proto := classify(p); proto != capture.Unknown {
-		return proto
+	} else {
+		proto := classify(p)
+		if proto == capture.Unknown && also != 0 {
+			proto = besides(p, also)
+		}
+		if proto != capture.Unknown {
+			return proto
+		}
 	}
 	if len(b) > 0 && !p.Truncated && (sipPort(p.SrcPort) || sipPort(p.DstPort)) {
 		return capture.NotSIP

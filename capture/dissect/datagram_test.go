@@ -125,7 +125,7 @@ func TestDatagram(t *testing.T) {
 				}
 				for _, p := range []capture.Packet{{SrcPort: port, DstPort: 40000}, {SrcPort: 40000, DstPort: port}} {
 					p.Payload, p.Truncated = tt.payload, tt.truncated
-					if got := dissect.Datagram(&p); got != want {
+					if got := dissect.Datagram(&p, 0); got != want {
 						t.Errorf("port %d: %v, want %v", port, got, want)
 					}
 				}
@@ -179,7 +179,7 @@ func TestUnwrap(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := tt.payload[:len(tt.payload)-tt.cut]
 			p := capture.Packet{Payload: b, Length: len(tt.payload), Truncated: tt.cut > 0, SrcPort: 3478}
-			if outer := dissect.Datagram(&p); outer != capture.TURN && outer != capture.STUN {
+			if outer := dissect.Datagram(&p, 0); outer != capture.TURN && outer != capture.STUN {
 				t.Fatal("outside it is", outer)
 			}
 			got := dissect.Unwrap(&p)
@@ -224,7 +224,7 @@ func packets() map[string]*capture.Packet {
 
 func TestAllocs(t *testing.T) {
 	for name, p := range packets() {
-		if n := testing.AllocsPerRun(100, func() { dissect.Datagram(p); q := *p; dissect.Unwrap(&q) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { dissect.Datagram(p, 0); q := *p; dissect.Unwrap(&q) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -232,14 +232,14 @@ func TestAllocs(t *testing.T) {
 
 func BenchmarkDatagram(b *testing.B) {
 	for name, p := range packets() {
-		want := dissect.Datagram(p)
+		want := dissect.Datagram(p, 0)
 		if !strings.EqualFold(fmt.Sprint(want), name) {
 			b.Fatalf("%s is %v", name, want)
 		}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if dissect.Datagram(p) != want {
+				if dissect.Datagram(p, 0) != want {
 					b.Fatal("changed")
 				}
 			}
@@ -254,12 +254,26 @@ func FuzzDatagram(f *testing.F) {
 	f.Add(hep([]byte("SIP/2.0 200 OK\r\n\r\n")), true)
 	f.Add(indication(0x17, packets()["RTP"].Payload), false)
 	f.Add(append([]byte{22, 254, 253, 8: 0, 12: 87}, make([]byte, 87)...), false)
+	for _, s := range []string{"<14>text", ngOffer, proxyLook, ":uptime:\n", `{"jsonrpc":"2.0","method":"uptime"}`, "\x80" + dnsQuery} {
+		f.Add([]byte(s), false)
+	}
 	f.Fuzz(func(t *testing.T, payload []byte, truncated bool) {
 		before := bytes.Clone(payload)
 		p := capture.Packet{Payload: payload, Truncated: truncated}
-		got := dissect.Datagram(&p)
+		got := dissect.Datagram(&p, 0)
 		if !bytes.Equal(before, payload) || got >= capture.NumProtocols {
 			t.Fatalf("protocol %d", got)
+		}
+		if beside := dissect.Datagram(&p, everything); beside != got && got != capture.Unknown {
+			t.Fatalf("%v is %v when more is looked for", got, beside)
+		}
+		for _, also := range []dissect.Beside{dissect.Logs, dissect.Lookups, dissect.Control, dissect.Commands} {
+			q := capture.Packet{Payload: payload, Truncated: truncated, DstPort: 53}
+			dissect.Datagram(&q, also)
+			q.DstPort = 514
+			if proto := dissect.Datagram(&q, also); proto == capture.Syslog && (also != dissect.Logs || payload[0] < ' ' || payload[0] > '~') {
+				t.Fatalf("a log, asked for %04b, begins with %q", also, payload[:1])
+			}
 		}
 		inner := p
 		dissect.Peer(payload)
@@ -289,7 +303,7 @@ func FuzzDatagram(f *testing.F) {
 		case capture.SIP:
 			// Cut behind its start line it is still SIP.
 			end := bytes.IndexByte(bytes.TrimLeft(payload, "\r\n"), '\n') + 1 + len(payload) - len(bytes.TrimLeft(payload, "\r\n"))
-			if cut := (capture.Packet{Payload: payload[:end], Truncated: true}); dissect.Datagram(&cut) != capture.SIP {
+			if cut := (capture.Packet{Payload: payload[:end], Truncated: true}); dissect.Datagram(&cut, 0) != capture.SIP {
 				t.Fatalf("%q is no longer SIP when cut to %d octets", payload, end)
 			}
 		case capture.KeepAlive:

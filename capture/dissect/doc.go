@@ -1,7 +1,9 @@
 // Package dissect says which protocol a datagram carries. It is the only
 // package that knows several protocol packages; each of them knows only its
-// own. It keeps no state: it judges one datagram by its octets, never by its
-// ports, since SIP runs on any port and other things run on 5060.
+// own. It keeps no state: it judges one datagram by its octets, and not by its
+// ports, since SIP runs on any port and other things run on 5060. Two of what is
+// beside signalling (Beside) have no mark to know them by, and are the
+// exceptions: DNS, and lines of a log without PRI.
 //
 // # Precedence
 //
@@ -22,6 +24,14 @@
 //	           SIP, by its start line.
 //	           A keep-alive (RFC 5626 4.4.1, RFC 6263): last, since SIP may follow
 //	           the same CRLFs.
+//	0x20-0x7e  What is beside signalling: syslog by its PRI, management commands as
+//	           JSON-RPC or lines, NG by cookie and dictionary, rtpproxy's commands
+//	           by the number and shape of their words, and whatever else of text
+//	           goes to port 514. After SIP: none of it has a start line.
+//
+// DNS comes before all of this, since its first octet may be any: on port 53 or
+// 5353, where a message's header and question make sense. Kamailio's binrpc
+// begins with A1 and is taken for RTP.
 //
 // # Datagrams that the capture cut
 //

@@ -1,5 +1,7 @@
 package ng
 
+import "bytes"
+
 // RTPProxy is one request in rtpproxy's command protocol.
 type RTPProxy struct {
 	Cookie    []byte // none over TCP
@@ -74,9 +76,15 @@ const (
 )
 
 // IsRTPProxy reports whether a datagram is a request of rtpproxy's protocol:
-// a cookie of letters, digits and "_", "-", ".", with a digit in it, a command in upper case, as all proxies send it,
-// with the number of words it takes, and an address where one has to be.
+// a cookie of letters, digits and "_", "-", ".", with a digit in it, one space, a
+// command in upper case, as all proxies send it, with the number of words it
+// takes, and an address where one has to be. It is cheap on anything else: most
+// fails at the second word's first octet.
 func IsRTPProxy(b []byte) bool {
+	n := bytes.IndexByte(b[:min(len(b), maxCookie+1)], ' ')
+	if n <= 0 || n+1 == len(b) || commandOf(b[n+1]).least == 0 || !isCookie(b[:n]) {
+		return false
+	}
 	var r RTPProxy
 	return r.Parse(b)
 }

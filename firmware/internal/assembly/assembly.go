@@ -34,7 +34,8 @@ type Config struct {
 	Stream    stream.Config // New is filled in; its Ignore is shared with the workers
 	SCTP      sctp.Config   // Message is filled in
 	Dissect   dissect.Config
-	Media     media.Config // of RTP that came in fragments
+	Beside    dissect.Beside // what is looked for beside signalling, here and in the workers
+	Media     media.Config   // of RTP that came in fragments
 
 	// Unwrap, if set, reads somebody else's HEP: it fills in what it says of the
 	// message inside (protocol, flow, wall time, payload, VLAN) and reports whether it
@@ -121,7 +122,7 @@ func New(c Config) *Assembly {
 	if c.Lookup {
 		a.byEnds = make(map[ends]*connection)
 	}
-	a.fragments = NewFragments(c.Defrag, a.reassembled)
+	a.fragments = NewFragments(c.Defrag, c.Beside, a.reassembled)
 	c.Dissect.Handshake, c.Dissect.Control = a.handshake, a.control
 	if c.Followers != nil {
 		c.Dissect.Follow = a.follow
@@ -230,7 +231,7 @@ func (a *Assembly) datagram(p *capture.Packet, proto capture.Protocol, flags cap
 		Wall: p.Wall, Mono: p.Mono, Flow: p.FiveTuple(), Payload: p.Payload,
 	}
 	switch proto {
-	case capture.SIP, capture.RTCP, capture.UDPTL:
+	case capture.SIP, capture.RTCP, capture.UDPTL, capture.Syslog, capture.DNS, capture.NG, capture.MI:
 	case capture.HEP:
 		if a.config.Unwrap == nil || !a.config.Unwrap(p.Payload, m) {
 			return

@@ -67,7 +67,7 @@ func (r *rig) add(frames ...[]byte) {
 		}
 		proto := capture.Unknown
 		if !p.Fragment.Valid && p.Protocol == capture.ProtoUDP {
-			proto = dissect.Datagram(&p)
+			proto = dissect.Datagram(&p, 0)
 		}
 		if !p.Fragment.Valid && p.Protocol == capture.ProtoTCP && r.ignore.Ignored(&p) {
 			continue

@@ -16,6 +16,7 @@ import (
 type Fragments struct {
 	table  *defrag.Table
 	whole  func(p *capture.Packet, proto capture.Protocol)
+	beside dissect.Beside
 	nested capture.Packet // see keep
 	room   []byte
 
@@ -33,9 +34,10 @@ type FragmentStats struct {
 // NewFragments returns a Fragments without any. whole gets every packet that
 // was put together, with what dissect says of a UDP datagram, and what there is
 // of those whose fragments did not all come, Truncated. It borrows the packet,
-// and must not call the Fragments.
-func NewFragments(c defrag.Config, whole func(p *capture.Packet, proto capture.Protocol)) *Fragments {
-	f := &Fragments{whole: whole}
+// and must not call the Fragments. beside is what dissect looks for besides
+// signalling.
+func NewFragments(c defrag.Config, beside dissect.Beside, whole func(p *capture.Packet, proto capture.Protocol)) *Fragments {
+	f := &Fragments{whole: whole, beside: beside}
 	c.Partial = f.partial
 	f.table = defrag.New(c)
 	return f
@@ -80,7 +82,7 @@ func (f *Fragments) partial(p *capture.Packet) {
 func (f *Fragments) found(p *capture.Packet) {
 	proto := capture.Unknown
 	if p.Protocol == capture.ProtoUDP {
-		if proto = dissect.Datagram(p); proto == capture.STUN || proto == capture.TURN {
+		if proto = dissect.Datagram(p, f.beside); proto == capture.STUN || proto == capture.TURN {
 			if inner := dissect.Unwrap(p); inner != capture.Unknown {
 				proto = inner
 			}

@@ -55,7 +55,7 @@ func FuzzAssembly(f *testing.F) {
 			}
 			proto := capture.Unknown
 			if !p.Fragment.Valid && p.Protocol == capture.ProtoUDP {
-				proto = dissect.Datagram(&p)
+				proto = dissect.Datagram(&p, 0)
 			}
 			a.Packet(&p, proto)
 		}

@@ -1,2 +1,36 @@
-// Package beyond makes notes of what is beside signalling.
+// Package beyond makes notes of what is beside signalling: lines of logs, what
+// SIP servers tell their media proxies, what they ask of DNS, and management
+// commands. The notes go to the correlator, which links them to calls and makes
+// the records.
+//
+//	protocol  HEP type  primary id           records of
+//	Syslog    100       the first call's     a line; of lines that name no call only when all are
+//	                    Call-ID, log@HOST    wanted
+//	NG        100       the Call-ID; member  a command about a call, and its reply
+//	                    exchange: ng-TIME-N
+//	DNS       53        dns-TIME-N           a question for SIP, and its reply
+//	MI        87        mi-TIME-N            a management command, and its reply
+//	ISUP      54        see ISUP             a message on a circuit, or in the body of SIP
+//
+// TIME is that of the request in microseconds and N counts requests, both in
+// base 36: the ids of two exchanges are never alike, those of a request sent again
+// and of all replies to it are.
+//
+// One goroutine calls it. Requests wait for their replies in tables of fixed
+// size, in which the oldest gives way; a reply that comes too late for that, or
+// whose request was not seen, is a stray. Nothing is allocated for a line of a
+// log, a question or what rtpengine is told.
+//
+// # What is left out
+//
+// Of media proxies: commands that name no call (ping, version, statistics), and
+// replies of rtpproxy whose request was not seen. Of management commands: those
+// that a filter does not pass, and replies whose request was not seen. Of DNS:
+// what is asked by hosts that take no part in SIP, unless the question itself is
+// SIP's (NAPTR, SRV of _sip and _sips), and what is no SRV, NAPTR, A or AAAA.
+//
+// # Which call a question belonged to
+//
+// A question names no call. Its record is linked to none here: who infers that
+// has the record's primary id and times.
 package beyond

@@ -141,8 +141,13 @@ type Streams struct {
 
 // Records says which kinds of records are made besides those of calls.
 type Records struct {
-	Net  bool // of transport connections
-	ISUP bool // of ISUP in SIGTRAN and in SIP
+	Net      bool // of transport connections
+	ISUP     bool // of ISUP in SIGTRAN and in SIP
+	Log      LogRecords
+	NG       bool // of what media proxies are told
+	DNS      bool // of questions for SIP
+	MI       bool // of management commands
+	MIFilter MIFilter
 }
 
 // Recent bounds the newest records that are held in memory to be looked at.
@@ -150,6 +155,20 @@ type Recent struct {
 	Memory int64         // octets of records, 0 means none
 	Age    time.Duration // how much older than the newest
 }
+
+// LogRecords says of which lines of logs there are records.
+type LogRecords string
+
+// Of which lines.
+const (
+	LogLinked LogRecords = "linked" // those that name a call
+	LogAll    LogRecords = "all"
+	LogOff    LogRecords = "off"
+)
+
+// MIFilter says which management commands there are records of, by platform:
+// lists as package mi reads them, empty for every command.
+type MIFilter struct{ OpenSIPS, Kamailio string }
 
 // Media is about RTP and RTCP.
 type Media struct {
@@ -229,7 +248,7 @@ func Default() Config {
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
-		Records: Records{Net: true, ISUP: true},
+		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true},
 		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},

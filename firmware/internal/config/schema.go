@@ -30,7 +30,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), recentOptions(), traceOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {
@@ -294,6 +294,7 @@ var (
 	device = str[string](func(s string) error {
 		return need(s != "" && len(s) <= 15 && !strings.ContainsAny(s, "/ :"), "a device name such as eth1, at most 15 octets")
 	})
+	commands = str[string](checkCommands)
 	hostPort = str[string](checkHostPort)
 	nodeName = str[string](func(s string) error {
 		// Homer pastes the name into JSON without escaping it.

@@ -53,6 +53,7 @@ func (s *Sources) Read() []Sample {
 		}
 		l.pipeline(&st)
 		l.trace(&st.Trace)
+		l.beyond(st.Beyond)
 		l.assembly(&st.Assembly)
 		if st.ISUP != nil {
 			l.isup(st.ISUP)
@@ -189,7 +190,7 @@ func (l *list) input(in *probe.InputStats) {
 
 func (l *list) pipeline(st *probe.Stats) {
 	c := st.Correlate
-	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport, record.Log} {
+	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport, record.DNS, record.ISUP, record.MI, record.REST, record.Net, record.Log} {
 		l.counter("heptap_records_made_total", "Records made, by type.", st.Records[t], "type", t.String())
 	}
 	l.counter("heptap_sip_cut_to_record_total", "SIP messages cut to the largest record.", st.Cut)
@@ -204,6 +205,7 @@ func (l *list) pipeline(st *probe.Stats) {
 	l.counter("heptap_sdp_addresses_refused_total", "Media addresses beyond what one call, or all together, may have.", c.BindingsRefused.Load())
 	l.gauge("heptap_calls", "Calls followed now.", float64(c.Calls.Load()))
 	l.counter("heptap_calls_seen_total", "Calls begun.", c.CallsSeen.Load())
+	l.counter("heptap_calls_controlled_total", "Calls begun that were known from their media proxy first.", c.CallsControlled.Load())
 	l.counter("heptap_calls_established_total", "Calls answered.", c.CallsEstablished.Load())
 	l.counter("heptap_calls_ended_total", "Calls ended by BYE or refusal.", c.CallsEnded.Load())
 	l.counter("heptap_calls_expired_total", "Calls forgotten because nothing more was seen of them.", c.CallsExpired.Load())

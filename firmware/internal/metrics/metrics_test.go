@@ -15,6 +15,7 @@ import (
 	"heptap/buffer"
 	"heptap/capture/correlate"
 	"heptap/capture/record"
+	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
@@ -30,7 +31,7 @@ func sources(t *testing.T) *metrics.Sources {
 	}
 	h.Set("port/eth1", health.Fault, "no link")
 	h.Set("uplink/central", health.Degraded, "not connected")
-	stats := probe.Stats{Correlate: new(correlate.Stats), Records: map[record.Type]uint64{record.SIP: 7},
+	stats := probe.Stats{Correlate: new(correlate.Stats), Beyond: new(beyond.Stats), Records: map[record.Type]uint64{record.SIP: 7},
 		Inputs: []probe.InputStats{{Name: "span0/0"}, {Name: "span0/1", Decoded: 5}}}
 	stats.Correlate.StreamsLost.Add(3)
 	stats.Trace = trace.Stats{Rules: []trace.RuleStats{{Name: "pings", Action: trace.Deny, Records: 11}, {Name: trace.DefaultName, Action: trace.Allow, Octets: 12}},

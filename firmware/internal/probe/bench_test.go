@@ -28,7 +28,7 @@ func idleWorker(streams int) *worker {
 
 func testWorker(in Input, streams int, now func() int64) *worker {
 	cfg := &Config{Now: now, Assembly: assembly.Config{Stream: stream.Config{Ignore: stream.NewIgnore(0)}}}
-	return newWorker(in, cfg, media.New(media.Config{Streams: streams}), mirror.NewTally(mirror.TallyConfig{}), make(chan struct{}, 1))
+	return newWorker(in, cfg, media.New(media.Config{Streams: streams}), mirror.NewTally(mirror.TallyConfig{}), make(chan struct{}, 1), new(asked))
 }
 
 // testMerge is a merge of the workers, live, whose records go to emit.

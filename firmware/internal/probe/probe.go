@@ -44,6 +44,7 @@ type Config struct {
 	ISUP      bool          // make records of ISUP
 	Trace     *trace.Engine // what is denied is not delivered; nil delivers everything
 	Relay     Relay         // what other agents have seen, nil for none; not with Replay
+	Beyond    beyond.Config // of what Assembly.Beside finds; Correlator is filled in
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
@@ -60,6 +61,7 @@ type Probe struct {
 	assembly   *assembly.Assembly
 	correlator *correlate.Correlator
 	isup       *beyond.ISUP // nil: not asked for
+	beyond     *beyond.Beyond
 	merge      merge
 	ports      []*judgement
 	sample     mirror.Sample // of the port being judged
@@ -79,12 +81,12 @@ func New(cfg Config) *Probe {
 	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10), judged: math.MinInt64}
 	ac := &p.cfg.Assembly
 	ac.Stream.Ignore = stream.NewIgnore(ac.Stream.Connections)
-	wake, seed := make(chan struct{}, 1), rand.Uint64()
+	wake, seed, asked := make(chan struct{}, 1), rand.Uint64(), new(asked)
 	for i, in := range cfg.Inputs {
 		m := cfg.Media
 		m.Worker = uint16(i)
 		tally := mirror.NewTally(mirror.TallyConfig{Own: in.Own, Seed: seed})
-		w := newWorker(in, &p.cfg, media.New(m), tally, wake)
+		w := newWorker(in, &p.cfg, media.New(m), tally, wake, asked)
 		p.workers = append(p.workers, w)
 		j := p.port(&in)
 		j.workers, j.tallies = append(j.workers, w), append(j.tallies, tally)
@@ -102,6 +104,9 @@ func New(cfg Config) *Probe {
 	ac.Media = cfg.Media
 	ac.Media.Worker = uint16(len(cfg.Inputs))
 	ac.Net = p.correlator
+	bc := cfg.Beyond
+	bc.Correlator = p.correlator
+	p.beyond = beyond.New(bc)
 	ac.Message, ac.RTP = p.message, p.correlator.Stream
 	if cfg.ISUP {
 		p.isup = beyond.NewISUP(beyond.ISUPConfig{Note: p.correlator.Note})
@@ -160,6 +165,11 @@ func (p *Probe) Run(ctx context.Context) error {
 // message is where the assembly's messages come out. What else is read of one
 // follows the record of the message itself.
 func (p *Probe) message(m *capture.Message) {
+	switch m.Protocol {
+	case capture.Syslog, capture.DNS, capture.NG, capture.MI:
+		p.beyond.Message(m)
+		return
+	}
 	if p.cfg.Relay != nil && p.cfg.Relay.Tap(m) == intake.Copied {
 		p.correlator.Repeated(m)
 		return

@@ -56,12 +56,13 @@ type Stats struct {
 	Correlate *correlate.Stats
 	ISUP      *beyond.ISUPStats // nil when it is not read
 	Trace     trace.Stats       // decided = denied + made + oversize, when there are rules
+	Beyond    *beyond.Stats
 }
 
 // Stats returns the totals. It may be called from any goroutine.
 func (p *Probe) Stats() Stats {
 	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Cut: p.cut.Load(),
-		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats, Trace: p.cfg.Trace.Stats()}
+		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats, Beyond: &p.beyond.Stats, Trace: p.cfg.Trace.Stats()}
 	if p.isup != nil {
 		s.ISUP = &p.isup.Stats
 	}
@@ -105,7 +106,8 @@ func (p *Probe) Stats() Stats {
 func (cfg *Config) MemoryBytes() int64 {
 	perInput := cfg.Media.MemoryBytes() + mirror.TallyConfig{}.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
 	perPort := mirror.Config{}.MemoryBytes() + 4<<10 // and its report
-	total := int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes()
+	total := int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() +
+		cfg.Beyond.MemoryBytes() + int64(unsafe.Sizeof(asked{}))
 	if cfg.ISUP {
 		total += beyond.ISUPConfig{}.MemoryBytes()
 	}

@@ -93,11 +93,13 @@ type worker struct {
 	// worker that could have some of them. Then the RTP of a stream is counted in
 	// one place whether or not it is fragmented. Otherwise nil: the assembly does it.
 	fragments *assembly.Fragments
-	hep       bool         // hand over HEP, which is unwrapped later
-	replay    bool         // keep packet time exactly
-	wait      bool         // wait for room rather than drop
-	now       func() int64 // monotonic clock of a live source
-	lag       int64        // how long the source may hold a frame back, ns
+	hep       bool           // hand over HEP, which is unwrapped later
+	beside    dissect.Beside // what is looked for beside signalling
+	asked     *asked         // of which, some replies are found by
+	replay    bool           // keep packet time exactly
+	wait      bool           // wait for room rather than drop
+	now       func() int64   // monotonic clock of a live source
+	lag       int64          // how long the source may hold a frame back, ns
 
 	full     chan *batch
 	free     chan *batch // empty ones, back from the merge
@@ -119,9 +121,9 @@ type worker struct {
 	nrtp int
 }
 
-func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, wake chan<- struct{}) *worker {
-	w := &worker{
-		name: in.Name, source: in.Source, table: table, mirror: tally, ignore: cfg.Assembly.Stream.Ignore, hep: cfg.Assembly.Unwrap != nil,
+func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, wake chan<- struct{}, asked *asked) *worker {
+	w := &worker{asked: asked,
+		name: in.Name, source: in.Source, table: table, mirror: tally, ignore: cfg.Assembly.Stream.Ignore, hep: cfg.Assembly.Unwrap != nil, beside: cfg.Assembly.Beside,
 		replay: cfg.Replay, wait: cfg.Replay, now: cfg.Now, lag: int64(in.Lag),
 		full: make(chan *batch, queueDepth), free: make(chan *batch, queueDepth), wake: wake,
 		frames: make([]capture.Frame, framesPerRead),
@@ -134,7 +136,7 @@ func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, w
 	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
 	if len(cfg.Inputs) == 1 {
-		w.fragments = assembly.NewFragments(cfg.Assembly.Defrag, w.reassembled)
+		w.fragments = assembly.NewFragments(cfg.Assembly.Defrag, w.beside, w.reassembled)
 	}
 	return w
 }
@@ -295,12 +297,15 @@ func (w *worker) wrapped(e capture.Encap) {
 // datagram looks into a UDP datagram. p is w.rtp[w.nrtp], and RTP stays there
 // until it is counted.
 func (w *worker) datagram(p *capture.Packet) {
-	proto := dissect.Datagram(p)
-	if proto == capture.STUN || proto == capture.TURN {
+	proto := dissect.Datagram(p, w.beside)
+	switch proto {
+	case capture.STUN, capture.TURN:
 		if inner := dissect.Unwrap(p); inner != capture.Unknown {
 			proto = inner
 			w.tally.relay++
 		}
+	case capture.Unknown, capture.NotSIP, capture.NG, capture.MI:
+		proto = w.besides(p, proto)
 	}
 	w.tally.protocols[proto]++
 	if proto != capture.RTP {
@@ -308,6 +313,19 @@ func (w *worker) datagram(p *capture.Packet) {
 	} else if w.nrtp++; w.nrtp == len(w.rtp) {
 		w.countRTP()
 	}
+}
+
+// besides looks whether p, of which dissect has said proto, is a reply that does
+// not show by itself, or what one may come to.
+func (w *worker) besides(p *capture.Packet, proto capture.Protocol) capture.Protocol {
+	if w.beside&(dissect.Control|dissect.Commands) == 0 {
+		return proto
+	}
+	if proto == capture.NG || proto == capture.MI {
+		w.asked.note(p, proto)
+		return proto
+	}
+	return w.asked.reply(p, proto)
 }
 
 // reassembled goes on with what came in fragments.
@@ -319,6 +337,9 @@ func (w *worker) reassembled(p *capture.Packet, proto capture.Protocol) {
 		w.countRTP() // what came before; p is only there now
 		w.table.Add(p)
 	default:
+		if proto == capture.Unknown || proto == capture.NotSIP || proto == capture.NG || proto == capture.MI {
+			proto = w.besides(p, proto)
+		}
 		w.handKnown(p, proto)
 	}
 }
@@ -330,7 +351,7 @@ func (w *worker) handKnown(p *capture.Packet, proto capture.Protocol) {
 		if w.hep {
 			w.hand(p, proto)
 		}
-	case capture.SIP, capture.RTCP, capture.UDPTL:
+	case capture.SIP, capture.RTCP, capture.UDPTL, capture.Syslog, capture.DNS, capture.NG, capture.MI:
 		w.hand(p, proto)
 	}
 }

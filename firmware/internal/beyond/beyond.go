@@ -1,0 +1,131 @@
+package beyond
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+	"unsafe"
+
+	"heptap/capture"
+	"heptap/capture/correlate"
+	"heptap/capture/dns"
+	"heptap/capture/mi"
+	"heptap/capture/ng"
+	"heptap/capture/record"
+	"heptap/capture/stream"
+)
+
+// Correlator is what Beyond needs of one.
+type Correlator interface {
+	Note(*correlate.Note) (linked bool)
+	Control(*correlate.Control)
+	Speaks(tunnel uint32, host netip.Addr) bool
+}
+
+// Config says which records are made.
+type Config struct {
+	AllLogs bool // of lines that name no call, too
+	Filters Filters
+
+	Correlator Correlator
+}
+
+// Filters pass management commands, by platform.
+type Filters struct{ OpenSIPS, Kamailio mi.Filter }
+
+// pass says whether a command is to be recorded. One whose platform does not
+// show has to pass the filters of both that it may be for.
+func (f *Filters) pass(b mi.Backend, command string) bool {
+	switch b {
+	case mi.OpenSIPS:
+		return f.OpenSIPS.Pass(command)
+	case mi.Kamailio:
+		return f.Kamailio.Pass(command)
+	}
+	return f.OpenSIPS.Pass(command) && f.Kamailio.Pass(command)
+}
+
+// Stats are running totals. They may be read from any goroutine.
+type Stats struct {
+	LogLines, LogNoText atomic.Uint64 // and those of them that are no text
+
+	NG, DNS, MI Exchanges
+	NGNoCall    atomic.Uint64 // commands to media proxies that name no call
+	DNSOther    atomic.Uint64 // questions and replies that are not for SIP
+	MIFiltered  atomic.Uint64 // commands that a filter did not pass
+}
+
+// Exchanges counts requests and replies.
+type Exchanges struct {
+	Requests, Again atomic.Uint64 // again: sent again, not counted as requests
+	Replies         atomic.Uint64 // to a request that was seen
+	Strays          atomic.Uint64 // to none
+	Malformed       atomic.Uint64
+	Crowded         atomic.Uint64 // requests that gave way without a reply
+}
+
+// Beyond makes notes of messages.
+type Beyond struct {
+	cfg   Config
+	Stats Stats
+
+	seed   maphash.Seed
+	serial uint64 // of requests
+
+	ng  pairs[ngRequest]
+	dns pairs[dnsRequest]
+	mi  pairs[miRequest]
+
+	// scratch, reused for each message
+	note    correlate.Note
+	control correlate.Control
+	calls   [1][]byte
+	id      []byte
+	payload []byte
+	masked  []byte
+	log     logLine
+	ngView  ng.View
+	proxy   ng.RTPProxy
+	dnsView dns.View
+}
+
+// New returns a Beyond that has seen nothing.
+func New(cfg Config) *Beyond {
+	b := &Beyond{cfg: cfg, seed: maphash.MakeSeed()}
+	b.log.init(b)
+	return b
+}
+
+// MemoryBytes is the most that a Beyond holds.
+func (cfg *Config) MemoryBytes() int64 {
+	const scratch = 256 << 10
+	n := int64(unsafe.Sizeof(Beyond{})) + scratch
+	n += slots * int64(unsafe.Sizeof(pair[ngRequest]{})+maxCallID+2*maxTag)
+	n += slots * int64(unsafe.Sizeof(pair[dnsRequest]{}))
+	return n + slots*int64(unsafe.Sizeof(pair[miRequest]{})+maxMICommands)
+}
+
+// Message makes notes of m, which it borrows.
+func (b *Beyond) Message(m *capture.Message) {
+	switch m.Protocol {
+	case capture.Syslog:
+		b.logMessage(m)
+	case capture.NG:
+		b.ngMessage(m)
+	case capture.DNS:
+		b.dnsMessage(m)
+	case capture.MI:
+		b.miMessage(m)
+	}
+}
+
+// begin makes b.note one about m.
+func (b *Beyond) begin(m *capture.Message, t record.Type) *correlate.Note {
+	n := &b.note
+	*n = correlate.Note{Type: t, Class: record.Routine, At: metaOf(m), Flow: m.Flow, Flags: record.FlagsOf(m.Flags)}
+	return n
+}
+
+func metaOf(m *capture.Message) stream.Meta {
+	return stream.Meta{Mono: m.Mono, Wall: m.Wall, Port: m.Port, TOS: m.TOS, HasVLAN: m.HasVLAN, VLAN: m.VLAN}
+}

@@ -1,0 +1,97 @@
+package beyond
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"heptap/capture"
+	"heptap/capture/dns"
+	"heptap/capture/record"
+)
+
+// dnsRequest is what is known of a question.
+type dnsRequest struct {
+	wanted bool // records are made of it and its reply
+}
+
+// dnsMessage makes a note of a question or a reply, if it is for SIP.
+func (b *Beyond) dnsMessage(m *capture.Message) {
+	v := &b.dnsView
+	if v.Parse(m.Payload) != nil || v.Questions == 0 {
+		b.Stats.DNS.Malformed.Add(1)
+		return
+	}
+	id := binary.BigEndian.AppendUint16(b.id[:0], v.ID)
+	if v.Response {
+		b.dnsReply(m, id)
+		return
+	}
+	p, fresh := request(b, &b.dns, &b.Stats.DNS, m, id, false)
+	if fresh {
+		p.of.wanted = b.forSIP(m.Flow.Tunnel, m.Flow)
+	}
+	if !p.of.wanted {
+		b.Stats.DNSOther.Add(1)
+		return
+	}
+	b.dnsNote(m, p, fresh)
+}
+
+func (b *Beyond) dnsReply(m *capture.Message, id []byte) {
+	p := reply(b, &b.dns, &b.Stats.DNS, m, id)
+	if p != nil && !p.of.wanted || p == nil && !b.forSIP(m.Flow.Tunnel, m.Flow.Reverse()) {
+		b.Stats.DNSOther.Add(1)
+		return
+	}
+	b.dnsNote(m, p, true)
+}
+
+// forSIP says whether the question in b.dnsView, asked over f, may be one for
+// SIP (RFC 3263, RFC 6116).
+func (b *Beyond) forSIP(tunnel uint32, f capture.FiveTuple) bool {
+	q := &b.dnsView.Question
+	switch q.Type {
+	case dns.NAPTR:
+		return true
+	case dns.SRV:
+		b.masked = q.Name.Append(b.masked[:0])
+		if bytes.HasPrefix(b.masked, []byte("_sip._")) || bytes.HasPrefix(b.masked, []byte("_sips._")) {
+			return true
+		}
+	case dns.A, dns.AAAA:
+	default:
+		return false
+	}
+	return b.cfg.Correlator.Speaks(tunnel, f.Src.Addr())
+}
+
+// dnsNote makes a note of the message in b.dnsView. p is nil for a reply whose
+// question was not seen.
+func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
+	v := &b.dnsView
+	n := b.begin(m, record.DNS)
+	p.name(b, "dns")
+	o := b.object()
+	b.masked = append(append(append(b.masked[:0], "DNS "...), v.Question.Type.String()...), ' ')
+	b.masked = v.Question.Name.Append(b.masked)
+	var outcome []byte
+	if v.Response && v.RCode != 0 {
+		outcome = append(append(b.log.source[:0], ": "...), dns.RCodeName(v.RCode)...)
+	} else if v.Response && v.Answers == 0 {
+		outcome = append(b.log.source[:0], ": no answer"...)
+	}
+	o.words("event", b.masked, outcome)
+	if !fresh {
+		o.bool("again", true)
+	}
+	if v.Response && p != nil {
+		o.ms("took_ms", p.took(m))
+	}
+	// The members of heplify's object become members of this one.
+	at := len(o.b)
+	o.b = v.AppendJSON(o.b)
+	o.b[at] = ','
+	b.payload = o.b
+	n.Payload = o.b
+	b.cfg.Correlator.Note(n)
+}

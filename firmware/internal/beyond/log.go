@@ -1,0 +1,122 @@
+package beyond
+
+import (
+	"heptap/capture"
+	"heptap/capture/mask"
+	"heptap/capture/record"
+	"heptap/capture/syslog"
+)
+
+// What is given of a line, in octets.
+const (
+	maxText       = 8 << 10
+	maxStructured = 1 << 10
+	maxField      = 256
+	minNamed      = 8 // of what a line calls a Call-ID without one being known
+)
+
+// logLine is the line at hand.
+type logLine struct {
+	view   syslog.View
+	cut    bool
+	source [64]byte // the sender's address as text
+
+	named  [][]byte // what the line itself calls a Call-ID
+	tokens [][]byte
+	names  [][]byte
+	take   func(syslog.Token) bool
+	render func() []byte
+}
+
+// init makes what would be made anew for each line.
+func (l *logLine) init(b *Beyond) {
+	l.named, l.tokens, l.names = make([][]byte, 0, 2*syslog.MaxTokens), make([][]byte, 0, 2*syslog.MaxTokens), make([][]byte, 0, 2*syslog.MaxTokens)
+	l.take, l.render = l.token, b.renderLog
+}
+
+// logMessage makes a note of one line of a log.
+func (b *Beyond) logMessage(m *capture.Message) {
+	b.Stats.LogLines.Add(1)
+	l := &b.log
+	if l.view.Parse(m.Payload) != nil {
+		b.Stats.LogNoText.Add(1)
+		return
+	}
+	l.cut = m.Flags&capture.CutShort != 0
+	l.named, l.tokens, l.names = l.named[:0], l.tokens[:0], l.names[:0]
+	syslog.Tokens(l.view.Message, l.take)
+	syslog.Tokens(l.view.Structured, l.take)
+	n := b.begin(m, record.Log)
+	n.Calls, n.Tokens, n.Names, n.OnlyLinked, n.Render = l.named, l.tokens, l.names, !b.cfg.AllLogs, l.render
+	host := l.view.Host
+	if len(host) == 0 {
+		host = m.Flow.Src.Addr().Unmap().AppendTo(l.source[:0])
+	}
+	b.id = append(append(b.id[:0], "log@"...), host[:min(len(host), maxField)]...)
+	n.Else = b.id
+	b.cfg.Correlator.Note(n)
+}
+
+// token sorts a candidate id: a line that has a key like callid= is taken at its
+// word, everything else has to be the Call-ID of a call that is alive.
+func (l *logLine) token(t syslog.Token) bool {
+	if t.Named && len(t.Value) >= minNamed && saysCall(t.Key) {
+		l.named = append(l.named, t.Value)
+	} else {
+		l.tokens = append(l.tokens, t.Value)
+	}
+	if t.Kind == syslog.UUID || t.Kind == syslog.Asterisk {
+		l.names = append(l.names, t.Value)
+	}
+	return true
+}
+
+// saysCall reports whether "call" is in a key, or it is Kamailio's and
+// OpenSIPS's ci. Of the keys of Named tokens the others are too common a word.
+func saysCall(key []byte) bool {
+	if len(key) == 2 {
+		return key[0]|0x20 == 'c' && key[1]|0x20 == 'i'
+	}
+	for ; len(key) >= 4; key = key[1:] {
+		if key[0]|0x20 == 'c' && key[1]|0x20 == 'a' && key[2]|0x20 == 'l' && key[3]|0x20 == 'l' {
+			return true
+		}
+	}
+	return false
+}
+
+// renderLog makes the payload of the record of the line.
+func (b *Beyond) renderLog() []byte {
+	l := &b.log
+	v := &l.view
+	o := b.object()
+	var room [2][16]byte
+	program, severity := v.Program, room[0][:0]
+	if len(program) == 0 {
+		program = v.MsgID
+	}
+	if len(program) == 0 {
+		program = append(room[1][:0], "log"...)
+	}
+	if v.HasPriority {
+		severity = append(append(severity, ": "...), v.Severity.String()...)
+	}
+	o.words("event", program, severity)
+	o.octets("host", v.Host, maxField)
+	o.octets("program", v.Program, maxField)
+	o.octets("pid", v.PID, maxField)
+	o.octets("msgid", v.MsgID, maxField)
+	if v.HasPriority {
+		o.text("severity", v.Severity.String())
+		o.text("facility", v.Facility.String())
+	}
+	o.octets("time", v.Time, maxField)
+	b.masked = mask.AppendBody(b.masked[:0], nil, v.Message)
+	cut := o.octets("text", b.masked, maxText) || l.cut
+	b.masked = mask.AppendBody(b.masked[:0], nil, v.Structured)
+	cut = o.octets("structured", b.masked, maxStructured) || cut
+	if cut {
+		o.bool("truncated", true)
+	}
+	return b.done(&o)
+}

@@ -1,0 +1,145 @@
+package beyond
+
+import (
+	"heptap/capture"
+	"heptap/capture/mi"
+	"heptap/capture/record"
+)
+
+// maxMICommands is the most octets of the commands that a pair keeps.
+const maxMICommands = (1 + mi.MaxBatch) * 128
+
+// miRequest is what the reply to a management command does not say itself.
+type miRequest struct {
+	tag      mi.Tag
+	commands []string // of which records are made, "" for those that are filtered
+}
+
+// miMessage makes notes of the management commands, or the replies, in a
+// datagram.
+func (b *Beyond) miMessage(m *capture.Message) {
+	if r, ok := mi.DatagramRequest(m.Payload); ok {
+		b.miRequest(m, &r)
+		return
+	}
+	b.miReply(m)
+}
+
+func (b *Beyond) miRequest(m *capture.Message, r *mi.Request) {
+	p, fresh := request(b, &b.mi, &b.Stats.MI, m, []byte(r.ID), true)
+	if fresh {
+		p.of = miRequest{tag: r.Tag()}
+		p.answered = r.NoReply
+	}
+	if r.More > 0 {
+		b.Stats.MIFiltered.Add(uint64(r.More))
+	}
+	for i := -1; i < len(r.Batch); i++ {
+		one := r
+		if i >= 0 {
+			one = &r.Batch[i]
+		}
+		name := one.Command
+		if !b.cfg.Filters.pass(one.Backend, name) {
+			b.Stats.MIFiltered.Add(1)
+			name = ""
+		}
+		if fresh {
+			p.of.commands = append(p.of.commands, name)
+		}
+		if name != "" {
+			b.miCommand(m, p, one, fresh)
+		}
+	}
+}
+
+// miCommand makes a note of one command.
+func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request, fresh bool) {
+	n := b.begin(m, record.MI)
+	n.Class = record.Final
+	p.name(b, "mi")
+	o := b.object()
+	o.text("event", "MI "+r.Command)
+	o.text("command", r.Command)
+	o.text("backend", r.Transport.String())
+	o.text("parameters", r.Params)
+	o.text("platform", r.Backend.String())
+	o.text("user", r.User)
+	o.text("rpc_id", r.ID)
+	b.miFlags(&o, m, r.Secret, r.Cut)
+	if !fresh {
+		o.bool("again", true)
+	}
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
+}
+
+func (b *Beyond) miFlags(o *object, m *capture.Message, hidden, cut bool) {
+	if hidden {
+		o.bool("hidden", true)
+	}
+	if cut || m.Flags&capture.CutShort != 0 {
+		o.bool("truncated", true)
+	}
+}
+
+// miReply makes notes of the replies in a datagram to a request that was seen.
+// The line format has no id: there the last command on the flow is the one that
+// was answered.
+func (b *Beyond) miReply(m *capture.Message) {
+	r, ok := mi.DatagramReply(mi.Tag{}, m.Payload)
+	id := []byte(r.ID)
+	if !ok {
+		id = nil
+	}
+	p := reply(b, &b.mi, &b.Stats.MI, m, id)
+	if p == nil {
+		return
+	}
+	if r, ok = mi.DatagramReply(p.of.tag, m.Payload); !ok {
+		b.Stats.MI.Malformed.Add(1)
+		return
+	}
+	for _, c := range p.of.commands {
+		if c == "" { // of a batch, which reply is whose does not show (JSON-RPC 2.0, 6)
+			b.Stats.MIFiltered.Add(1)
+			return
+		}
+	}
+	b.miAnswer(m, p, &r)
+	for i := range r.Batch {
+		b.miAnswer(m, p, &r.Batch[i])
+	}
+}
+
+// miAnswer makes a note of a reply to p. Of a batch, it is not said to which of
+// its commands.
+func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
+	n := b.begin(m, record.MI)
+	n.Class = record.Final
+	p.name(b, "mi")
+	o := b.object()
+	word, command := "failed", ""
+	if r.OK {
+		word = "ok"
+	}
+	if len(p.of.commands) == 1 {
+		command = p.of.commands[0]
+		word = command + " " + word
+	}
+	o.text("event", "MI "+word)
+	o.text("command", command)
+	o.text("backend", r.Transport.String())
+	if r.Status != 0 {
+		o.int("code", int64(r.Status))
+	}
+	o.text("reason", r.Word)
+	o.text("reply", r.Output)
+	o.bool("ok", r.OK)
+	o.text("platform", r.Backend.String())
+	o.text("rpc_id", r.ID)
+	o.ms("took_ms", p.took(m))
+	b.miFlags(&o, m, r.Hidden, r.Cut)
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
+}

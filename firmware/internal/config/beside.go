@@ -1,0 +1,26 @@
+package config
+
+import "heptap/capture/mi"
+
+// besideOptions are about records of what is beside signalling.
+func besideOptions() []Option {
+	filter := func(platform, example string, at func(*MIFilter) *string) Option {
+		return single("records mi-filter "+platform, "LIST", "every command",
+			`commands of which there are records: "w: NAME, ..." only these, "b: NAME, ..." all but these; NAME* is every name that begins so`,
+			example, func(c *Config) *string { return at(&c.Records.MIFilter) }, commands)
+	}
+	return []Option{
+		single("records log", "linked|all|off", "", "records of lines of logs (syslog, HEP type 100) seen on a mirror port: of those that name a call that the probe follows, of all, or none", "all",
+			func(c *Config) *LogRecords { return &c.Records.Log }, oneOf(LogLinked, LogAll, LogOff)),
+		single("records ng", "on|off", "", "records of what SIP servers tell rtpengine and rtpproxy, with their replies (HEP type 100); a call's media is found by it even when its SIP is encrypted", "off",
+			func(c *Config) *bool { return &c.Records.NG }, onOff),
+		single("records dns", "on|off", "", "records of the DNS questions that SIP hosts ask, and their replies (HEP type 53): SRV, NAPTR, ENUM, A and AAAA", "off",
+			func(c *Config) *bool { return &c.Records.DNS }, onOff),
+		single("records mi", "on|off", "", "records of management commands and their replies (HEP type 87): OpenSIPS's and Kamailio's, over UDP", "off",
+			func(c *Config) *bool { return &c.Records.MI }, onOff),
+		filter("opensips", "w: dr_reload, lb_reload", func(f *MIFilter) *string { return &f.OpenSIPS }),
+		filter("kamailio", "b: core.*, stats.*", func(f *MIFilter) *string { return &f.Kamailio }),
+	}
+}
+
+func checkCommands(s string) error { _, err := mi.ParseFilter(s); return err }
