@@ -27,8 +27,8 @@ var (
 
 func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// rig is a Beyond with a correlator behind it.
-type rig struct {
+// bench is a Beyond with a correlator behind it.
+type bench struct {
 	t    testing.TB
 	b    *beyond.Beyond
 	c    *correlate.Correlator
@@ -44,8 +44,8 @@ type rec struct {
 	json    map[string]any
 }
 
-func newRig(t testing.TB, change func(*beyond.Config)) *rig {
-	r := &rig{t: t, now: 1_700_000_000e9}
+func newBench(t testing.TB, change func(*beyond.Config)) *bench {
+	r := &bench{t: t, now: 1_700_000_000e9}
 	r.c = correlate.New(correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Emit: func(x *record.Record) {
 		if x.Type == record.SIP {
 			return
@@ -67,13 +67,13 @@ func newRig(t testing.TB, change func(*beyond.Config)) *rig {
 	return r
 }
 
-func (r *rig) message(p capture.Protocol, src, dst netip.AddrPort, payload string) *capture.Message {
+func (r *bench) message(p capture.Protocol, src, dst netip.AddrPort, payload string) *capture.Message {
 	return &capture.Message{Protocol: p, Wall: r.now, Mono: r.now, Payload: []byte(payload),
 		Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: src, Dst: dst}}
 }
 
 // send hands in a datagram, and returns the records made of it.
-func (r *rig) send(p capture.Protocol, src, dst netip.AddrPort, payload string) []rec {
+func (r *bench) send(p capture.Protocol, src, dst netip.AddrPort, payload string) []rec {
 	before := len(r.recs)
 	r.b.Message(r.message(p, src, dst, payload))
 	r.now += int64(time.Millisecond)
@@ -81,7 +81,7 @@ func (r *rig) send(p capture.Protocol, src, dst netip.AddrPort, payload string) 
 }
 
 // one is send of what one record has to be made of.
-func (r *rig) one(p capture.Protocol, src, dst netip.AddrPort, payload string) rec {
+func (r *bench) one(p capture.Protocol, src, dst netip.AddrPort, payload string) rec {
 	r.t.Helper()
 	got := r.send(p, src, dst, payload)
 	if len(got) != 1 {
@@ -91,7 +91,7 @@ func (r *rig) one(p capture.Protocol, src, dst netip.AddrPort, payload string) r
 }
 
 // call begins a call between the phone and the proxy.
-func (r *rig) call(id string) {
+func (r *bench) call(id string) {
 	for _, d := range capturetest.SIPCall(capturetest.Call{Caller: phone, Callee: proxy, CallerMedia: ap("192.0.2.1:6000"), CalleeMedia: ap("192.0.2.2:7000"), CallID: id})[:2] {
 		r.c.Message(r.message(capture.SIP, d.Src, d.Dst, string(d.Payload)))
 	}
@@ -129,7 +129,7 @@ func filter(t *testing.T, list string) mi.Filter {
 }
 
 func TestLog(t *testing.T) {
-	r := newRig(t, func(c *beyond.Config) { c.AllLogs = true })
+	r := newBench(t, func(c *beyond.Config) { c.AllLogs = true })
 	r.call("a84b4c76e66710@pc33")
 	for _, tt := range []struct {
 		name, line     string
@@ -170,7 +170,7 @@ func TestLog(t *testing.T) {
 // By default there are records of lines that name a call only; a platform's own
 // names of calls are learnt from lines that carry both.
 func TestLogLinked(t *testing.T) {
-	r := newRig(t, nil)
+	r := newBench(t, nil)
 	r.call("a84b4c76e66710@pc33")
 	const uuid = "5e2b1c34-8f2a-4c7e-9d31-0a1b2c3d4e5f"
 	for _, tt := range []struct {
@@ -207,7 +207,7 @@ func sdp(addr string, port int) string {
 }
 
 func TestNG(t *testing.T) {
-	r := newRig(t, nil)
+	r := newBench(t, nil)
 	offer := "77_1 " + dict("call-id", "c1@host", "command", "offer", "from-tag", "ft", "sdp", sdp("192.0.2.1", 6000))
 	id := "ng-" + base36(r.now/1000) + "-0"
 	g := r.one(capture.NG, control, engine, offer)
@@ -237,7 +237,7 @@ func TestNG(t *testing.T) {
 }
 
 func TestRTPProxy(t *testing.T) {
-	r := newRig(t, nil)
+	r := newBench(t, nil)
 	r.one(capture.NG, control, engine, "12_1 Uc0,8 c1@host 192.0.2.1 6000 ft;1").want(t, "c1@host", "sip:c1@host",
 		map[string]any{"event": "rtpproxy update", "callid": "c1@host", "from_tag": "ft", "media_ip": "192.0.2.1", "media_port": "6000", "modifiers": "c0,8"})
 	r.one(capture.NG, engine, control, "12_1 35000 192.0.2.3\n").want(t, "c1@host", "sip:c1@host",
@@ -271,7 +271,7 @@ const (
 )
 
 func TestDNS(t *testing.T) {
-	r := newRig(t, nil)
+	r := newBench(t, nil)
 	other := netip.AddrPortFrom(stranger.Addr(), 40000)
 	if got := r.send(capture.DNS, asks, resolver, question(1, "example.com", typeA, -1)); len(got) != 0 {
 		t.Errorf("a host that nobody knows to speak SIP: %v", got)
@@ -315,7 +315,7 @@ func TestDNS(t *testing.T) {
 const nxdomain = "Non-Existent Domain"
 
 func TestMI(t *testing.T) {
-	r := newRig(t, nil)
+	r := newBench(t, nil)
 	tool, server := ap("192.0.2.9:50000"), ap("192.0.2.2:8080")
 	id := "mi-" + base36(r.now/1000) + "-0"
 	g := r.one(capture.MI, tool, server, `{"jsonrpc":"2.0","method":"dr_reload","params":{"partition":"one"},"id":7}`)
@@ -348,7 +348,7 @@ func TestMI(t *testing.T) {
 }
 
 func TestMIFilter(t *testing.T) {
-	r := newRig(t, func(c *beyond.Config) {
+	r := newBench(t, func(c *beyond.Config) {
 		c.Filters.OpenSIPS = filter(t, "w: dr_reload")
 		c.Filters.Kamailio = filter(t, "b: core.*")
 	})
@@ -378,7 +378,7 @@ func TestMIFilter(t *testing.T) {
 // A flood of requests without replies takes no more room than the table has,
 // and those that were pushed out are counted.
 func TestRequestsAreBounded(t *testing.T) {
-	r := newRig(t, nil)
+	r := newBench(t, nil)
 	for i := range 20000 {
 		r.b.Message(r.message(capture.NG, control, engine, fmt.Sprintf("5_%d ", i)+dict("command", "ping")))
 	}
@@ -395,7 +395,7 @@ func TestRequestsAreBounded(t *testing.T) {
 func TestNothingIsAllocated(t *testing.T) {
 	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, Emit: func(*record.Record) {}})
 	b := beyond.New(beyond.Config{AllLogs: true, Correlator: c})
-	r := &rig{t: t, c: c, b: b, now: 1e9}
+	r := &bench{t: t, c: c, b: b, now: 1e9}
 	r.call("a84b4c76e66710@pc33")
 	messages := map[string][]*capture.Message{
 		"log": {r.message(capture.Syslog, phone, proxy, `<165>1 2023-11-14T22:13:20.003Z sbc1 kamailio 1234 ID47 [x@1 call="a84b4c76e66710@pc33"] INVITE password=x`),
@@ -416,15 +416,15 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
-func BenchmarkLog(bench *testing.B) {
+func BenchmarkLog(tb *testing.B) {
 	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, Emit: func(*record.Record) {}})
 	for name, all := range map[string]bool{"linked": false, "all": true} {
-		bench.Run(name, func(bench *testing.B) {
+		tb.Run(name, func(tb *testing.B) {
 			b := beyond.New(beyond.Config{AllLogs: all, Correlator: c})
-			r := &rig{t: bench, c: c, b: b, now: 1e9}
+			r := &bench{t: tb, c: c, b: b, now: 1e9}
 			m := r.message(capture.Syslog, phone, proxy, `<134>Nov 14 22:13:20 sbc1 kamailio[1234]: INFO: <script>: request INVITE from sip:alice@example.com to sip:bob@example.com (192.0.2.1:5060) id=8f2a-77`)
-			bench.ReportAllocs()
-			for bench.Loop() {
+			tb.ReportAllocs()
+			for tb.Loop() {
 				b.Message(m)
 			}
 		})
