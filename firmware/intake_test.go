@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"heptap/buffer"
 	"heptap/capture"
 	"heptap/capture/capturetest"
+	"heptap/capture/capturetest/tlstalk"
 	"heptap/capture/correlate"
 	"heptap/capture/media"
 	"heptap/capture/record"
@@ -65,7 +67,9 @@ func newRelayBox(t *testing.T, collector string, o intake.Options) *relayBox {
 	t.Helper()
 	b := &relayBox{t: t, wire: &wire{frames: make(chan []capture.Frame)}, begun: time.Now()}
 	o.Now = func() int64 { return int64(time.Since(b.begun)) }
-	o.AgentID, o.Node = 2001, "box"
+	if o.Node == "" {
+		o.AgentID, o.Node = 2001, "box"
+	}
 	var err error
 	if b.intake, err = intake.Listen(o); err != nil {
 		t.Fatal(err)
@@ -81,7 +85,7 @@ func newRelayBox(t *testing.T, collector string, o intake.Options) *relayBox {
 				return hep.Dial(ctx, "tcp", collector, hep.DialOptions{})
 			},
 			NewEncoder: func() uplink.Encoder {
-				p, err := export.New("opensips", export.Options{Node: "box", AgentID: 2001})
+				p, err := export.New("opensips", export.Options{Node: o.Node, AgentID: o.AgentID})
 				if err != nil {
 					panic(err)
 				}
@@ -360,6 +364,67 @@ func TestRelayNamesTheConnection(t *testing.T) {
 	if id == "" || named != `{"net":"`+id+`"}` {
 		t.Errorf("connection %q, named %q", id, named)
 	}
+}
+
+// The mirror port shows TLS, of which only an agent can read the SIP. That names
+// the connection all the same.
+func TestRelayNamesTheConnectionOfTLS(t *testing.T) {
+	c := heptest.New(t, heptest.Options{})
+	b := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
+	cast := tlstalk.NewCast(t)
+	client, server := netip.MustParseAddrPort("192.0.2.1:40000"), netip.MustParseAddrPort("192.0.2.2:5061")
+	b.show(capturetest.TCP(client, server, capture.TCP{Flags: capture.FlagSYN}, nil),
+		capturetest.TCP(server, client, capture.TCP{Ack: 1, Flags: capture.FlagSYN | capture.FlagACK}, nil),
+		capturetest.TCP(client, server, capture.TCP{Seq: 1, Ack: 1, Flags: capture.FlagACK}, nil))
+	ends, seq := [2]netip.AddrPort{client, server}, [2]uint32{1, 1}
+	for _, e := range tlstalk.Converse(cast.Client(tls.VersionTLS12), cast.Serve(tls.VersionTLS12)) {
+		for octets := e.Octets; len(octets) > 0; {
+			n := min(len(octets), 1400)
+			b.show(capturetest.TCP(ends[e.Dir], ends[1-e.Dir], capture.TCP{Seq: seq[e.Dir], Ack: 1, Flags: capture.FlagACK}, octets[:n]))
+			seq[e.Dir] += uint32(n)
+			octets = octets[n:]
+		}
+	}
+	v, err := hep.Parse(c.WaitFrames(1)[0].Frame)
+	if err != nil || v.Type() != hep.TypeNet || !bytes.Contains(v.Payload(), []byte(`"Protocol":"TLS"`)) {
+		t.Fatalf("%v, %s", err, v.Payload())
+	}
+	id := string(v.Correlation())
+	p := opensips(1, "one@example.com", relayedOptions, "")
+	p.Src, p.Dst, p.Proto = client, server, 22
+	// The same connection as OpenSIPS sees it.
+	q := opensips(89, "17640947659377874237", `{"Protocol":"TLS","Event":"ACCEPTED"}`, "")
+	q.Src, q.Dst, q.Proto = client, server, 22
+	sendPackets(t, b.dial(intake.TCP), p, q)
+	for _, r := range c.WaitFrames(3)[1:] {
+		v, _ := hep.Parse(r.Frame)
+		if v.Flags()&hep.FlagRelayed != 0 && string(v.Extra()) != `{"net":"`+id+`"}` {
+			t.Errorf("%d: %s", v.Type(), v.Extra())
+		}
+	}
+}
+
+// A box behind a box: what the first has seen, and what it has relayed, comes out
+// of the second under the names it had, and the first has receipts for all of it.
+func TestRelayOfRelay(t *testing.T) {
+	c := heptest.New(t, heptest.Options{})
+	second := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
+	first := newRelayBox(t, second.intake.Addrs(intake.TCP)[0].String(), intake.Options{UDP: []string{"127.0.0.1:0"}, AgentID: 3, Node: "edge"})
+	sendPackets(t, first.dial(intake.UDP), opensips(88, "RESTCORRx", `{"first_line":"GET /a HTTP/1.1"}`, `{"sip":"one@example.com"}`))
+	first.show(capturetest.UDP(relayPhone, relayProxy, []byte(relayedOptions)))
+	got := map[string]bool{}
+	for _, r := range c.WaitFrames(2) {
+		got[shown(t, r.Frame)] = true
+	}
+	for _, want := range []string{
+		`88|RESTCORRx|{"sip":"one@example.com"}|192.0.2.1:50707>192.0.2.2:50195|1 |{"first_line":"GET /a HTTP/1.1"}`,
+		`1|one@example.com||192.0.2.1:5062>192.0.2.2:5060|3 edge|` + relayedOptions,
+	} {
+		if !got[want] {
+			t.Errorf("%q is missing in %v", want, got)
+		}
+	}
+	waitFor(t, "receipts", func() bool { return first.log.Stats().Collectors[0].Confirmed == 2 })
 }
 
 // A box whose collector sends back what it gets does not go round and round.

@@ -238,7 +238,7 @@ func (d *decoder) ids(it *Item, t record.Type, list []byte) {
 // fill fills in the payload, and decides what the item is.
 func (d *decoder) fill(p *hep.Packet, it *Item) Drop {
 	r := &it.Record
-	if p.Flags&hep.FlagRelayed != 0 && r.Type != record.SIP { // another heptap has repaired it
+	if p.Flags&hep.FlagRelayed != 0 && r.Type != record.SIP && (r.Type != record.Net || d.blanked(p.Payload)) { // another heptap has repaired it
 		r.Payload = it.keep(p.Payload)
 		return DropNone
 	}
@@ -349,7 +349,11 @@ func (d *decoder) member(o *object, m *member, prefix string) {
 	d.text = unescape(append(d.text[:0], prefix...), m.key)
 	o.name(d.text)
 	if !m.text {
-		o.b = appendNested(o.b, m.value)
+		if d.text = unescape(d.text[:0], m.value); bytes.Contains(d.text, []byte(masterKey)) {
+			o.b = append(o.b, `"`+mask.Text+`"`...) // no sender that is known nests them
+			return
+		}
+		o.b = append(o.b, m.value...)
 		return
 	}
 	d.text = unescape(d.text[:0], m.value)
@@ -363,15 +367,6 @@ func (d *decoder) member(o *object, m *member, prefix string) {
 	default:
 		o.b = appendQuoted(o.b, d.text)
 	}
-}
-
-// appendNested appends a value that is no text. One in which a master key may be
-// named is blanked as a whole; no sender that is known nests them.
-func appendNested(b, value []byte) []byte {
-	if bytes.Contains(value, []byte(masterKey)) || bytes.Contains(value, []byte(`\u`)) {
-		return append(b, `"`+mask.Text+`"`...)
-	}
-	return append(b, value...)
 }
 
 // masterKey is the name under which OpenSIPS sends the key of a TLS session.
@@ -398,6 +393,26 @@ func (d *decoder) net(p *hep.Packet, it *Item) Drop {
 		d.count.repaired.Add(1)
 	}
 	return DropNone
+}
+
+// blanked reports whether no master key is left in a payload that says to have
+// been repaired.
+func (d *decoder) blanked(b []byte) bool {
+	d.text = unescape(d.text[:0], b)
+	if !bytes.Contains(d.text, []byte(masterKey)) {
+		return true
+	}
+	var ok bool
+	if d.members, ok = scan(d.members[:0], b); !ok {
+		return false
+	}
+	for i := range d.members {
+		m := &d.members[i]
+		if m.named(masterKey) && string(m.value) != mask.Text || !m.text && bytes.Contains(unescape(nil, m.value), []byte(masterKey)) {
+			return false
+		}
+	}
+	return true
 }
 
 // netObject writes the object of a connection's record anew, its master key

@@ -87,8 +87,8 @@ func TestOpenSIPS(t *testing.T) {
 			`89 7 ` + ends + ` {"Protocol":"TLS","client-subject":"/CN=a","client-issuer":"/CN=ca","server-subject":"/CN=b","server-issuer":"/CN=ca","master-key":"***","Event":"CONNECTED","Status":"SUCCESS","Message":"ok"}`},
 		{"raw key", 89, "7", "{\"Protocol\":\"TLS\",\"m\\u0061ster-key\":\"\xff\x80\\u0001\",\"Event\":\"ACCEPTED\"}", "",
 			`89 7 ` + ends + ` {"Protocol":"TLS","master-key":"***","Event":"ACCEPTED"}`},
-		{"nested key", 89, "7", `{"Protocol":"TLS","x":{"master-key":"00"},"y":[{"m\u0061ster-key":"00"}],"z":[1]}`, "",
-			`89 7 ` + ends + ` {"Protocol":"TLS","x":"***","y":"***","z":[1]}`},
+		{"nested key", 89, "7", `{"Protocol":"TLS","x":{"master-key":"00"},"y":[{"m\u0061ster-key":"00"}],"z":[1,"\u0001"]}`, "",
+			`89 7 ` + ends + ` {"Protocol":"TLS","x":"***","y":"***","z":[1,"\u0001"]}`},
 		{"wss", 89, "7", `{"Protocol":"WSS","master-key":"AA","Event":"ACCEPTED","Status":"SUCCESS","Message":"tls","Event":"ACCEPTED","Ws-Request":"GET / HTTP/1.1\r\nAuthorization: Basic Zm9v\r\n\r\n","Status":"FAILURE","Message":"ws"}`, "",
 			`89 7 ` + ends + ` {"Protocol":"WSS","master-key":"***","tls-Event":"ACCEPTED","tls-Status":"SUCCESS","tls-Message":"tls","Event":"ACCEPTED","Ws-Request":"GET / HTTP/1.1\r\nAuthorization: Basic ***\r\n\r\n","Status":"FAILURE","Message":"ws"}`},
 		{"rest", 88, rest, `{"first_line":"GET /lrn?tn=123 HTTP/1.1"}`, "{\n\t\"sip\":\t\"one@example.com\"\n}",
@@ -191,6 +191,20 @@ func TestTextLog(t *testing.T) {
 	}
 }
 
+// The delimiter is a setting of OpenSIPS, homer5_delim.
+func TestDelimiter(t *testing.T) {
+	d := testDecoder(func(o *Options) { o.Delimiter = "##" })
+	for in, want := range map[string]string{
+		"TLS##/CN=sip:a##/CN=ca##AA:BB##ACCEPTED##SUCCESS##a: b": `{"Protocol":"TLS","subject":"/CN=sip:a","issuer":"/CN=ca","master-key":"***","Event":"ACCEPTED","Status":"SUCCESS","Message":"a: b"}`,
+		"TCP##CLOSED##SUCCESS##EOF received":                     `{"Protocol":"TCP","Event":"CLOSED","Status":"SUCCESS","Message":"EOF received"}`,
+		"TCP:CLOSED:SUCCESS:EOF received":                        "TCP:CLOSED:SUCCESS:EOF received",
+	} {
+		if it, drop := decode(t, d, frame(t, packet(89, "1", in))); drop != DropNone || string(it.Record.Payload) != want {
+			t.Errorf("%s: %v, %s", in, drop, it.Record.Payload)
+		}
+	}
+}
+
 func TestDrops(t *testing.T) {
 	zip := func(b []byte) []byte {
 		var g bytes.Buffer
@@ -290,6 +304,23 @@ func TestClosedConnection(t *testing.T) {
 	}
 	if n := len(d.flows.of); n > maxFlows {
 		t.Errorf("%d flows are remembered", n)
+	}
+}
+
+// Whoever says that it is repaired, a master key does not pass.
+func TestRelayedSecret(t *testing.T) {
+	for in, want := range map[string]string{
+		`{ "Protocol":"TLS","master-key":"***"}`: `{ "Protocol":"TLS","master-key":"***"}`,
+		`{ "Protocol":"TLS","master-key":"00"}`:  `{"Protocol":"TLS","master-key":"***"}`,
+		`{ "a":{"m\u0061ster-key":"00"}}`:        `{"a":"***"}`,
+		`{ "master-key":"00"`:                    "",
+	} {
+		p := packet(89, "1", in)
+		p.Flags = hep.FlagRelayed
+		it, drop := decode(t, testDecoder(nil), frame(t, p))
+		if (drop == DropSecret) != (want == "") || string(it.Record.Payload) != want {
+			t.Errorf("%s: %v, %s", in, drop, it.Record.Payload)
+		}
 	}
 }
 
