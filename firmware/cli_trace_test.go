@@ -7,6 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/intake"
+	"heptap/firmware/internal/probe"
+	"heptap/hep"
+	"heptap/hep/heptest"
 )
 
 // tracedReplay replays a file with rules.
@@ -74,4 +80,55 @@ func TestConfigCheckWarns(t *testing.T) {
 		t.Errorf("%s\n%s", r.stderr, r.stdout)
 	}
 	heptap(t, nil, "config", "-check", write(t, "d.conf", "set trace rule all deny types sib\n")).want(t, 1, "d.conf:1:", `unknown type, want one of: sip`)
+}
+
+// TestRelayWithRules asserts that what other agents have seen is treated like what
+// the mirror port shows, and that the sums hold.
+func TestRelayWithRules(t *testing.T) {
+	c := heptest.New(t, heptest.Options{})
+	cfg, err := config.Parse(strings.NewReader("set trace rule pings deny method OPTIONS\nset trace rule no-rest deny types rest\nset trace rule tls count types net transport tls"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := newTrace(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}}, func(pc *probe.Config) { pc.Trace = rules })
+	sendPackets(t, b.dial(intake.TCP),
+		opensips(1, "one@example.com", relayedOptions, ""),
+		opensips(86, "one@example.com", "INFO:of what is denied", ""),
+		opensips(88, "q1", `{"first_line":"GET /a HTTP/1.1"}`, ""),
+		opensips(89, "77", "{\n\t\"Protocol\":\t\"TLS\",\n\t\"Event\":\t\"ACCEPTED\"\n}", ""),
+		opensips(86, "two@example.com", "INFO:of something else", ""))
+	var kept []string
+	for _, r := range c.WaitFrames(2) {
+		v, err := hep.Parse(r.Frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, fmt.Sprint(v.Type(), " ", string(v.Correlation())))
+	}
+	b.stop()
+	if want := "89 77,100 two@example.com"; strings.Join(kept, ",") != want || len(c.Records()) != 2 {
+		t.Errorf("kept %v, want %s", kept, want)
+	}
+	s := b.probe.Stats()
+	var counts []string
+	for _, r := range s.Trace.Rules {
+		counts = append(counts, fmt.Sprint(r.Name, " ", r.Records))
+	}
+	if want := "pings 2,no-rest 1,tls 1,default 2"; strings.Join(counts, ",") != want {
+		t.Errorf("%v, want %s", counts, want)
+	}
+	var made, denied uint64
+	for _, n := range s.Records {
+		made += n
+	}
+	for _, n := range s.Trace.Denied {
+		denied += n
+	}
+	if made != 2 || denied != 3 || s.Oversize != 0 {
+		t.Errorf("%d made, %d denied, %d too large", made, denied, s.Oversize)
+	}
 }

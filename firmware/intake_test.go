@@ -63,7 +63,7 @@ type relayBox struct {
 	stop   func()
 }
 
-func newRelayBox(t *testing.T, collector string, o intake.Options) *relayBox {
+func newRelayBox(t *testing.T, collector string, o intake.Options, change ...func(*probe.Config)) *relayBox {
 	t.Helper()
 	b := &relayBox{t: t, wire: &wire{frames: make(chan []capture.Frame)}, begun: time.Now()}
 	o.Now = func() int64 { return int64(time.Since(b.begun)) }
@@ -104,6 +104,9 @@ func newRelayBox(t *testing.T, collector string, o intake.Options) *relayBox {
 		Inputs: []probe.Input{{Name: "wire", Source: b.wire}}, Now: o.Now, Media: media.Config{Streams: 100, Interval: 500 * time.Millisecond},
 		Assembly: assemblyConfig(cfg), Correlate: correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Net: true, Connections: 100},
 		Deliver: b.log.Append, Relay: b.intake,
+	}
+	for _, f := range change {
+		f(&pc)
 	}
 	b.probe = probe.New(pc)
 	r := &runner{probe: b.probe, intake: b.intake}

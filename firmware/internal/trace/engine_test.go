@@ -420,3 +420,23 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+func TestFirstMember(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"Protocol":"WS","Event":"x"}`:    "WS",
+		"{\n\t\"Protocol\":\t\"TLS\",\n":   "TLS",
+		`{"Event":"x","Protocol":"WS"}`:    "",
+		`{"Protocol":5}`:                   "",
+		`{"Protocol":"a\"b"}`:              "",
+		`{"Protocol":"WS`:                  "",
+		`{" Protocol":"WS"}`:               "",
+		`{"Event":"{\"Protocol\":\"WS\""}`: "",
+		`{`:                                "", ``: "", `["Protocol":"WS"]`: "",
+		`{"Protocol" : "" }`:                     "",
+		strings.Repeat(" ", 100) + `{"Protocol"`: "",
+	} {
+		if got := string(firstMember([]byte(text), "Protocol")); got != want {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+}

@@ -150,10 +150,7 @@ func (f *fields) findTransport() transport {
 	var name []byte
 	switch {
 	case f.r.Type == record.Net:
-		// The record's first member is {"Protocol":"WS", as OpenSIPS has it.
-		if rest, ok := bytes.CutPrefix(f.r.Payload, []byte(`{"Protocol":"`)); ok {
-			name, _, _ = bytes.Cut(rest, []byte{'"'})
-		}
+		name = firstMember(f.r.Payload, "Protocol") // as OpenSIPS has it
 	case f.parse():
 		name, _ = f.view.TopHop()
 	}
@@ -161,4 +158,23 @@ func (f *fields) findTransport() transport {
 		return t
 	}
 	return overTCP
+}
+
+// firstMember returns the first member of a JSON object, if that is a string
+// without escapes and has this name, or nil.
+func firstMember(b []byte, name string) []byte {
+	for _, token := range [...]string{"{", `"`, name, `"`, ":", `"`} {
+		if token != name {
+			b = bytes.TrimLeft(b, " \t\r\n")
+		}
+		if len(b) < len(token) || string(b[:len(token)]) != token {
+			return nil
+		}
+		b = b[len(token):]
+	}
+	end := bytes.IndexAny(b, `"\\`)
+	if end < 0 || b[end] != '"' {
+		return nil
+	}
+	return b[:end]
 }
