@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"heptap/capture/capturetest"
+	"heptap/capture/sip"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/probe"
@@ -131,4 +134,83 @@ func TestRelayWithRules(t *testing.T) {
 	if made != 2 || denied != 3 || s.Oversize != 0 {
 		t.Errorf("%d made, %d denied, %d too large", made, denied, s.Oversize)
 	}
+}
+
+// TestCapturesWithRules replays every shared capture with and without rules: what
+// is missing is denied and counted, of each type, and calls stay whole.
+func TestCapturesWithRules(t *testing.T) {
+	dir, files := capturetest.CaptureFiles(t)
+	var total, denied uint64
+	calls, kept := 0, 0
+	for _, file := range files {
+		if file == damagedCapture {
+			continue
+		}
+		all := replayPathsWith(t, func(*config.Config) {}, filepath.Join(dir, file))
+		some := replayPathsWith(t, func(c *config.Config) {
+			text := "set trace rule low deny from 0.0.0.0/1\nset trace rule pings deny method OPTIONS,REGISTER,SUBSCRIBE,NOTIFY\nset trace rule odd deny types rtp to-port 1-30000\nset trace rule dry count caller *1*"
+			rules, err := config.Parse(strings.NewReader(text), "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Trace = rules.Trace
+		}, filepath.Join(dir, file))
+		for name, n := range all.sum.Records {
+			total += n
+			denied += some.sum.Denied[name]
+			if some.sum.Records[name]+some.sum.Denied[name] != n {
+				t.Errorf("%s: %d records of %s, with rules %d and %d denied", file, n, name, some.sum.Records[name], some.sum.Denied[name])
+			}
+		}
+		for _, m := range []string{"OPTIONS", "REGISTER", "SUBSCRIBE", "NOTIFY"} {
+			if some.methods[m] != 0 {
+				t.Errorf("%s: %d messages of %s", file, some.methods[m], m)
+			}
+		}
+		whole := messagesOfCalls(t, all.sip)
+		rest := messagesOfCalls(t, some.sip)
+		for id, n := range whole {
+			if rest[id] != 0 && rest[id] != n {
+				t.Errorf("%s: %d of %d messages of call %s", file, rest[id], n, id)
+			}
+			calls++
+			if rest[id] != 0 {
+				kept++
+			}
+		}
+	}
+	if kept == 0 || kept == calls {
+		t.Errorf("%d of %d calls kept", kept, calls)
+	}
+	t.Logf("%d records, %d denied", total, denied)
+	if denied == 0 || denied == total {
+		t.Errorf("%d of %d records denied", denied, total)
+	}
+}
+
+// messagesOfCalls counts the messages of each call that begins with an INVITE, but
+// for those in the transactions that the rules above are about.
+func messagesOfCalls(t *testing.T, frames []hep.View) map[string]int {
+	t.Helper()
+	n, seen := map[string]int{}, map[string]bool{}
+	for i := range frames {
+		var v sip.View
+		if err := v.Parse(frames[i].Payload()); err != nil {
+			t.Fatal(err)
+		}
+		id := string(v.CallID)
+		if id == "" || slices.Contains([]string{"OPTIONS", "REGISTER", "SUBSCRIBE", "NOTIFY"}, string(v.CSeqMethod)) {
+			continue
+		}
+		if !seen[id] {
+			seen[id] = true
+			if v.IsRequest && string(v.Method) == "INVITE" && len(v.ToTag()) == 0 {
+				n[id] = 0
+			}
+		}
+		if _, ok := n[id]; ok {
+			n[id]++
+		}
+	}
+	return n
 }
