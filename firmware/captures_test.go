@@ -233,7 +233,8 @@ func TestUnknownMedia(t *testing.T) {
 	}
 }
 
-// without checks a file that holds nothing this version makes records of.
+// without checks a file that holds no SIP and no media: what is made of what
+// else it holds.
 func without(t *testing.T, dir, file, why string) {
 	want := readTruth(t, dir, file)
 	if want.Requests+want.Responses+want.RTCP+len(want.Streams)+len(want.Heuristic) > 0 {
@@ -244,8 +245,8 @@ func without(t *testing.T, dir, file, why string) {
 	if got.sum.Frames != want.Packets {
 		t.Errorf("%d frames, tshark has %d", got.sum.Frames, want.Packets)
 	}
-	if got.sum.HEPPackets != 0 {
-		t.Errorf("%d records of %s", got.sum.HEPPackets, why)
+	if have := got.kinds(); have != besides[file] {
+		t.Errorf("records of %s: %q, want %q", why, have, besides[file])
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -143,6 +144,20 @@ type replayed struct {
 	isup      map[string]int             // messages by type
 	linked    map[streamKey]streamReport // by a Call-ID
 	unknown   map[streamKey]streamReport
+}
+
+// kinds returns how many records there are of each type that is no signalling
+// and no media, as "53:2 89:4".
+func (r *replayed) kinds() string {
+	n := map[uint8]int{}
+	for _, v := range r.other {
+		n[v.Type()]++
+	}
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(n)) {
+		out = append(out, fmt.Sprintf("%d:%d", k, n[k]))
+	}
+	return strings.Join(out, " ")
 }
 
 func replayFile(t *testing.T, dir, file string, unknown bool) *replayed {

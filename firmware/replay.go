@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -408,10 +409,13 @@ func besideConfig(r *config.Records) (b dissect.Beside) {
 }
 
 func beyondConfig(cfg config.Config) beyond.Config {
-	c := beyond.Config{AllLogs: cfg.Records.Log == config.LogAll}
+	r := &cfg.Records
+	c := beyond.Config{AllLogs: r.Log == config.LogAll, MI: r.MI, Queries: beyond.Scope(r.REST), Bodies: r.RESTBodies, Fields: r.RESTHeaders.Items(), Names: r.RESTKeys.Items()}
 	// The lists were read before, when the configuration was.
-	c.Filters.OpenSIPS, _ = mi.ParseFilter(cfg.Records.MIFilter.OpenSIPS)
-	c.Filters.Kamailio, _ = mi.ParseFilter(cfg.Records.MIFilter.Kamailio)
+	c.Filters.OpenSIPS, _ = mi.ParseFilter(r.MIFilter.OpenSIPS)
+	c.Filters.Kamailio, _ = mi.ParseFilter(r.MIFilter.Kamailio)
+	c.Filters.FreeSWITCH, _ = mi.ParseFilter(r.MIFilter.FreeSWITCH)
+	c.Filters.Asterisk, _ = mi.ParseFilter(r.MIFilter.Asterisk)
 	return c
 }
 
@@ -446,11 +450,19 @@ func mediaConfig(cfg config.Config) media.Config {
 // need about a kilobyte each.
 const maxConnections = 8192
 
+// lower returns names in lower case.
+func lower(names []string) (out []string) {
+	for _, n := range names {
+		out = append(out, strings.ToLower(n))
+	}
+	return out
+}
+
 func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 	return correlate.Config{
 		Calls: cfg.Calls.Max, Streams: cfg.Media.Streams * inputs, CallIdle: cfg.Calls.Idle,
 		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
-		LegHeaders: []string{"x-cid"},
+		LegHeaders: lower(cfg.Calls.LegHeaders.Items()),
 		Net:        cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
 	}
 }

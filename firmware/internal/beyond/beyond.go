@@ -12,6 +12,7 @@ import (
 	"heptap/capture/mi"
 	"heptap/capture/ng"
 	"heptap/capture/record"
+	"heptap/capture/rest"
 	"heptap/capture/stream"
 )
 
@@ -20,18 +21,24 @@ type Correlator interface {
 	Note(*correlate.Note) (linked bool)
 	Control(*correlate.Control)
 	Speaks(tunnel uint32, host netip.Addr) bool
+	Server(tunnel uint32, host netip.Addr) bool
 }
 
 // Config says which records are made.
 type Config struct {
 	AllLogs bool // of lines that name no call, too
 	Filters Filters
+	MI      bool     // commands over HTTP and over connections of their own
+	Queries Scope    // of HTTP
+	Bodies  bool     // payloads are shown, not only looked through
+	Fields  []string // header fields that are shown besides Host and Content-Type
+	Names   []string // header fields that name a call, besides X-Call-ID and the like
 
 	Correlator Correlator
 }
 
 // Filters pass management commands, by platform.
-type Filters struct{ OpenSIPS, Kamailio mi.Filter }
+type Filters struct{ OpenSIPS, Kamailio, FreeSWITCH, Asterisk mi.Filter }
 
 // pass says whether a command is to be recorded. One whose platform does not
 // show has to pass the filters of both that it may be for.
@@ -41,6 +48,10 @@ func (f *Filters) pass(b mi.Backend, command string) bool {
 		return f.OpenSIPS.Pass(command)
 	case mi.Kamailio:
 		return f.Kamailio.Pass(command)
+	case mi.FreeSWITCH:
+		return f.FreeSWITCH.Pass(command)
+	case mi.Asterisk:
+		return f.Asterisk.Pass(command)
 	}
 	return f.OpenSIPS.Pass(command) && f.Kamailio.Pass(command)
 }
@@ -53,6 +64,24 @@ type Stats struct {
 	NGNoCall    atomic.Uint64 // commands to media proxies that name no call
 	DNSOther    atomic.Uint64 // questions and replies that are not for SIP
 	MIFiltered  atomic.Uint64 // commands that a filter did not pass
+	MIRefused   atomic.Uint64 // connections of management protocols beyond those that are followed
+
+	Queries, QueriesAnswered, QueriesLate, QueriesUntold atomic.Uint64
+	QueriesFailed                                        [rest.NumReasons]atomic.Uint64
+	QueriesOther                                         atomic.Uint64 // sent by hosts that are no servers of SIP
+	HTTPRefused                                          atomic.Uint64 // connections beyond those that are followed
+	HTTPFollowed                                         atomic.Int64  // connections followed now
+}
+
+// keep takes over what the parser counts, commands included.
+func (s *Stats) keep(r rest.Stats) {
+	s.Queries.Store(r.Requests)
+	s.QueriesAnswered.Store(r.Replies)
+	s.QueriesLate.Store(r.Late)
+	s.QueriesUntold.Store(r.Untold)
+	for i, n := range r.Failed {
+		s.QueriesFailed[i].Store(n)
+	}
 }
 
 // Exchanges counts requests and replies.
@@ -76,8 +105,13 @@ type Beyond struct {
 	dns pairs[dnsRequest]
 	mi  pairs[miRequest]
 
+	web     *web // with the first connection of HTTP
+	miConns int
+
 	// scratch, reused for each message
 	note    correlate.Note
+	message capture.Message
+	tokens  [][]byte
 	control correlate.Control
 	calls   [1][]byte
 	id      []byte
@@ -102,7 +136,14 @@ func (cfg *Config) MemoryBytes() int64 {
 	n := int64(unsafe.Sizeof(Beyond{})) + scratch
 	n += slots * int64(unsafe.Sizeof(pair[ngRequest]{})+maxCallID+2*maxTag)
 	n += slots * int64(unsafe.Sizeof(pair[dnsRequest]{}))
-	return n + slots*int64(unsafe.Sizeof(pair[miRequest]{})+maxMICommands)
+	n += slots * int64(unsafe.Sizeof(pair[miRequest]{})+maxMICommands)
+	if cfg.MI {
+		n += maxMIConns * (int64(unsafe.Sizeof(miConn{})) + miConnBytes)
+	}
+	if cfg.MI || cfg.Queries != NoQueries {
+		n += webBytes
+	}
+	return n
 }
 
 // Message makes notes of m, which it borrows.

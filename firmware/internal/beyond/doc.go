@@ -11,10 +11,18 @@
 //	DNS       53        dns-TIME-N           a question for SIP, and its reply
 //	MI        87        mi-TIME-N            a management command, and its reply
 //	ISUP      54        see ISUP             a message on a circuit, or in the body of SIP
+//	HTTP      88        rest-TIME-N          a query of a SIP server, and its reply or why there
+//	                                         is none; a management command is one of MI
 //
 // TIME is that of the request in microseconds and N counts requests, both in
 // base 36: the ids of two exchanges are never alike, those of a request sent again
 // and of all replies to it are.
+//
+// Datagrams come as messages (Message). What goes over connections of HTTP and of
+// management protocols is shown as it comes (Follow): connections that a SIP server
+// opened, since queries are its own, or that were opened to one, since commands are for
+// it. Which hosts are SIP servers the correlator knows; a connection that was there
+// before is followed from then on.
 //
 // One goroutine calls it. Requests wait for their replies in tables of fixed
 // size, in which the oldest gives way; a reply that comes too late for that, or
@@ -29,8 +37,12 @@
 // what is asked by hosts that take no part in SIP, unless the question itself is
 // SIP's (NAPTR, SRV of _sip and _sips), and what is no SRV, NAPTR, A or AAAA.
 //
+// Of HTTP: queries of hosts that have not answered SIP with a 2xx or that register
+// with others, unless all are wanted; what package rest does not follow.
+//
 // # Which call a question belonged to
 //
-// A question names no call. Its record is linked to none here: who infers that
+// A query is linked to a call whose Call-ID it has in a header field, its URL or
+// the front of its body. A question of DNS names no call. Its record is linked to none here: who infers that
 // has the record's primary id and times.
 package beyond

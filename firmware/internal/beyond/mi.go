@@ -31,6 +31,12 @@ func (b *Beyond) miRequest(m *capture.Message, r *mi.Request) {
 		p.of = miRequest{tag: r.Tag()}
 		p.answered = r.NoReply
 	}
+	b.miCommands(m, p, r, fresh)
+}
+
+// miCommands makes notes of the commands of r that the filters pass, and keeps
+// with p which they are, if it is fresh.
+func (b *Beyond) miCommands(m *capture.Message, p *pair[miRequest], r *mi.Request, fresh bool) {
 	if r.More > 0 {
 		b.Stats.MIFiltered.Add(uint64(r.More))
 	}
@@ -100,13 +106,18 @@ func (b *Beyond) miReply(m *capture.Message) {
 		b.Stats.MI.Malformed.Add(1)
 		return
 	}
+	b.miAnswers(m, p, &r)
+}
+
+// miAnswers makes notes of the replies in r, which is one to p.
+func (b *Beyond) miAnswers(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	for _, c := range p.of.commands {
 		if c == "" { // of a batch, which reply is whose does not show (JSON-RPC 2.0, 6)
 			b.Stats.MIFiltered.Add(1)
 			return
 		}
 	}
-	b.miAnswer(m, p, &r)
+	b.miAnswer(m, p, r)
 	for i := range r.Batch {
 		b.miAnswer(m, p, &r.Batch[i])
 	}

@@ -16,10 +16,20 @@ func besideOptions() []Option {
 			func(c *Config) *bool { return &c.Records.NG }, onOff),
 		single("records dns", "on|off", "", "records of the DNS questions that SIP hosts ask, and their replies (HEP type 53): SRV, NAPTR, ENUM, A and AAAA", "off",
 			func(c *Config) *bool { return &c.Records.DNS }, onOff),
-		single("records mi", "on|off", "", "records of management commands and their replies (HEP type 87): OpenSIPS's and Kamailio's, over UDP", "off",
+		single("records mi", "on|off", "", "records of management commands and their replies (HEP type 87): over UDP, HTTP, event socket, manager interface and binrpc", "off",
 			func(c *Config) *bool { return &c.Records.MI }, onOff),
+		single("records rest", "servers|all|off", "", "records of queries over HTTP and their replies (HEP type 88): those that SIP servers send, all, or none; secrets are masked", "all",
+			func(c *Config) *RESTRecords { return &c.Records.REST }, oneOf(RESTServers, RESTAll, RESTOff)),
+		single("records rest-bodies", "on|off", "", "show what queries and replies carry, the first 2 KiB, secrets masked; off, it is only searched for the ids of calls", "on",
+			func(c *Config) *bool { return &c.Records.RESTBodies }, onOff),
+		single("records rest-headers", "NAME", "none", "header fields of queries and replies to show, besides Host and Content-Type; several with commas between them", "X-Request-ID,Server",
+			func(c *Config) *List { return &c.Records.RESTHeaders }, headers),
+		single("records rest-keys", "NAME", "none", "header fields whose value is the Call-ID of a call, besides X-Call-ID, Call-ID and the like; several with commas between them", "X-Dialog",
+			func(c *Config) *List { return &c.Records.RESTKeys }, headers),
 		filter("opensips", "w: dr_reload, lb_reload", func(f *MIFilter) *string { return &f.OpenSIPS }),
 		filter("kamailio", "b: core.*, stats.*", func(f *MIFilter) *string { return &f.Kamailio }),
+		filter("freeswitch", "b: status, show*", func(f *MIFilter) *string { return &f.FreeSWITCH }),
+		filter("asterisk", "w: Originate, Hangup, Redirect", func(f *MIFilter) *string { return &f.Asterisk }),
 	}
 }
 

@@ -148,6 +148,11 @@ type Records struct {
 	DNS      bool // of questions for SIP
 	MI       bool // of management commands
 	MIFilter MIFilter
+
+	REST        RESTRecords
+	RESTBodies  bool
+	RESTHeaders List
+	RESTKeys    List
 }
 
 // Recent bounds the newest records that are held in memory to be looked at.
@@ -155,6 +160,16 @@ type Recent struct {
 	Memory int64         // octets of records, 0 means none
 	Age    time.Duration // how much older than the newest
 }
+
+// RESTRecords says of which queries over HTTP there are records.
+type RESTRecords string
+
+// Of which queries.
+const (
+	RESTServers RESTRecords = "servers" // those that SIP servers send
+	RESTAll     RESTRecords = "all"
+	RESTOff     RESTRecords = "off"
+)
 
 // LogRecords says of which lines of logs there are records.
 type LogRecords string
@@ -168,7 +183,7 @@ const (
 
 // MIFilter says which management commands there are records of, by platform:
 // lists as package mi reads them, empty for every command.
-type MIFilter struct{ OpenSIPS, Kamailio string }
+type MIFilter struct{ OpenSIPS, Kamailio, FreeSWITCH, Asterisk string }
 
 // Media is about RTP and RTCP.
 type Media struct {
@@ -180,8 +195,9 @@ type Media struct {
 
 // Calls bounds what is remembered of signalling.
 type Calls struct {
-	Max  int
-	Idle time.Duration // an established call without signalling and media is forgotten after this
+	LegHeaders List // header fields with the Call-ID of a call's first leg
+	Max        int
+	Idle       time.Duration // an established call without signalling and media is forgotten after this
 }
 
 // List is several values in one option, with commas or blanks between them.
@@ -248,10 +264,10 @@ func Default() Config {
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
-		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true},
+		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers},
 		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
-		Calls:   Calls{Max: 50000, Idle: 2 * time.Hour},
+		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},
 		Trace:   trace.Config{Default: trace.Allow},
 	}
 }

@@ -138,6 +138,8 @@ func mediaOptions() []Option {
 			func(c *Config) *int { return &c.Media.Streams }, number[int](64, 1<<20)),
 		single("calls max", "N", "", "calls followed at once, 16 to 1000000", "50000",
 			func(c *Config) *int { return &c.Calls.Max }, number[int](16, 1_000_000)),
+		single("calls leg-headers", "NAME", "", "header fields of an INVITE whose value is the Call-ID of the first leg of the same call, several with commas between them; Session-ID and P-Charging-Vector count in any case", "X-CID,X-Leg",
+			func(c *Config) *List { return &c.Calls.LegHeaders }, headers),
 		single("calls idle", "DURATION", "", "an established call without signalling and media is forgotten after this, 1m to 24h", "2h",
 			func(c *Config) *time.Duration { return &c.Calls.Idle }, duration(time.Minute, 24*time.Hour)),
 	}
@@ -286,6 +288,19 @@ func str[T ~string](check func(string) error) kind[T] {
 		format: func(v T) string { return string(v) },
 	}
 }
+
+// maxHeaders is how many names a list of header fields has at most.
+const maxHeaders = 8
+
+// headers is a list of names of header fields (RFC 9110 5.1).
+var headers = str[List](func(s string) error {
+	return checkList(s, maxHeaders, func(name string) error {
+		ok := len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool {
+			return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+		})
+		return need(ok, "names of header fields")
+	})
+})
 
 var (
 	word   = str[string](func(s string) error { return need(validName(s), "one word of letters, digits, '-', '_' or '.'") })

@@ -1,6 +1,9 @@
 package metrics
 
-import "heptap/firmware/internal/beyond"
+import (
+	"heptap/capture/rest"
+	"heptap/firmware/internal/beyond"
+)
 
 // beyond shows what was read of what is beside signalling.
 func (l *list) beyond(s *beyond.Stats) {
@@ -21,7 +24,19 @@ func (l *list) beyond(s *beyond.Stats) {
 			l.counter("heptap_exchanges_total", help, f.n, "protocol", p.name, "fate", f.fate)
 		}
 	}
+	const queries = "Requests over HTTP on connections that are followed, management commands among them, by what became of them."
+	l.counter("heptap_queries_total", queries, s.QueriesAnswered.Load(), "fate", "answered")
+	for i := range s.QueriesFailed {
+		l.counter("heptap_queries_total", queries, s.QueriesFailed[i].Load(), "fate", rest.Reason(i).String())
+	}
+	l.counter("heptap_queries_late_total", "Replies to requests that were given up.", s.QueriesLate.Load())
+	l.gauge("heptap_http_connections", "Connections of HTTP that are followed now.", float64(s.HTTPFollowed.Load()))
+	const refused = "Connections that were not followed: there were too many."
+	l.counter("heptap_followed_refused_total", refused, s.HTTPRefused.Load(), "protocol", "http")
+	l.counter("heptap_followed_refused_total", refused, s.MIRefused.Load(), "protocol", "mi")
 	const help = "Requests and replies beside signalling of which no record is made."
+	l.counter("heptap_exchanges_passed_over_total", help, s.QueriesOther.Load(), "protocol", "http", "why", "not of a SIP server")
+	l.counter("heptap_exchanges_passed_over_total", help, s.QueriesUntold.Load(), "protocol", "http", "why", "too many at once")
 	l.counter("heptap_exchanges_passed_over_total", help, s.NGNoCall.Load(), "protocol", "ng", "why", "names no call")
 	l.counter("heptap_exchanges_passed_over_total", help, s.DNSOther.Load(), "protocol", "dns", "why", "not for SIP")
 	l.counter("heptap_exchanges_passed_over_total", help, s.MIFiltered.Load(), "protocol", "mi", "why", "filtered")

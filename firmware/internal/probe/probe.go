@@ -107,6 +107,7 @@ func New(cfg Config) *Probe {
 	bc := cfg.Beyond
 	bc.Correlator = p.correlator
 	p.beyond = beyond.New(bc)
+	ac.Followers = p.beyond
 	ac.Message, ac.RTP = p.message, p.correlator.Stream
 	if cfg.ISUP {
 		p.isup = beyond.NewISUP(beyond.ISUPConfig{Note: p.correlator.Note})

@@ -1,0 +1,415 @@
+package beyond
+
+import (
+	"bytes"
+	"encoding/base64"
+	"unsafe"
+
+	"heptap/capture"
+	"heptap/capture/correlate"
+	"heptap/capture/dissect"
+	"heptap/capture/httpwire"
+	"heptap/capture/mi"
+	"heptap/capture/record"
+	"heptap/capture/rest"
+)
+
+// Scope says of whose queries records are made.
+type Scope string
+
+// The scopes.
+const (
+	NoQueries     Scope = "off"
+	ServerQueries Scope = "servers" // those of hosts that have answered SIP with a 2xx
+	AllQueries    Scope = "all"
+)
+
+const (
+	maxFollowed  = 4096 // connections of HTTP
+	maxExchanges = 512  // on all of them
+	bodyBytes    = 2048 // octets that are read of a body
+	maxUser      = 64
+
+	// webBytes is the most that a web holds: exchanges with their text, connections
+	// with the places of 256 requests, decompressors and a buffer (package rest).
+	webBytes = int64(unsafe.Sizeof(web{})) + maxExchanges*2*(4<<10+bodyBytes) + maxFollowed*(int64(unsafe.Sizeof(httpConn{}))+300+32*16) + 1<<20
+)
+
+// web follows connections of HTTP.
+type web struct {
+	parser *rest.Parser
+	first  *httpConn // of those that are followed
+	n      int
+	told   [maxExchanges]exchange
+	free   []uint16
+	tokens rest.Tokens
+	nextAt int64
+}
+
+// exchange is what is remembered of a request for its reply.
+type exchange struct {
+	of    pair[miRequest]
+	query bool // it is no management command
+}
+
+func newWeb(cfg *Config) *web {
+	w := &web{parser: rest.NewParser(rest.Config{BodyBytes: bodyBytes, Fields: cfg.Fields, Names: cfg.Names, MaxExchanges: maxExchanges})}
+	for i := range w.told {
+		w.free = append(w.free, uint16(i))
+	}
+	return w
+}
+
+// Follow implements assembly.Followers.
+func (b *Beyond) Follow(flow capture.FiveTuple, _ uint64, proto capture.Protocol, front []byte) dissect.Follower {
+	switch proto {
+	case capture.HTTP:
+		if b.wanted(&flow) {
+			return b.followHTTP(flow)
+		}
+	case capture.MI:
+		if b.cfg.MI {
+			return b.followMI(flow, front)
+		}
+	}
+	return nil
+}
+
+// wanted says whether a connection of HTTP may carry what records are made of:
+// queries are a server's, commands are sent to one.
+func (b *Beyond) wanted(f *capture.FiveTuple) bool {
+	c := b.cfg.Correlator
+	switch {
+	case b.cfg.Queries == AllQueries:
+		return true
+	case b.cfg.Queries == NoQueries && !b.cfg.MI:
+		return false
+	}
+	return c.Server(f.Tunnel, f.Src.Addr()) || c.Server(f.Tunnel, f.Dst.Addr())
+}
+
+func (b *Beyond) followHTTP(flow capture.FiveTuple) dissect.Follower {
+	if b.web == nil {
+		b.web = newWeb(&b.cfg)
+	}
+	w := b.web
+	if w.n == maxFollowed {
+		b.Stats.HTTPRefused.Add(1)
+		return nil
+	}
+	c := &httpConn{b: b, flow: flow}
+	c.conn = w.parser.NewConn(c)
+	if c.next = w.first; c.next != nil {
+		c.next.prev = c
+	}
+	w.first = c
+	w.n++
+	b.Stats.HTTPFollowed.Store(int64(w.n))
+	return c
+}
+
+// Advance tells the time: what has waited for too long is told as failed.
+func (b *Beyond) Advance(mono int64) {
+	w := b.web
+	if w == nil || mono < w.nextAt {
+		return
+	}
+	const second = int64(1e9)
+	w.nextAt = mono + second
+	for c := w.first; c != nil; c = c.next {
+		if c.conn.Idle() {
+			continue
+		}
+		c.failedAt = mono
+		c.conn.Expire(mono)
+		c.failedAt = 0
+	}
+	b.Stats.keep(w.parser.Stats())
+}
+
+// httpConn is one connection of HTTP, and reads what goes over it.
+type httpConn struct {
+	b          *Beyond
+	conn       *rest.Conn
+	flow       capture.FiveTuple // of direction 0
+	at         dissect.At        // of the last octets
+	failedAt   int64             // when it is no octets that told, 0 otherwise
+	user       [maxUser]byte     // who the last request said it was
+	userN      uint8
+	prev, next *httpConn
+}
+
+// Write implements dissect.Follower.
+func (c *httpConn) Write(dir int, at *dissect.At, p []byte) {
+	c.at = *at
+	if n := c.conn.Write(dir, at.Mono, p); n < len(p) {
+		c.conn.Gap(dir, -1) // it takes another view of where a message begins
+	}
+}
+
+// Gap implements dissect.Follower.
+func (c *httpConn) Gap(dir int, n int64) { c.conn.Gap(dir, n) }
+
+// Cut implements dissect.Follower.
+func (c *httpConn) Cut(dir int) { c.conn.Cut(dir) }
+
+// End implements dissect.Follower.
+func (c *httpConn) End(why dissect.End) {
+	reasons := [...]rest.Reason{dissect.EndLeft: rest.NoReply, dissect.EndClosed: rest.Closed, dissect.EndReset: rest.Reset}
+	c.conn.End(reasons[why])
+	w := c.b.web
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		w.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	w.n--
+	c.b.Stats.HTTPFollowed.Store(int64(w.n))
+	c.b.Stats.keep(w.parser.Stats())
+}
+
+// Head implements rest.Handler: of the secrets in a head only the name of the
+// user is read (RFC 7617 2).
+func (c *httpConn) Head(_ int, head []byte) {
+	var h httpwire.Head
+	if h.Parse(head); !h.IsRequest {
+		return
+	}
+	c.userN = 0
+	value := h.Get("authorization")
+	scheme, encoded, _ := bytes.Cut(value, []byte(" "))
+	if !bytes.EqualFold(scheme, []byte("Basic")) {
+		return
+	}
+	encoded = bytes.TrimSpace(encoded)
+	var text [192]byte
+	encoded = encoded[:min(len(encoded), base64.StdEncoding.EncodedLen(len(text)))]
+	n, _ := base64.StdEncoding.Decode(text[:], encoded)
+	if user, _, ok := bytes.Cut(text[:n], []byte(":")); ok {
+		c.userN = uint8(copy(c.user[:], user))
+	}
+}
+
+// message is what a note takes its time and addresses from: of mono, and in
+// direction dir.
+func (c *httpConn) message(dir int, mono int64) *capture.Message {
+	m := &c.b.message
+	*m = capture.Message{Flow: c.flow, Port: c.at.Port, TOS: c.at.TOS, HasVLAN: c.at.HasVLAN, VLAN: c.at.VLAN,
+		Mono: mono, Wall: c.at.Wall + mono - c.at.Mono}
+	if dir == 1 {
+		m.Flow = c.flow.Reverse()
+	}
+	return m
+}
+
+// Request implements rest.Handler.
+func (c *httpConn) Request(x *rest.Exchange) {
+	b := c.b
+	m := c.message(x.Dir, x.Request.Last)
+	if r, ok := c.command(x); ok {
+		if e := b.web.take(x); e != nil {
+			e.of = pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial, of: miRequest{tag: r.Tag()}}
+			b.serial++
+			b.Stats.MI.Requests.Add(1)
+			b.miCommands(m, &e.of, &r, true)
+		}
+		return
+	}
+	if b.cfg.Queries == NoQueries || b.cfg.Queries == ServerQueries && !b.cfg.Correlator.Server(m.Flow.Tunnel, m.Flow.Src.Addr()) {
+		b.Stats.QueriesOther.Add(1)
+		return
+	}
+	e := b.web.take(x)
+	if e == nil {
+		return
+	}
+	*e = exchange{query: true, of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial}}
+	b.serial++
+	n := c.query(m, x, e)
+	o := b.object()
+	o.words("event", x.Method, []byte(" "), x.Target)
+	o.octets("first_line", x.Request.Line, maxValue)
+	o.octets("host", x.Host, maxValue)
+	b.part(&o, &x.Request)
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
+}
+
+// command reads a management command out of a request, if it is one and is
+// wanted.
+func (c *httpConn) command(x *rest.Exchange) (r mi.Request, ok bool) {
+	if !c.b.cfg.MI {
+		return r, false
+	}
+	if r, ok = mi.HTTPRequest(x.Method, x.Target, x.Request.ContentType, x.Request.Body); ok {
+		r.User = string(c.user[:c.userN])
+	}
+	return r, ok
+}
+
+// Reply implements rest.Handler.
+func (c *httpConn) Reply(x *rest.Exchange) {
+	b := c.b
+	e := b.web.drop(x)
+	if e == nil {
+		return
+	}
+	m := c.message(1-x.Dir, x.Reply.Last)
+	if !e.query {
+		if r, ok := mi.HTTPReply(e.of.of.tag, x.Status, x.Reply.ContentType, x.Reply.Body); ok {
+			b.Stats.MI.Replies.Add(1)
+			b.miAnswers(m, &e.of, &r)
+		}
+		return
+	}
+	n := c.query(m, x, e)
+	o := b.object()
+	var status [3]byte
+	for i, d := len(status)-1, x.Status; i >= 0; i, d = i-1, d/10 {
+		status[i] = byte('0' + d%10)
+	}
+	o.words("event", x.Method, []byte(" "), x.Target, []byte(" → "), status[:])
+	o.octets("first_line", x.Reply.Line, maxValue)
+	o.int("status", int64(x.Status))
+	o.ms("latency_ms", x.Latency())
+	o.ms("took_ms", x.Reply.Last-x.Request.First)
+	if x.Interim > 0 {
+		o.int("interim", int64(x.Interim))
+	}
+	b.part(&o, &x.Reply)
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
+}
+
+// Failed implements rest.Handler.
+func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
+	b := c.b
+	e := b.web.drop(x)
+	if e == nil || !e.query && !e.named() {
+		return
+	}
+	now := c.at.Mono
+	if c.failedAt != 0 {
+		now = c.failedAt
+	}
+	m := c.message(1-x.Dir, now)
+	n := c.query(m, x, e)
+	if !e.query {
+		n.Type = record.MI
+		e.of.name(b, "mi")
+	}
+	o := b.object()
+	o.words("event", x.Method, []byte(" "), x.Target, []byte(" failed: "), []byte(why.String()))
+	o.text("failed", why.String())
+	if x.Status != 0 {
+		o.octets("first_line", x.Reply.Line, maxValue)
+		o.int("status", int64(x.Status))
+	}
+	o.ms("waited_ms", max(now-x.Request.Last, 0))
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
+}
+
+// named says whether a record was made of a management command.
+func (e *exchange) named() bool {
+	for _, c := range e.of.of.commands {
+		if c != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// query begins a note about x: what it names in its fields is called a Call-ID,
+// what it has in its target and body may be one.
+func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *correlate.Note {
+	b, w := c.b, c.b.web
+	n := b.begin(m, record.REST)
+	n.Class = record.Final
+	e.of.name(b, "rest")
+	b.tokens = b.tokens[:0]
+	for _, p := range []*rest.Part{&x.Request, &x.Reply} {
+		for i := range p.Named {
+			b.tokens = append(b.tokens, p.Named[i].Value)
+		}
+	}
+	rest.TokensOf(&w.tokens, x.Target, x.Request.Body)
+	for i := range w.tokens.Len() {
+		b.tokens = append(b.tokens, w.tokens.At(i))
+	}
+	n.Tokens = b.tokens
+	return n
+}
+
+// maxValue is the most octets of a first line, or of a field.
+const maxValue = 1024
+
+// part appends what is known of one of the two messages.
+func (b *Beyond) part(o *object, p *rest.Part) {
+	o.octets("content_type", p.ContentType, maxWord)
+	o.int("octets", p.BodyBytes)
+	if len(p.Fields)+len(p.Named) > 0 {
+		o.key("headers")
+		o.b = append(o.b, '{')
+		for _, list := range [][]rest.Field{p.Fields, p.Named} {
+			for i := range list {
+				o.field(&list[i])
+			}
+		}
+		o.b = append(o.b, '}')
+	}
+	for _, f := range []struct {
+		key string
+		on  bool
+	}{{"gap", p.Gap}, {"incomplete", p.Incomplete}, {"binary", p.Binary}, {"undecoded", p.Undecoded}} {
+		if f.on {
+			o.bool(f.key, true)
+		}
+	}
+	if b.cfg.Bodies && len(p.Body) > 0 {
+		if o.octets("payload", p.Body, bodyBytes) || p.Cut {
+			o.bool("truncated", true)
+		}
+	}
+}
+
+// field appends a header field under its name in small letters.
+func (o *object) field(f *rest.Field) {
+	var name [64]byte
+	n := copy(name[:], f.Name)
+	for i, c := range name[:n] {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			name[i] = c | 0x20
+		case c < ' ' || c >= 0x7f || c == '"' || c == '\\':
+			name[i] = '_'
+		}
+	}
+	if len(f.Value) > 0 {
+		o.octets(string(name[:n]), f.Value, maxValue)
+	}
+}
+
+// take remembers that the request of x was told.
+func (w *web) take(x *rest.Exchange) *exchange {
+	if len(w.free) == 0 {
+		return nil // not before the parser has run out of exchanges
+	}
+	i := w.free[len(w.free)-1]
+	w.free = w.free[:len(w.free)-1]
+	x.Tag = uint64(i) + 1
+	return &w.told[i]
+}
+
+// drop forgets it. What is returned holds until the next take.
+func (w *web) drop(x *rest.Exchange) *exchange {
+	if x.Tag == 0 {
+		return nil
+	}
+	i := uint16(x.Tag - 1)
+	w.free = append(w.free, i)
+	return &w.told[i]
+}

@@ -1,0 +1,259 @@
+package beyond_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+	"heptap/capture/correlate"
+	"heptap/capture/dissect"
+	"heptap/capture/mi"
+	"heptap/capture/record"
+	"heptap/firmware/internal/beyond"
+)
+
+var (
+	sipServer = netip.MustParseAddrPort("192.0.2.10:5060")
+	sipPhone  = netip.MustParseAddrPort("192.0.2.20:5060")
+	database  = netip.MustParseAddrPort("192.0.2.30:8080")
+	admin     = netip.MustParseAddrPort("192.0.2.40:51000")
+)
+
+// site is a correlator that has seen a call through the proxy, and a Beyond that
+// makes notes for it.
+type site struct {
+	t    testing.TB
+	b    *beyond.Beyond
+	c    *correlate.Correlator
+	now  int64
+	recs []map[string]any // of payloads, with "type", "primary", "links", "flow"
+}
+
+func newSite(t testing.TB, change func(*beyond.Config)) *site {
+	s := &site{t: t, now: int64(time.Hour)}
+	s.c = correlate.New(correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Emit: s.emit})
+	cfg := beyond.Config{MI: true, Queries: beyond.ServerQueries, Correlator: s.c}
+	if change != nil {
+		change(&cfg)
+	}
+	s.b = beyond.New(cfg)
+	for _, d := range capturetest.SIPCall(capturetest.Call{Caller: sipPhone, Callee: sipServer, CallerMedia: sipPhone, CalleeMedia: sipServer, CallID: "call1@phone"})[:5] {
+		s.c.Message(&capture.Message{Protocol: capture.SIP, Mono: s.now, Wall: s.now, Payload: d.Payload,
+			Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: d.Src, Dst: d.Dst}})
+	}
+	s.recs = nil
+	return s
+}
+
+func (s *site) emit(r *record.Record) {
+	m := map[string]any{}
+	if r.Type != record.SIP {
+		if err := json.Unmarshal(r.Payload, &m); err != nil {
+			s.t.Errorf("no JSON: %v\n%s", err, r.Payload)
+		}
+	}
+	m["type"], m["primary"], m["flow"], m["wall"] = r.Type.String(), string(r.Primary), fmt.Sprint(r.Flow.Src, ">", r.Flow.Dst), r.Wall
+	var links []string
+	for _, l := range r.Links {
+		links = append(links, l.Type.String()+":"+string(l.ID))
+	}
+	m["links"] = strings.Join(links, " ")
+	s.recs = append(s.recs, m)
+}
+
+// http opens a connection; its two functions say something in either direction.
+func (s *site) http(from, to netip.AddrPort) (ask, answer func(string), f dissect.Follower) {
+	s.t.Helper()
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: from, Dst: to}
+	f = s.b.Follow(flow, 7, capture.HTTP, nil)
+	say := func(dir int) func(string) {
+		return func(text string) {
+			s.now += int64(10 * time.Millisecond)
+			f.Write(dir, &dissect.At{Mono: s.now, Wall: s.now + 5}, []byte(text))
+		}
+	}
+	return say(0), say(1), f
+}
+
+// want compares members of the records so far, and forgets these.
+func (s *site) want(records ...map[string]string) {
+	s.t.Helper()
+	for i, want := range records {
+		if i >= len(s.recs) {
+			break
+		}
+		for k, v := range want {
+			if got := fmt.Sprint(s.recs[i][k]); got != v {
+				s.t.Errorf("record %d: %s is %q, want %q\n%v", i, k, got, v, s.recs[i])
+			}
+		}
+	}
+	if len(s.recs) != len(records) {
+		s.t.Errorf("%d records, want %d: %v", len(s.recs), len(records), s.recs)
+	}
+	s.recs = nil
+}
+
+const answer200 = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"route\":\"A1\"}"
+
+func TestQuery(t *testing.T) {
+	s := newSite(t, func(c *beyond.Config) { c.Fields = []string{"X-Tenant"} })
+	ask, answer, _ := s.http(sipServer, database)
+	ask("GET /lrn/4930123456?token=geheim&call=call1@phone HTTP/1.1\r\nHost: db\r\nX-Tenant: acme\r\nAuthorization: Bearer abc\r\n\r\n")
+	answer(answer200)
+	s.want(map[string]string{"type": "rest", "event": "GET /lrn/4930123456?token=***&call=call1@phone", "host": "db", "headers": "map[x-tenant:acme]",
+		"links": "sip:call1@phone", "flow": "192.0.2.10:5060>192.0.2.30:8080", "octets": "0", "payload": "<nil>"},
+		map[string]string{"type": "rest", "event": "GET /lrn/4930123456?token=***&call=call1@phone → 200", "status": "200", "latency_ms": "10", "first_line": "HTTP/1.1 200 OK",
+			"links": "sip:call1@phone", "flow": "192.0.2.30:8080>192.0.2.10:5060", "octets": "14", "payload": "<nil>", "took_ms": "10"})
+	ask("POST /cdr HTTP/1.1\r\nHost: db\r\nX-Call-ID: call1@phone\r\nContent-Length: 2\r\n\r\nhi")
+	answer("HTTP/1.1 204 No Content\r\n\r\n")
+	if len(s.recs) == 2 && (s.recs[0]["primary"] != s.recs[1]["primary"] || s.recs[0]["primary"] == "") {
+		t.Error("request and reply under different ids")
+	}
+	s.want(map[string]string{"links": "sip:call1@phone", "octets": "2"}, map[string]string{"status": "204"})
+	// One that names no call is recorded all the same.
+	ask("GET /health HTTP/1.1\r\nHost: db\r\n\r\n")
+	answer(answer200)
+	s.want(map[string]string{"links": ""}, map[string]string{"links": ""})
+}
+
+func TestQueryBodies(t *testing.T) {
+	s := newSite(t, func(c *beyond.Config) { c.Bodies = true })
+	ask, answer, _ := s.http(sipServer, database)
+	ask("POST /x HTTP/1.1\r\nHost: db\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n" + `{"password":"geheim","id":"call1@phone"}`)
+	answer(answer200)
+	s.want(map[string]string{"payload": `{"password":"***","id":"call1@phone"}`, "links": "sip:call1@phone"}, map[string]string{"payload": `{"route":"A1"}`})
+}
+
+func TestQueryFails(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		end    func(s *site, f dissect.Follower)
+		failed string
+		waited string
+	}{
+		{"reset", func(s *site, f dissect.Follower) { f.End(dissect.EndReset) }, "reset", "0"},
+		{"closed", func(s *site, f dissect.Follower) { f.End(dissect.EndClosed) }, "closed", "0"},
+		{"timeout", func(s *site, f dissect.Follower) { s.b.Advance(s.now + int64(61*time.Second)); f.End(dissect.EndLeft) }, "timeout", "61000"},
+		{"left", func(s *site, f dissect.Follower) { f.End(dissect.EndLeft) }, "no reply", "0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, nil)
+			ask, _, f := s.http(sipServer, database)
+			ask("GET /lrn/4930123456 HTTP/1.1\r\nHost: db\r\n\r\n")
+			tt.end(s, f)
+			s.want(map[string]string{"event": "GET /lrn/4930123456"},
+				map[string]string{"event": "GET /lrn/4930123456 failed: " + tt.failed, "failed": tt.failed, "waited_ms": tt.waited, "status": "<nil>"})
+		})
+	}
+}
+
+// Only what servers of SIP send is anybody's business, unless all is wanted.
+func TestQueryScope(t *testing.T) {
+	for _, tt := range []struct {
+		scope    beyond.Scope
+		from     netip.AddrPort
+		followed bool
+		records  int
+	}{
+		{beyond.ServerQueries, sipServer, true, 2},
+		{beyond.ServerQueries, sipPhone, false, 0},
+		{beyond.AllQueries, sipPhone, true, 2},
+		{beyond.NoQueries, sipServer, true, 0}, // there may be commands
+	} {
+		s := newSite(t, func(c *beyond.Config) { c.Queries = tt.scope })
+		if f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: tt.from, Dst: database}, 7, capture.HTTP, nil); (f != nil) != tt.followed {
+			t.Errorf("%v: followed %v", tt, f != nil)
+		}
+		if tt.followed {
+			ask, answer, _ := s.http(tt.from, database)
+			ask("GET /x HTTP/1.1\r\n\r\n")
+			answer(answer200)
+		}
+		if len(s.recs) != tt.records {
+			t.Errorf("%v: %d records", tt, len(s.recs))
+		}
+	}
+}
+
+func TestCommandOverHTTP(t *testing.T) {
+	s := newSite(t, func(c *beyond.Config) { c.Filters.Kamailio, _ = mi.ParseFilter("b: stats.*") })
+	ask, answer, f := s.http(admin, sipServer)
+	post := func(body string) string {
+		return fmt.Sprintf("POST /RPC HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Z2VoZWlt\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	ok := func(body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	ask(post(`{"jsonrpc":"2.0","method":"dispatcher.reload","id":4}`))
+	answer(ok(`{"jsonrpc":"2.0","result":"done","id":4}`))
+	s.want(map[string]string{"type": "mi", "event": "MI dispatcher.reload", "command": "dispatcher.reload", "user": "alice", "platform": "kamailio-rpc", "links": ""},
+		map[string]string{"type": "mi", "ok": "true", "reply": `"done"`, "took_ms": "10", "flow": "192.0.2.10:5060>192.0.2.40:51000"})
+	ask(post(`{"jsonrpc":"2.0","method":"stats.fetch","params":["all"],"id":5}`))
+	answer(ok(`{"jsonrpc":"2.0","result":{},"id":5}`))
+	s.want()
+	ask(post(`{"jsonrpc":"2.0","method":"dispatcher.reload","id":6}`))
+	f.End(dissect.EndReset)
+	s.want(map[string]string{"event": "MI dispatcher.reload"}, map[string]string{"type": "mi", "failed": "reset"})
+}
+
+func TestCommandOverStream(t *testing.T) {
+	s := newSite(t, nil)
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}
+	hello := "Asterisk Call Manager/2.10.4\r\n"
+	f := s.b.Follow(flow, 7, capture.MI, []byte(hello))
+	for _, x := range []struct {
+		dir  int
+		text string
+	}{
+		{1, hello},
+		{0, "Action: Login\r\nActionID: 1\r\nUsername: bob\r\nSecret: geheim\r\n\r\n"},
+		{1, "Response: Success\r\nActionID: 1\r\nMessage: Authentication accepted\r\n\r\n"},
+		{0, "Action: Hangup\r\nActionID: 2\r\nChannel: SIP/x-1\r\n\r\n"},
+		{1, "Response: Error\r\nActionID: 2\r\nMessage: No such channel\r\n\r\n"},
+	} {
+		s.now += int64(10 * time.Millisecond)
+		f.Write(x.dir, &dissect.At{Mono: s.now, Wall: s.now}, []byte(x.text))
+	}
+	f.End(dissect.EndClosed)
+	s.want(map[string]string{"command": "Login", "hidden": "true", "parameters": "***"}, map[string]string{"command": "Login", "hidden": "true"},
+		map[string]string{"command": "Hangup", "user": "bob", "platform": "asterisk-ami"}, map[string]string{"command": "Hangup", "ok": "false", "reply": "Message: No such channel"})
+}
+
+// All that is followed is given back, and too much of it is counted.
+func TestFollowIsBounded(t *testing.T) {
+	s := newSite(t, nil)
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: sipServer, Dst: database}
+	for range 2 {
+		var all []dissect.Follower
+		for range 5000 {
+			if f := s.b.Follow(flow, 7, capture.HTTP, nil); f != nil {
+				all = append(all, f)
+			}
+		}
+		if got := s.b.Stats.HTTPFollowed.Load(); got != 4096 || len(all) != 4096 {
+			t.Fatalf("%d followed, %d counted", len(all), got)
+		}
+		for _, f := range all {
+			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte("GET /x HTTP/1.1\r\n\r\n"))
+		}
+		if got := len(s.recs); got != 512 {
+			t.Errorf("%d requests told at once", got)
+		}
+		for i := range all {
+			all[(i*7)%4096].End(dissect.EndLeft)
+		}
+		if got := s.b.Stats.HTTPFollowed.Load(); got != 0 || len(s.recs) != 1024 {
+			t.Errorf("%d followed at the end, %d records", got, len(s.recs))
+		}
+		s.recs = nil
+	}
+	if got := s.b.Stats.HTTPRefused.Load(); got != 2*(5000-4096) {
+		t.Errorf("%d refused", got)
+	}
+}
