@@ -51,16 +51,20 @@ type association struct {
 	directions [2]direction
 	chain      *association
 	prev, next *association // in the list of its state
-	wall, mono int64        // of its last packet
+	last       At           // of its last packet, but for the time, which never goes back
 	packets    uint32       // since it began, or was opened again
 	opener     uint8        // end that began, as far as was seen
-	port       uint8        // mirror port of its last packet
 	opened     bool
 	closed     bool
 	initiated  bool  // an INIT was seen
 	data       bool  // and data
 	lossy      bool  // in PortStats.UnseenAssociations
 	restarts   uint8 // directions of a restart that is half seen, a bit each
+
+	name   uint64 // the caller's
+	shake  shake
+	anew   shake // of the ends that begin anew, perhaps
+	ending ending
 }
 
 // flow returns a's addresses as end side sends.
@@ -186,8 +190,10 @@ func (t *Table) begin(k *key, side int) *association {
 		} else {
 			t.count.Evicted++
 			a := t.brief.head
-			if a == nil {
-				a = t.settled.head
+			for _, l := range []*list{&t.trying, &t.settled} {
+				if a == nil {
+					a = l.head
+				}
 			}
 			t.forget(a, Evicted)
 		}
@@ -204,19 +210,30 @@ func (t *Table) begin(k *key, side int) *association {
 }
 
 // list returns the list that a is in: associations that are open for sure
-// are kept longer, and not given up for others that may never be.
+// are kept longer, and not given up for others that may never be. Those that somebody
+// tries to open are kept until an INIT would have been repeated.
 func (t *Table) list(a *association) *list {
-	if a.opened && !a.closed {
+	switch {
+	case a.closed:
+		return &t.brief
+	case a.opened:
 		return &t.settled
+	case a.initiated:
+		return &t.trying
 	}
 	return &t.brief
 }
 
 // forget ends what is left of a, for a reason that the handler hears if a was
-// open.
+// open. An attempt that nobody answered, or completed, is told of when its time is over.
 func (t *Table) forget(a *association, why EventKind) {
-	if a.opened && !a.closed {
+	switch {
+	case a.closed:
+	case a.opened:
 		t.event(a, int(a.opener), why, 0)
+	case a.initiated && !a.data && why == Expired:
+		t.count.Unanswered++
+		t.event(a, int(a.opener), Unanswered, 0)
 	}
 	for i := range a.directions {
 		d := &a.directions[i]

@@ -81,12 +81,12 @@ func TestCaptures(t *testing.T) {
 		{"made-here/isup-m2pa-calls.pcap", 34, 0, 0, 0, "opened closed"},
 		// Three packets of one association, two of another: too few to be sure.
 		{"sipcapture+heplify/sip_sctp.pcap", 4, 1, 0, 0, ""},
-		{"aboutsip+pkts/sctp-test.cap", 120, 0, 0, 0, "opened expired"},
+		{"aboutsip+pkts/sctp-test.cap", 120, 0, 0, 0, "opened ended"},
 		// TSN 103399079 is acknowledged and not in the file.
-		{"OISF+suricata-verify/sctp-keywords-prefilter__input.pcap", 15, 0, 0, 1, "opened expired"},
+		{"OISF+suricata-verify/sctp-keywords-prefilter__input.pcap", 15, 0, 0, 1, "opened ended"},
 		// Four packets are there twice. Many associations begin with data.
-		{"arkime+arkime/m3ua_synthetic.pcap", 21, 1, 4, 0, strings.Repeat("opened ", 12) + strings.Repeat("expired ", 12)},
-		{"arkime+arkime/diameter_synthetic.pcap", 4, 0, 0, 0, "opened opened expired expired"},
+		{"arkime+arkime/m3ua_synthetic.pcap", 21, 1, 4, 0, strings.Repeat("opened ", 12) + strings.Repeat("ended ", 12)},
+		{"arkime+arkime/diameter_synthetic.pcap", 4, 0, 0, 0, "opened opened ended ended"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var events []string

@@ -52,6 +52,8 @@ type direction struct {
 	ack, newAck     uint32
 	ackAt, newAckAt int64
 	acks            uint8 // how many of the two there are
+
+	sent Sent
 }
 
 // begin forgets everything but the tags: the next TSN is tsn, or, if the

@@ -49,7 +49,8 @@
 //	                            closed <---------------------'
 //
 // What is not known to be open, or closed, is forgotten after Brief and is the
-// first to give way; the open after Idle. A closed one is kept so that late
+// first to give way; then what has been initiated and is not open, after Trying; the open
+// after Idle. Keep makes one open that the caller knows to be worth it. A closed one is kept so that late
 // copies of its packets do not begin another. Floods of INITs or of data from
 // made-up addresses push out each other.
 //
@@ -58,6 +59,14 @@
 // about, or, if the mirror lost the handshake, by data with another tag; packets
 // with the tag before it are left out from then on. Without tags (0: captures
 // that were made up) a TSN out of reach is all there is to tell.
+//
+// # History
+//
+// Of each association it is known how it was opened, what each end sent, and what
+// ended it (Association.History): told with each Message and Event. When its ends
+// begin anew the history does too, from their INIT on. An attempt that nothing follows
+// on is an Event by itself: Refused, or Unanswered, as late as Trying after the last
+// INIT, because Linux repeats one after 3, 6, 12 and 24 s.
 //
 // # Several paths
 //

@@ -20,6 +20,7 @@ func (t *Table) data(d *direction, m *data, p *capture.Packet) {
 	switch d.compare(m.tsn) {
 	case repeat:
 		t.count.Repeats++
+		d.sent.Again++
 		return
 	case alien:
 		t.restart(d)
@@ -29,6 +30,8 @@ func (t *Table) data(d *direction, m *data, p *capture.Packet) {
 		t.setTag(d, tag)
 		d.dataTag = true
 	}
+	d.sent.Chunks++
+	d.sent.Octets += uint64(len(m.octets))
 	d.port, d.association.data = p.Port, true
 	t.count.Ports[min(p.Port, MaxPorts-1)].Data++
 	t.miss(d, d.see(m.tsn))
@@ -56,7 +59,8 @@ func (t *Table) deliver(d *direction, m *data, octets []byte, cut bool, p *captu
 		t.count.Cut++
 	}
 	t.message = Message{Packet: p, Payload: octets, PPID: m.ppid, Stream: m.stream,
-		Unordered: m.flags&flagUnordered != 0, Gap: d.gap, Cut: cut}
+		Unordered: m.flags&flagUnordered != 0, Gap: d.gap, Cut: cut,
+		Association: Association{t, d.association}}
 	d.gap = false
 	if t.config.Message != nil {
 		t.config.Message(&t.message)
@@ -156,6 +160,7 @@ func (t *Table) miss(d *direction, m missed) {
 		return
 	}
 	d.gap = true
+	d.sent.Missed += uint64(m.lost + m.proven)
 	t.count.Lost += uint64(m.lost)
 	t.count.AckedUnseen += uint64(m.proven)
 	port := &t.count.Ports[min(d.port, MaxPorts-1)]

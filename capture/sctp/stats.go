@@ -24,13 +24,15 @@ type Stats struct {
 	TooLong    uint64 // pieces given up or refused, for their direction had Config.Held
 	Overrun    uint64 // messages given up for others, for Config.Bytes or Fragments were full
 
-	Begun    uint64 // associations
-	Opened   uint64 // known to be open
-	Restarts uint64 // directions that began anew
-	Closed   uint64
-	Aborted  uint64
-	Expired  uint64 // open ones, after Idle
-	Evicted  uint64 // for want of a place
+	Begun      uint64 // associations
+	Opened     uint64 // known to be open
+	Restarts   uint64 // directions that began anew
+	Closed     uint64
+	Aborted    uint64
+	Refused    uint64 // of Aborted, those that answer an INIT
+	Unanswered uint64 // attempts that nobody answered, or completed
+	Expired    uint64 // open ones, after Idle
+	Evicted    uint64 // for want of a place
 
 	Associations uint64 // held now, of any state
 	Fragments    uint64 // held now
@@ -48,7 +50,7 @@ type PortStats struct {
 }
 
 func (t *Table) publish() {
-	t.count.Associations = uint64(t.brief.n + t.settled.n)
+	t.count.Associations = uint64(t.brief.n + t.trying.n + t.settled.n)
 	t.count.Fragments, t.count.Bytes = uint64(t.store.held), uint64(t.store.octets)
 	t.mu.Lock()
 	t.published = t.count

@@ -21,6 +21,7 @@ type Config struct {
 	Timeout      time.Duration // a piece is given up after it, 10 s
 	Idle         time.Duration // an association without a packet is given up after it, 1 h
 	Brief        time.Duration // the same for one that is not known to be open, or is closed, 10 s
+	Trying       time.Duration // the same for one of which there is nothing but its handshake, 30 s
 
 	// Message gets every user message, as Table.Add sees its last octet. It
 	// borrows m, and must not call the Table.
@@ -61,7 +62,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		have  *time.Duration
 		usual time.Duration
-	}{{&c.Timeout, 10 * time.Second}, {&c.Idle, time.Hour}, {&c.Brief, 10 * time.Second}} {
+	}{{&c.Timeout, 10 * time.Second}, {&c.Idle, time.Hour}, {&c.Brief, 10 * time.Second}, {&c.Trying, 30 * time.Second}} {
 		if *d.have <= 0 {
 			*d.have = d.usual
 		}
@@ -91,6 +92,8 @@ type Message struct {
 	Unordered bool
 	Gap       bool // since the last message of its direction something was never captured
 	Cut       bool // the capture cut Payload short
+
+	Association Association
 }
 
 // EventKind is what became of an association.
@@ -98,15 +101,18 @@ type EventKind uint8
 
 // The kinds of Event.
 const (
-	Opened    EventKind = iota // cookie seen, or traffic of one that opened before
-	Restarted                  // begun anew by its ends, without a close (RFC 9260 5.2)
-	Closed                     // SHUTDOWN ACK or SHUTDOWN COMPLETE
-	Aborted                    // ABORT; also when it answers an INIT: refused
-	Expired                    // Idle
-	Evicted                    // gave way to another
+	Opened     EventKind = iota // cookie seen, or traffic of one that opened before
+	Restarted                   // begun anew by its ends, without a close (RFC 9260 5.2)
+	Closed                      // SHUTDOWN ACK or SHUTDOWN COMPLETE
+	Aborted                     // ABORT
+	Refused                     // ABORT from the end that was sent an INIT
+	Unanswered                  // INIT, and nothing that makes it an association for Trying
+	Expired                     // Idle
+	Evicted                     // gave way to another
+	Ended                       // the input has
 )
 
-var eventNames = [...]string{"opened", "restarted", "closed", "aborted", "expired", "evicted"}
+var eventNames = [...]string{"opened", "restarted", "closed", "aborted", "refused", "unanswered", "expired", "evicted", "ended"}
 
 // String returns the kind as metrics and summaries print it.
 func (k EventKind) String() string {
@@ -120,12 +126,13 @@ func (k EventKind) String() string {
 type Event struct {
 	// Flow is from the end that opened it, or was seen first; of Closed and
 	// Aborted from the end that sent the chunk.
-	Flow       capture.FiveTuple
-	Wall, Mono int64 // of the packet that shows it, or of the last one
-	Kind       EventKind
-	Port       uint8  // mirror port
-	Cause      uint16 // of Aborted: the first error cause (RFC 9260 3.3.10), 0 for none
-	Midway     bool   // of Opened: its beginning was not seen
+	Flow        capture.FiveTuple
+	Wall, Mono  int64 // of the packet that shows it, or of the last one
+	Kind        EventKind
+	Port        uint8  // mirror port
+	Cause       uint16 // of Aborted and Refused: the first error cause (RFC 9260 3.3.10), 0 for none
+	Midway      bool   // of Opened: its beginning was not seen
+	Association Association
 }
 
 // Table holds the associations of one goroutine, which alone calls its
@@ -138,6 +145,7 @@ type Table struct {
 	free       *association // linked by chain
 	made       int
 	brief      list // not known to be open, or closed
+	trying     list // of which there is a handshake and nothing else
 	settled    list
 	store      store
 	scratch    []byte
@@ -193,6 +201,7 @@ func (t *Table) Add(p *capture.Packet) {
 				continue
 			}
 			d = &t.begin(&k, side).directions[side]
+			d.association.shake.began = at(p)
 			t.touch(d.association, p)
 		}
 		t.count.Chunks++
@@ -219,7 +228,8 @@ func (t *Table) touch(a *association, p *capture.Packet) {
 	l := t.list(a)
 	l.remove(a)
 	l.push(a)
-	a.wall, a.mono, a.port = p.Wall, t.now, p.Port
+	a.last = at(p)
+	a.last.Mono = t.now
 	a.packets++
 	if a.packets >= 4 && !a.opened && !a.closed && a.data {
 		t.open(a)
@@ -245,16 +255,18 @@ func (t *Table) chunk(d *direction, c *chunk, p *capture.Packet) {
 			t.count.Malformed++
 			return
 		}
-		a.initiated = true
-		if c.typ == chunkInit && !a.opened {
-			a.opener = uint8(d.side())
-		}
 		t.initiate(d, other, binary.BigEndian.Uint32(c.body), binary.BigEndian.Uint32(c.body[12:]))
+		a.note(d.side(), c, p)
+		t.list(a).remove(a)
+		a.initiated = true
+		t.list(a).push(a)
 	case chunkCookieEcho:
 		t.establish(d, other)
 		t.establish(other, d)
+		a.note(d.side(), c, p)
 		t.open(a)
 	case chunkCookieAck:
+		a.note(d.side(), c, p)
 		t.open(a)
 	case chunkSack, chunkShutdown:
 		if len(c.body) < 4 {
@@ -262,6 +274,7 @@ func (t *Table) chunk(d *direction, c *chunk, p *capture.Packet) {
 		} else if !fits {
 			t.count.WrongTag++
 		} else {
+			a.note(d.side(), c, p)
 			other.acknowledge(binary.BigEndian.Uint32(c.body), t.now)
 		}
 	case chunkForwardTSN, chunkIForwardTSN:
@@ -280,6 +293,7 @@ func (t *Table) chunk(d *direction, c *chunk, p *capture.Packet) {
 			t.count.WrongTag++
 			return
 		}
+		a.note(d.side(), c, p)
 		t.close(d, c)
 	case chunkError:
 		t.count.Errors++
@@ -322,7 +336,10 @@ func (t *Table) establish(d, other *direction) {
 
 // reopen makes a, which is closed, one that is not known to be open.
 func (t *Table) reopen(a *association) {
-	a.closed, a.opened, a.data, a.packets, a.restarts = false, false, false, 0, 0
+	t.list(a).remove(a)
+	a.closed, a.opened, a.initiated, a.data, a.packets, a.restarts = false, false, false, false, 0, 0
+	t.list(a).push(a)
+	a.renew()
 	a.directions[0].dataTag, a.directions[1].dataTag = false, false
 }
 
@@ -354,6 +371,7 @@ func (t *Table) restart(d *direction) {
 		if a.opened {
 			t.event(a, int(a.opener), Restarted, 0)
 		}
+		a.renew()
 	}
 }
 
@@ -375,6 +393,11 @@ func (t *Table) close(d *direction, c *chunk) {
 		if len(c.body) >= 4 {
 			cause = binary.BigEndian.Uint16(c.body)
 		}
+		a.ending.abort, a.ending.cause = uint8(d.side())+1, cause
+		if a.initiated && !a.opened && d.side() != int(a.opener) {
+			kind = Refused
+			t.count.Refused++
+		}
 	}
 	t.event(a, d.side(), kind, cause)
 	t.list(a).remove(a)
@@ -386,8 +409,8 @@ func (t *Table) event(a *association, side int, kind EventKind, cause uint16) {
 	if t.config.Event == nil {
 		return
 	}
-	t.config.Event(&Event{Flow: a.flow(side), Wall: a.wall, Mono: a.mono, Kind: kind, Port: a.port, Cause: cause,
-		Midway: kind == Opened && !a.initiated})
+	t.config.Event(&Event{Flow: a.flow(side), Wall: a.last.Wall, Mono: a.last.Mono, Kind: kind, Port: a.last.Port, Cause: cause,
+		Midway: kind == Opened && !a.initiated, Association: Association{t, a}})
 }
 
 // settle believes what was acknowledged before that time. What was never seen
@@ -408,10 +431,10 @@ func (t *Table) Advance(mono int64) {
 
 // Flush ends everything, as if all time had passed: the capture is over.
 func (t *Table) Flush() {
-	for _, l := range []*list{&t.settled, &t.brief} {
+	for _, l := range []*list{&t.settled, &t.trying, &t.brief} {
 		for l.head != nil {
 			t.settle(l.head, math.MaxInt64)
-			t.forget(l.head, Expired)
+			t.forget(l.head, Ended)
 		}
 	}
 	t.publish()
@@ -422,10 +445,13 @@ func (t *Table) expire(mono int64) {
 	for f := t.store.oldest; f != nil && f.born+int64(t.config.Timeout) <= t.now; f = t.store.oldest {
 		t.giveUp(f)
 	}
-	for a := t.brief.head; a != nil && a.mono+int64(t.config.Brief) <= t.now; a = t.brief.head {
+	for a := t.brief.head; a != nil && a.last.Mono+int64(t.config.Brief) <= t.now; a = t.brief.head {
 		t.forget(a, Expired)
 	}
-	for a := t.settled.head; a != nil && a.mono+int64(t.config.Idle) <= t.now; a = t.settled.head {
+	for a := t.trying.head; a != nil && a.last.Mono+int64(t.config.Trying) <= t.now; a = t.trying.head {
+		t.forget(a, Expired)
+	}
+	for a := t.settled.head; a != nil && a.last.Mono+int64(t.config.Idle) <= t.now; a = t.settled.head {
 		t.count.Expired++
 		t.settle(a, math.MaxInt64)
 		t.forget(a, Expired)

@@ -118,7 +118,7 @@ func TestPackets(t *testing.T) {
 		{"handshake, its copy", slices.Concat(open, open), "[opened]"},
 		{"data with the cookie (5.1)", append(handshake(0)[:2], from(0, tag0, 0, chunk(10, 0, []byte("c")), dat(100, one, "a"))), "[opened] a"},
 		{"INIT alone", open[:1], ""},
-		{"refused (8.4)", append(handshake(0)[:1], from(1, tag1, 0, chunk(6, 0, u16(3, 4)))), "[aborted 3 by 1]"},
+		{"refused (8.4)", append(handshake(0)[:1], from(1, tag1, 0, chunk(6, 0, u16(3, 4)))), "[refused 3 by 1]"},
 		{"closed (9.2)", slices.Concat(open, []*capture.Packet{from(0, tag0, 0, dat(100, one, "a")), from(0, tag0, 0, chunk(7, 0, u32(899))),
 			from(1, tag1, 0, shut(8)), from(0, tag0, 0, shut(14))}), "[opened] a [closed by 1]"},
 		{"closed, then copies", slices.Concat(open, []*capture.Packet{from(0, tag0, 0, dat(100, one, "a")), from(1, tag1, 0, shut(8)),
