@@ -254,7 +254,7 @@ var nothing = map[string][]string{
 		"cisco+joy/tls10.pcap",
 	},
 	"SCTP with neither SIP nor SIGTRAN": {
-		"arkime+arkime/diameter_synthetic.pcap", "aboutsip+pkts/sctp-test.cap", "OISF+suricata-verify/sctp-keywords-prefilter__input.pcap",
+		"arkime+arkime/diameter_synthetic.pcap", "aboutsip+pkts/sctp-test.cap",
 	},
 	"syslog": {
 		"ntop+nDPI/syslog.pcap", "zeek+zeek/tcp-syslog-nontransparent.pcap", "zeek+zeek/syslog-missing-pri.pcap", "made-here/syslog.pcap",

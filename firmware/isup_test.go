@@ -29,7 +29,8 @@ var onCircuits = map[string]onCircuit{
 		"101:202:3 IAM REL RLC; 101:202:4 IAM ACM CPG AMN REL RLC; 101:202:5 IAM ACM CPG AMN REL RLC; 101:202:6 IAM REL RLC"},
 	"made-here/isup-m2pa-calls.pcap": {calls: "11:22:33 GRS GRA; 11:22:73 BLO BLA; 11:22:33 IAM ACM CPG AMN REL RLC; 11:22:34 IAM ACM CPG AMN REL RLC; " +
 		"11:22:35 IAM REL RLC; 11:22:36 IAM ACM CPG AMN REL RLC; 11:22:37 IAM ACM CPG AMN REL RLC; 11:22:38 IAM REL RLC"},
-	"arkime+arkime/m3ua_synthetic.pcap": {calls: "200:400:1 ACM ACM; 500:600:256 unknown 0", twice: map[string]int{"6": 1}},
+	"arkime+arkime/m3ua_synthetic.pcap":                        {calls: "200:400:1 ACM ACM; 500:600:256 unknown 0", twice: map[string]int{"6": 1}},
+	"OISF+suricata-verify/sctp-keywords-prefilter__input.pcap": {}, // M3UA without data
 }
 
 // isupRecord is what a record of type 54 says.
@@ -143,9 +144,17 @@ func TestISUPToDecode(t *testing.T) {
 		on(true, "10 00")
 	}
 	file := writeCapture(t, "isup.pcap", capturetest.Frames(start, 10*time.Millisecond, data...))
-	lines := heptap(t, []byte(heptap(t, nil, "replay", "-o", "-", file).want(t, 0).stdout), "decode", "-").want(t, 0).lines(t)
-	if len(lines) != 12 {
-		t.Fatalf("%d lines", len(lines))
+	all := heptap(t, []byte(heptap(t, nil, "replay", "-o", "-", file).want(t, 0).stdout), "decode", "-").want(t, 0).lines(t)
+	var lines, nets []packetLine
+	for _, p := range all {
+		if p.Type == 89 {
+			nets = append(nets, p)
+		} else {
+			lines = append(lines, p)
+		}
+	}
+	if len(lines) != 12 || len(nets) != 2 || nets[0].Primary != nets[1].Primary || nets[0].Proto != 132 || !strings.Contains(*nets[0].Payload, `"event":"SCTP opened"`) {
+		t.Fatalf("%d lines, of connections %+v", len(lines), nets)
 	}
 	if p := lines[0]; p.Type != 1 || p.Primary != "sip-i@192.0.2.1" || string(sipOf(t, p)) != invite {
 		t.Errorf("the SIP record is not what was on the wire: %+v", p)
@@ -158,7 +167,7 @@ func TestISUPToDecode(t *testing.T) {
 	var ids []string
 	for i, p := range lines[2:] {
 		var m isupRecord
-		if err := json.Unmarshal([]byte(*p.Payload), &m); err != nil || p.Type != 54 || p.TypeName != "isup" || p.Proto != 132 || p.Extra["isup"] != "11:22:7" || m.Call != p.Primary ||
+		if err := json.Unmarshal([]byte(*p.Payload), &m); err != nil || p.Type != 54 || p.TypeName != "isup" || p.Proto != 132 || p.Extra["isup"] != "11:22:7" || p.Extra["net"] != nets[0].Primary || m.Call != p.Primary ||
 			*m.CIC != 7 || *m.OPC+*m.DPC != 33 || m.PickedUp || m.Name != [...]string{"IAM", "ACM", "AMN", "REL", "RLC"}[i%5] {
 			t.Errorf("line %d: %v, %+v, %s", i, err, p, *p.Payload)
 		}
@@ -168,7 +177,7 @@ func TestISUPToDecode(t *testing.T) {
 		t.Errorf("calls %q", ids)
 	}
 
-	off := heptap(t, nil, "replay", "-o", "-", "-config", write(t, "off.conf", "set records isup off\n"), file).want(t, 0)
+	off := heptap(t, nil, "replay", "-o", "-", "-config", write(t, "off.conf", "set records isup off\nset records net off\n"), file).want(t, 0)
 	if lines := heptap(t, []byte(off.stdout), "decode", "-").want(t, 0).lines(t); len(lines) != 1 || lines[0].Type != 1 {
 		t.Errorf("switched off: %d lines", len(lines))
 	}

@@ -37,6 +37,7 @@ type Connection struct {
 	Ending    tcp.Ending
 	Web       *Web // of a WebSocket, when its handshake was seen
 	TLS       *TLSInfo
+	SCTP      *Association
 }
 
 // TLSInfo is what is known of a connection of TLS whose beginning was seen.

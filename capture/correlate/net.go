@@ -16,8 +16,8 @@ import (
 //
 //	state       CONNECTED/SUCCESS: opened. CONNECTED/FAILURE: refused, unreachable,
 //	            unanswered, empty, failed (the handshake of TLS or WebSocket).
-//	            CLOSED: closed, reset, forgotten (idle, or no room), replaced (by one
-//	            with the same ports). STATS: open, the capture has ended before it
+//	            CLOSED: closed, reset, aborted (SCTP), forgotten (idle, or no room),
+//	            replaced (by one with the same ports). STATS: open, the capture has ended before it
 //	calls_at    when the first message of each of calls came, in Unix microseconds
 //
 // Addresses are of who opened the connection and of whom it was opened to.
@@ -46,7 +46,11 @@ func (c *Correlator) Opened(n *Connection) {
 		o.bool("picked_up", true)
 	}
 	o.ends(n)
-	o.attempt(&n.Attempt)
+	if n.SCTP != nil {
+		o.shake(n)
+	} else {
+		o.attempt(&n.Attempt)
+	}
 	c.web(o, n.Web)
 	o.tls(n.TLS, at.Wall)
 	c.emitNet(o, n, &at, nil)
@@ -165,8 +169,12 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 	}
 	o.ends(n)
 	o.float("duration", ms(e.At.Mono-n.Attempt.Began.Mono)/1000)
-	o.sent("client", &n.Sent[0])
-	o.sent("server", &n.Sent[1])
+	if n.SCTP != nil {
+		o.carried(n)
+	} else {
+		o.sent("client", &n.Sent[0])
+		o.sent("server", &n.Sent[1])
+	}
 	if w := n.Web; w != nil && w.Closer >= 0 {
 		o.text("ws_closed_by", party(w.Closer))
 		if w.Code != 0 {
@@ -190,8 +198,14 @@ func closing(n *Connection, why tcp.Reason) (word, reason, by string) {
 	e := &n.Ending
 	switch why {
 	case tcp.RST:
+		if n.SCTP != nil {
+			return "aborted", "abort", party(e.Reset)
+		}
 		return "reset", "rst", party(e.Reset)
 	case tcp.FIN:
+		if n.SCTP != nil {
+			return "closed", "shutdown", party(e.First)
+		}
 		return "closed", "fin", party(e.First)
 	case tcp.Reused:
 		return "replaced", why.String(), ""
@@ -202,6 +216,11 @@ func closing(n *Connection, why tcp.Reason) (word, reason, by string) {
 }
 
 func closedText(n *Connection, why tcp.Reason, by string) string {
+	if s := n.SCTP; s != nil {
+		if text := s.closedText(why, by); text != "" {
+			return text
+		}
+	}
 	switch why {
 	case tcp.RST:
 		return "Reset by the " + by

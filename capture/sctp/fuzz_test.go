@@ -26,10 +26,36 @@ func FuzzAdd(f *testing.F) {
 	f.Add(frame(from(0, 1, 0, dat(1<<32-1, begin, "a"), dat(0, end, "b")), from(1, 2, 0, sack(9)), from(0, 1, 0, chunk(192, 0, u32(5))), from(0, 1, 0, chunk(6, 0, u16(1, 4)))))
 	f.Add(frame(from(0, 1, 0, dat(1, one, "a")), from(0, 2, 0, dat(1, one, "b")), from(0, 1, 0, dat(1, one, "c")), from(1, 3, 0, chunk(7, 0, u32(1)), chunk(8, 0), chunk(14, 1))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		came, went := 0, 0
+		came, went, named := 0, 0, 0
+		open := map[uint64]bool{} // associations that were named and have not ended
+		check := func(a sctp.Association) {
+			var h sctp.History
+			a.History(&h)
+			octets := h.Sent[0].Octets + h.Sent[1].Octets
+			if octets > uint64(came) || h.Began.Mono > h.Last.Mono || h.Shutdown > 1 || h.Abort > 1 || h.Flow.Proto != capture.ProtoSCTP {
+				t.Fatalf("%d octets came, %+v", came, h)
+			}
+		}
 		tab := sctp.New(sctp.Config{Associations: 3, Bytes: 1, Fragments: 6, Held: 300,
-			Message: func(m *sctp.Message) { went += len(m.Payload) },
-			Event:   func(*sctp.Event) {}})
+			Message: func(m *sctp.Message) {
+				went += len(m.Payload)
+				check(m.Association)
+				if m.Association.Name() == 0 && named < 100 && m.Association.Keep() {
+					named++
+					m.Association.SetName(uint64(named))
+					open[uint64(named)] = true
+				}
+			},
+			Event: func(e *sctp.Event) {
+				check(e.Association)
+				switch name := e.Association.Name(); {
+				case name == 0 || e.Kind == sctp.Opened:
+				case !open[name]:
+					t.Fatalf("%d is %v, and had ended", name, e.Kind)
+				default:
+					delete(open, name)
+				}
+			}})
 		mono := int64(0)
 		for len(data) >= 4 {
 			n := min(int(data[3]), len(data)-4)
@@ -57,8 +83,8 @@ func FuzzAdd(f *testing.F) {
 			t.Fatalf("%d seen, %+v", seen, s)
 		}
 		tab.Flush()
-		if s := tab.Stats(); s.Associations+s.Fragments+s.Bytes != 0 {
-			t.Fatalf("left: %+v", s)
+		if s := tab.Stats(); s.Associations+s.Fragments+s.Bytes != 0 || len(open) > 0 {
+			t.Fatalf("left: %v, %+v", open, s)
 		}
 	})
 }

@@ -72,11 +72,13 @@ func (a Association) Name() uint64 { return a.a.name }
 func (a Association) SetName(name uint64) { a.a.name = name }
 
 // Keep says that the association is worth to be kept, whether or not it is known to
-// be open.
-func (a Association) Keep() {
-	if !a.a.closed {
-		a.table.open(a.a)
+// be open, and reports whether it is not closed.
+func (a Association) Keep() bool {
+	if a.a.closed {
+		return false
 	}
+	a.table.open(a.a)
+	return true
 }
 
 // History fills in h.

@@ -32,7 +32,7 @@ type Config struct {
 	Duplicate duplicate.Config
 	Defrag    defrag.Config // Partial is filled in
 	Stream    stream.Config // New is filled in; its Ignore is shared with the workers
-	SCTP      sctp.Config   // Message is filled in
+	SCTP      sctp.Config   // Message and Event are filled in
 	Dissect   dissect.Config
 	Beside    dissect.Beside // what is looked for beside signalling, here and in the workers
 	Media     media.Config   // of RTP that came in fragments
@@ -109,6 +109,8 @@ type Assembly struct {
 
 	connection correlate.Connection // the one that is told of, and
 	web        correlate.Web        // its
+	associated correlate.Association
+	history    sctp.History
 	tls        correlate.TLSInfo
 }
 
@@ -130,7 +132,7 @@ func New(c Config) *Assembly {
 	a.conns = dissect.NewConnections(c.Dissect, a.emit)
 	c.Stream.New, c.Stream.Unopened = a.connect, a.unopened
 	a.streams = stream.New(c.Stream)
-	c.SCTP.Message = a.userMessage
+	c.SCTP.Message, c.SCTP.Event = a.userMessage, a.association
 	a.sctp = sctp.New(c.SCTP)
 	a.media = media.New(c.Media)
 	return a
@@ -243,35 +245,12 @@ func (a *Assembly) datagram(p *capture.Packet, proto capture.Protocol, flags cap
 	a.emit(m)
 }
 
-// userMessage makes a message of an SCTP user message with SIP (RFC 4168) or
-// SIGTRAN in it.
-func (a *Assembly) userMessage(u *sctp.Message) {
-	proto, ppid := dissect.UserMessage(u.PPID, u.Packet.SrcPort, u.Packet.DstPort, u.Payload)
-	a.counters.userMessages[proto].Add(1)
-	if proto != capture.SIP && proto != capture.SIGTRAN {
-		return
-	}
-	var flags capture.MessageFlags
-	if u.Gap {
-		flags |= capture.GapBefore
-	}
-	if u.Cut {
-		flags |= capture.CutShort
-	}
-	p, m := u.Packet, &a.message
-	*m = capture.Message{
-		Protocol: proto, Flags: flags, Port: p.Port, TOS: p.TOS, HasVLAN: p.HasVLAN, VLAN: p.VLAN,
-		Wall: p.Wall, Mono: p.Mono, Flow: p.FiveTuple(), Payload: u.Payload, PPID: ppid,
-	}
-	a.emit(m)
-}
-
 // emit hands out a message, when its time is in order.
 func (a *Assembly) emit(m *capture.Message) {
 	if a.order.settle(m) {
 		a.counters.moved.Add(1)
 	}
-	if m.Conn != 0 {
+	if m.Conn != 0 && m.Flow.Proto == capture.ProtoTCP {
 		a.current.tell()
 	}
 	a.config.Message(m)

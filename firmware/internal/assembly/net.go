@@ -21,6 +21,8 @@ type Net interface {
 	Signalling(f capture.FiveTuple) bool
 	// Failed tells of such a one. id is its own.
 	Failed(u *stream.Unopened, id uint64)
+	// Unassociated tells of such an association of SCTP.
+	Unassociated(n *correlate.Connection, what stream.Outcome)
 }
 
 // Followers reads what goes over connections of HTTP and of management

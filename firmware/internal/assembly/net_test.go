@@ -48,6 +48,10 @@ func (w *witness) Signalling(f capture.FiveTuple) bool { return f.Dst.Port() == 
 
 func (w *witness) Failed(u *stream.Unopened, id uint64) { w.note(id, "failed %v", u.Outcome) }
 
+func (w *witness) Unassociated(n *correlate.Connection, what stream.Outcome) {
+	w.note(n.ID, "unassociated %v %v by %d %d", what, n.Flow.Src, n.Ending.First, n.Ending.Reset)
+}
+
 func netRig(t *testing.T) (*rig, *witness) {
 	w := &witness{}
 	w.r = newRig(t, func(c *assembly.Config) { c.Net = w })

@@ -159,6 +159,15 @@ func (l *list) sctp(s *assembly.Stats) {
 			l.counter("heptap_sctp_messages_total", "SCTP user messages by what they are.", n, "protocol", capture.Protocol(k).String())
 		}
 	}
+	for _, m := range []struct {
+		what string
+		n    uint64
+	}{
+		{"opened", c.Opened}, {"begun anew", c.Restarts}, {"closed", c.Closed}, {"aborted", c.Aborted - c.Refused}, {"refused", c.Refused},
+		{"unanswered", c.Unanswered}, {"expired", c.Expired}, {"evicted", c.Evicted},
+	} {
+		l.counter("heptap_sctp_associations_total", "What became of SCTP associations.", m.n, "what", m.what)
+	}
 	const help = "SCTP chunks that were not simply the next one."
 	for _, m := range []struct {
 		what string
