@@ -42,6 +42,10 @@
 // then what its ends acknowledge says whether the mirror loses segments. The
 // segments of a released connection do not come here any more (stream.Ignore).
 //
+// An association of SCTP is told of with its first message of SIP or SIGTRAN, and kept from then
+// on. One that could not be made is told of when it was meant for a host or port of SIP, or for a
+// port registered for SIGTRAN.
+//
 // # Limits
 //
 // Each table's are its own; Config.MemoryBytes is their sum. Nothing is kept here but the

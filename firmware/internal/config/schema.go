@@ -128,7 +128,7 @@ func mediaOptions() []Option {
 			func(c *Config) *time.Duration { return &c.Media.ReportInterval }, offOr(duration(5*time.Second, time.Hour))),
 		single("media events", "on|off", "", "log records (HEP type 100) when a call has audio one way only, or its RTP stops or resumes", "off",
 			func(c *Config) *bool { return &c.Media.Events }, onOff),
-		single("records net", "on|off", "", "records of the connections that SIP goes over (HEP type 89): opened, refused, closed, by whom and why, with the calls they carried", "off",
+		single("records net", "on|off", "", "records of the connections that SIP goes over, and of SCTP associations with SIGTRAN (HEP type 89): opened, refused, closed, by whom and why, with the calls they carried", "off",
 			func(c *Config) *bool { return &c.Records.Net }, onOff),
 		single("records isup", "on|off", "", "records of ISUP (HEP type 54): of calls on circuits, from M3UA, M2UA and M2PA, and of the bodies of SIP-I and SIP-T, in words", "off",
 			func(c *Config) *bool { return &c.Records.ISUP }, onOff),
