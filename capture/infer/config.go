@@ -49,13 +49,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// MemoryBytes returns the most memory a Matcher made from c will ever hold. Of
-// the Call-IDs, which are the caller's strings, it counts MaxCallID octets each.
+// MemoryBytes returns the memory that a Matcher made from c holds: all of it from
+// the beginning.
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	return int64(unsafe.Sizeof(Matcher{})) +
-		int64(c.Starts)*(int64(unsafe.Sizeof(start{}))+MaxCallID) + 4*int64(buckets(slots*c.Starts)) +
-		int64(c.Pending)*(int64(unsafe.Sizeof(pending{}))+MaxCallID+2*int64(unsafe.Sizeof(due{}))) + 4*int64(buckets(c.Pending)) +
+		int64(c.Starts)*int64(unsafe.Sizeof(start{})+unsafe.Sizeof(callID{})) + 4*int64(buckets(slots*c.Starts)) +
+		int64(c.Pending)*(int64(unsafe.Sizeof(pending{}))+2*int64(unsafe.Sizeof(due{}))) + 4*int64(buckets(c.Pending)) +
 		int64(sets(c.Templates))*ways*int64(unsafe.Sizeof(template{}))
 }
 

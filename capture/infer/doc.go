@@ -66,5 +66,6 @@
 // counts them. Config.Pending queries wait; when there are more the one that is
 // due next is decided at once as TableFull. Config.Templates kinds are learned about; the
 // one that was used longest ago goes. Of a text MaxText octets are read, 16 numbers and 16 words
-// are looked up, 64 requests of each. Nothing is allocated after New.
+// are looked up, 64 requests of each. All memory is taken by New, Call-IDs are copied
+// into it, and nothing is allocated later.
 package infer

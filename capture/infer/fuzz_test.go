@@ -15,7 +15,7 @@ func FuzzMatcher(f *testing.F) {
 		waiting := map[string]int{}
 		decided := uint64(0)
 		m := New(Config{Starts: 16, Pending: 16, Templates: 16}, func(d Decision) {
-			name := d.Leg
+			name := string(d.Leg)
 			if name == "" {
 				name = queryName(d.Query)
 			}
@@ -24,8 +24,8 @@ func FuzzMatcher(f *testing.F) {
 			}
 			waiting[name]--
 			decided++
-			if (d.Outcome == Linked) != (d.CallID != "") || (d.Outcome == Linked) != (d.Reasons != 0) || d.Score < 0 || d.Score > 99 ||
-				d.Outcome == Linked && (d.Score < 98 || d.CallID == d.Leg) || d.Outcome >= NumOutcomes {
+			if (d.Outcome == Linked) != (len(d.CallID) > 0) || (d.Outcome == Linked) != (d.Reasons != 0) || d.Score < 0 || d.Score > 99 ||
+				d.Outcome == Linked && (d.Score < 98 || string(d.CallID) == string(d.Leg)) || d.Outcome >= NumOutcomes {
 				t.Fatalf("%+v", d)
 			}
 		})
@@ -42,7 +42,7 @@ func FuzzMatcher(f *testing.F) {
 			case 0:
 				m.Arrived(&r)
 			case 1:
-				m.Sent(r.Host, call, at)
+				m.Sent(r.Host, []byte(call), at)
 			case 2:
 				q := Query{ID: uint64(id), Host: r.Host, At: at, Server: server(int(h >> 4)), Target: []byte("/r?a=" + number(nums) + "&b=" + number(nums >> 4)[3:])}
 				waiting[queryName(q.ID)]++

@@ -11,11 +11,11 @@ type Host struct {
 }
 
 // Request is a SIP request that may make its host work. What it refers to is
-// the caller's and only borrowed, but for CallID.
+// the caller's and only borrowed.
 type Request struct {
 	Host   Host
-	At     int64 // capture time, monotonic nanoseconds
-	CallID string
+	At     int64  // capture time, monotonic nanoseconds
+	CallID []byte // at most MaxCallID octets
 	CSeq   uint32 // its number: a request with the same Call-ID and CSeq at one host is the same one again
 	Invite bool   // an INVITE: it may be one leg of a B2BUA's call
 
@@ -47,12 +47,13 @@ type Query struct {
 }
 
 // Decision says what a query or a placed request belongs to, or why nothing was
-// found. There is exactly one for each that was taken.
+// found. There is exactly one for each that was taken. The Call-IDs are borrowed
+// until the function that gets the decision returns.
 type Decision struct {
 	Query   uint64  // Query.ID
-	Leg     string  // Call-ID of the placed request; empty for a query
+	Leg     []byte  // Call-ID of the placed request; empty for a query
 	Outcome Outcome // Linked, or why there is no link
-	CallID  string  // of the call that it belongs to; empty if not Linked
+	CallID  []byte  // of the call that it belongs to; empty if not Linked
 	Score   int     // 0 to 99: of a hundred such links so many are right; if not Linked, of the best candidate
 	Reasons Reasons // what speaks for it; none if not Linked
 }

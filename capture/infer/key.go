@@ -1,5 +1,10 @@
 package infer
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // A key is what a request is found by, in 64 bits.
 //
 //	number   its significant digits, four bits each: no +, no zeros in front.
@@ -66,6 +71,8 @@ func (k key) matches(l key) bool {
 const (
 	hashBasis = 14695981039346656037
 	hashPrime = 1099511628211
+
+	multiplier = 0x9e3779b97f4a7c15 // the golden ratio, odd
 )
 
 func mix(h uint64) uint64 {
@@ -81,6 +88,22 @@ func hashString[T string | []byte](h uint64, s T) uint64 {
 		h = (h ^ uint64(s[i])) * hashPrime
 	}
 	return h
+}
+
+// hashOctets is quicker than hashString, eight octets at a time: the products are folded
+// as in wyhash.
+func hashOctets(h uint64, s []byte) uint64 {
+	h ^= uint64(len(s))
+	for ; len(s) >= 8; s = s[8:] {
+		hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(s), multiplier)
+		h = hi ^ lo
+	}
+	var last uint64
+	for i, c := range s {
+		last |= uint64(c) << (8 * i)
+	}
+	hi, lo := bits.Mul64(h^last, multiplier)
+	return mix(hi ^ lo)
 }
 
 // exact is a word whose letters' case counts.
@@ -104,7 +127,7 @@ func folded(s []byte) key {
 
 func (h Host) hash() uint64 {
 	a := h.Addr.Unmap().As16()
-	return mix(hashString(hashBasis, a[:]) ^ uint64(h.Tunnel)<<1)
+	return hashOctets(hashBasis^uint64(h.Tunnel)<<1, a[:])
 }
 
 // userKey is the key of a user part as it is on the wire, or 0. A number may hold

@@ -68,7 +68,7 @@ func (m *Matcher) Arrived(r *Request) {
 	known := false
 	m.table.walk(id, maxSteps, func(pos int32, slot int) bool {
 		s := &m.table.ring[pos]
-		if slot == idSlot && s.id == id && s.callID == r.CallID && s.cseq == r.CSeq {
+		if slot == idSlot && s.id == id && m.table.ids[pos].is(r.CallID) && s.cseq == r.CSeq {
 			s.at = min(s.at, max(r.At, s.at-m.settle))
 			known = true
 		}
@@ -82,13 +82,13 @@ func (m *Matcher) Arrived(r *Request) {
 		m.stats.Evicted++
 	}
 	m.stats.Arrived++
-	s := start{callID: r.CallID, host: host, id: id, at: r.At, cseq: r.CSeq, invite: r.Invite, hops: clampHops(r.MaxForwards), media: mediaHash(r.Media)}
+	s := start{host: host, id: id, at: r.At, cseq: r.CSeq, invite: r.Invite, hops: clampHops(r.MaxForwards), media: mediaHash(r.Media)}
 	r.keys(r.Domain, func(k key, w role) { s.add(k, w) })
 	if e := &m.early[id%uint64(len(m.early))]; e.id == id && e.at >= r.At-m.skew && e.at < r.At+m.horizon {
 		s.sent = e.at
 		*e = sent{}
 	}
-	m.table.push(&s)
+	m.table.push(&s, r.CallID)
 }
 
 // keys calls f for the keys of a request; a domain names no leg.
@@ -131,7 +131,7 @@ func mediaHash(a netip.AddrPort) uint64 {
 
 // Sent says that a host sent a message of a call, other than 100 (Trying): the next
 // step after what it was working on.
-func (m *Matcher) Sent(h Host, callID string, at int64) {
+func (m *Matcher) Sent(h Host, callID []byte, at int64) {
 	if !m.good(h, callID, at) {
 		return
 	}
@@ -140,12 +140,12 @@ func (m *Matcher) Sent(h Host, callID string, at int64) {
 }
 
 // sent notes the message with the requests that it may be the next step of.
-func (m *Matcher) sent(host uint64, callID string, at int64, keep bool) bool {
+func (m *Matcher) sent(host uint64, callID []byte, at int64, keep bool) bool {
 	id := idHash(host, callID)
 	known := false
 	m.table.walk(id, maxSteps, func(pos int32, slot int) bool {
 		s := &m.table.ring[pos]
-		if slot == idSlot && s.id == id && s.callID == callID && s.at <= at+m.skew {
+		if slot == idSlot && s.id == id && m.table.ids[pos].is(callID) && s.at <= at+m.skew {
 			known = true
 			if s.sent == 0 || at < s.sent {
 				s.sent = at
@@ -171,13 +171,13 @@ func (m *Matcher) Query(q *Query) {
 		return
 	}
 	m.Advance(q.At - m.settle)
-	pos := m.queue.find(q.ID, "")
+	pos := m.queue.find(q.ID, nil)
 	if pos >= 0 && m.queue.slab[pos].asked {
 		m.stats.Duplicates++
 		return
 	}
 	if pos < 0 {
-		pos = m.room(q.ID, "")
+		pos = m.room(q.ID, nil)
 	}
 	m.stats.Queries++
 	m.stats.Waiting++
@@ -208,9 +208,9 @@ func (m *Matcher) Reply(id uint64, at int64) {
 		return
 	}
 	m.Advance(at - m.settle)
-	pos := m.queue.find(id, "")
+	pos := m.queue.find(id, nil)
 	if pos < 0 {
-		pos = m.room(id, "")
+		pos = m.room(id, nil)
 		m.queue.slab[pos].at = at
 	}
 	if p := &m.queue.slab[pos]; p.reply == 0 || at < p.reply {
@@ -276,7 +276,7 @@ func (p *pending) addKey(k key, w role) {
 
 // room returns a place for a query. If there is none, what is due next is
 // decided now.
-func (m *Matcher) room(id uint64, leg string) int32 {
+func (m *Matcher) room(id uint64, leg []byte) int32 {
 	if m.queue.held == len(m.queue.slab) {
 		if pos := m.queue.pop(1<<63 - 1); pos >= 0 {
 			m.finish(pos, true)
@@ -312,8 +312,8 @@ func (m *Matcher) Flush() {
 	}
 }
 
-func (m *Matcher) good(h Host, callID string, at int64) bool {
-	if h.Addr.IsValid() && callID != "" && len(callID) <= MaxCallID && at > 0 {
+func (m *Matcher) good(h Host, callID []byte, at int64) bool {
+	if h.Addr.IsValid() && len(callID) > 0 && len(callID) <= MaxCallID && at > 0 {
 		return true
 	}
 	m.stats.Refused++
@@ -329,10 +329,10 @@ func (m *Matcher) finish(pos int32, full bool) {
 		return
 	}
 	m.stats.Waiting--
-	d := Decision{Query: p.id, Leg: p.leg}
+	d := Decision{Query: p.id}
 	if p.isLeg {
-		d.Query = 0
-		if m.sent(p.host, p.leg, p.at, false) {
+		d.Query, d.Leg = 0, p.leg.bytes()
+		if m.sent(p.host, d.Leg, p.at, false) {
 			m.stats.Passed++
 			d.Outcome = NoCandidate
 			m.queue.release(pos)
@@ -351,8 +351,8 @@ func (m *Matcher) finish(pos int32, full bool) {
 		}
 	} else {
 		m.stats.None[d.Outcome]++
-		d.CallID, d.Reasons = "", 0
+		d.CallID, d.Reasons = nil, 0
 	}
-	m.queue.release(pos)
 	m.decide(d)
+	m.queue.release(pos)
 }

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -12,12 +13,15 @@ import (
 // collect returns a Matcher and where its decisions go.
 func collect(c Config) (*Matcher, *[]Decision) {
 	out := &[]Decision{}
-	return New(c, func(d Decision) { *out = append(*out, d) }), out
+	return New(c, func(d Decision) {
+		d.Leg, d.CallID = bytes.Clone(d.Leg), bytes.Clone(d.CallID)
+		*out = append(*out, d)
+	}), out
 }
 
 func invite(callID string, at int64, called, caller string) *Request {
 	return &Request{
-		Host: host(1), At: at, CallID: callID, CSeq: 1, Invite: true, MaxForwards: 70,
+		Host: host(1), At: at, CallID: []byte(callID), CSeq: 1, Invite: true, MaxForwards: 70,
 		Called: [2][]byte{[]byte(called)}, Caller: [2][]byte{[]byte(caller)},
 	}
 }
@@ -39,10 +43,10 @@ func TestDecisions(t *testing.T) {
 			m.Arrived(invite("a", 10*sec, one, two))
 			m.Query(ask(1, 10*sec+3*ms, both))
 			m.Reply(1, 10*sec+10*ms)
-			m.Sent(host(1), "a", 10*sec+12*ms)
+			m.Sent(host(1), []byte("a"), 10*sec+12*ms)
 		}, `1 linked a ["same host","between request and answer","answered after the reply","called number in url","caller number in url"]`},
 		{"in the reverse order", func(m *Matcher) {
-			m.Sent(host(1), "a", 10*sec+12*ms)
+			m.Sent(host(1), []byte("a"), 10*sec+12*ms)
 			m.Reply(1, 10*sec+10*ms)
 			m.Query(ask(1, 10*sec+3*ms, both))
 			m.Arrived(invite("a", 10*sec, one, two))
@@ -52,7 +56,7 @@ func TestDecisions(t *testing.T) {
 				m.Arrived(invite("a", 10*sec, one, two))
 				m.Query(ask(1, 10*sec+3*ms, both))
 				m.Reply(1, 10*sec+10*ms)
-				m.Sent(host(1), "a", 10*sec+12*ms)
+				m.Sent(host(1), []byte("a"), 10*sec+12*ms)
 			}
 		}, `1 linked a ["same host","between request and answer","answered after the reply","called number in url","caller number in url"]`},
 		{"no reply, nothing sent", func(m *Matcher) {
@@ -131,15 +135,15 @@ func TestDecisions(t *testing.T) {
 			var have []string
 			for _, d := range *out {
 				s := fmt.Sprint(d.Query, " ", d.Outcome)
-				if d.Leg != "" {
-					s = fmt.Sprint("leg ", d.Leg, " ", d.Outcome)
+				if len(d.Leg) > 0 {
+					s = fmt.Sprint("leg ", string(d.Leg), " ", d.Outcome)
 				}
 				if d.Outcome == Linked {
-					s += fmt.Sprint(" ", d.CallID, " ", d.Reasons)
+					s += fmt.Sprint(" ", string(d.CallID), " ", d.Reasons)
 					if d.Score < 98 {
 						t.Errorf("score %d", d.Score)
 					}
-				} else if d.CallID != "" || d.Reasons != 0 {
+				} else if len(d.CallID) > 0 || d.Reasons != 0 {
 					t.Errorf("no link, and %+v", d)
 				}
 				have = append(have, s)
@@ -156,12 +160,12 @@ func TestRefused(t *testing.T) {
 	m.Arrived(invite("", sec, "12345", "12345"))
 	m.Arrived(invite(strings.Repeat("x", MaxCallID+1), sec, "12345", "12345"))
 	m.Arrived(invite("a", 0, "12345", "12345"))
-	m.Arrived(&Request{CallID: "a", At: sec})
-	m.Sent(Host{}, "a", sec)
+	m.Arrived(&Request{CallID: []byte("a"), At: sec})
+	m.Sent(Host{}, []byte("a"), sec)
 	m.Query(&Query{ID: 1, At: sec})
 	m.Query(ask(1, -sec, "/12345"))
 	m.Reply(1, 0)
-	m.Placed(&Request{CallID: "a", At: sec})
+	m.Placed(&Request{CallID: []byte("a"), At: sec})
 	m.Flush()
 	if s := m.Stats(); s.Refused != 9 || len(*out) != 0 || s.Held != 0 {
 		t.Errorf("%+v, %d decisions", s, len(*out))
@@ -193,12 +197,13 @@ func TestIndex(t *testing.T) {
 	tab := newTable(64)
 	var list []start
 	for i := range 5000 {
-		s := start{callID: fmt.Sprint(r.IntN(40)), host: uint64(r.IntN(3)), at: int64(i)}
-		s.id = idHash(s.host, s.callID)
+		id := fmt.Append(nil, r.IntN(40))
+		s := start{host: uint64(r.IntN(3)), at: int64(i)}
+		s.id = idHash(s.host, id)
 		for range r.IntN(maxKeys + 2) {
 			s.add(key(0x100000+r.IntN(8)), role(1+r.IntN(7)))
 		}
-		tab.push(&s)
+		tab.push(&s, id)
 		list = append(list, s)
 		if r.IntN(50) == 0 {
 			tab.expire(int64(i - r.IntN(60)))
@@ -256,17 +261,17 @@ func TestQueue(t *testing.T) {
 			if at <= now {
 				t.Fatalf("%d was due at %d, now %d", id, at, now)
 			}
-			if q.find(id, "") < 0 {
+			if q.find(id, nil) < 0 {
 				t.Fatalf("%d is not found", id)
 			}
 			if r.IntN(3) == 0 {
 				due[id] = now + int64(r.IntN(300))
-				q.schedule(q.find(id, ""), due[id])
+				q.schedule(q.find(id, nil), due[id])
 			}
 		}
 		if q.held < len(q.slab) {
 			due[i] = now + int64(r.IntN(300))
-			q.schedule(q.take(i, ""), due[i])
+			q.schedule(q.take(i, nil), due[i])
 		}
 		if q.held != len(due) {
 			t.Fatalf("%d held, want %d", q.held, len(due))
@@ -274,15 +279,15 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// TestMemory asserts that a Matcher holds what MemoryBytes says, Call-IDs aside.
+// TestMemory asserts that a Matcher holds what MemoryBytes says.
 func TestMemory(t *testing.T) {
 	c := Config{Starts: 1000, Pending: 500, Templates: 64}
 	m := New(c, func(Decision) {})
-	have := int64(unsafe.Sizeof(*m)) + int64(len(m.table.ring))*int64(unsafe.Sizeof(start{})) + 4*int64(len(m.table.heads)) +
+	have := int64(unsafe.Sizeof(*m)) + int64(len(m.table.ring))*int64(unsafe.Sizeof(start{})) + int64(len(m.table.ids))*int64(unsafe.Sizeof(callID{})) + 4*int64(len(m.table.heads)) +
 		int64(len(m.queue.slab))*int64(unsafe.Sizeof(pending{})) + 4*int64(len(m.queue.heads)) + int64(cap(m.queue.heap))*int64(unsafe.Sizeof(due{})) +
 		int64(len(m.templates.all))*int64(unsafe.Sizeof(template{}))
-	if most := m.MemoryBytes() - MaxCallID*1500; have > most || have < most*9/10 {
-		t.Errorf("holds %d, MemoryBytes less the Call-IDs is %d", have, most)
+	if most := m.MemoryBytes(); have > most || have < most*9/10 {
+		t.Errorf("holds %d, MemoryBytes is %d", have, most)
 	}
 	if most := (Config{}).MemoryBytes(); most > 40<<20 {
 		t.Errorf("%d octets by default", most)
@@ -294,16 +299,19 @@ type crowd struct {
 	m    *Matcher
 	at   int64
 	n    int
-	ids  []string
+	ids  [][]byte
 	r    Request
+	leg  Request
 	q    Query
 	text []byte
+
+	legID [64]byte
 }
 
 func newCrowd(open int) *crowd {
-	c := &crowd{m: New(Config{Starts: open, Pending: 4096}, func(Decision) {}), at: 10 * sec, ids: make([]string, 2*open)}
+	c := &crowd{m: New(Config{Starts: open, Pending: 4096}, func(Decision) {}), at: 10 * sec, ids: make([][]byte, 2*open)}
 	for i := range c.ids {
-		c.ids[i] = fmt.Sprintf("%d@example.com", i)
+		c.ids[i] = fmt.Appendf(nil, "%d@example.com", i)
 	}
 	c.r = *invite("", 0, "+4930000000", "+4940000000")
 	c.q = *ask(0, 0, "")
@@ -321,7 +329,7 @@ func write(b []byte, n int) {
 	}
 }
 
-// call lets one call arrive, with its query, reply and the next message.
+// call lets one call arrive, with its query, reply, other leg and the next message.
 func (c *crowd) call() {
 	c.n++
 	c.at += int64(200 * time.Microsecond)
@@ -335,7 +343,10 @@ func (c *crowd) call() {
 	c.q.ID, c.q.At, c.q.Target = uint64(c.n), c.at+ms, c.text
 	c.m.Query(&c.q)
 	c.m.Reply(uint64(c.n), c.at+4*ms)
-	c.m.Sent(c.r.Host, c.r.CallID, c.at+5*ms)
+	c.leg = c.r
+	c.leg.CallID, c.leg.At, c.leg.MaxForwards = append(append(c.legID[:0], "out-"...), c.r.CallID...), c.at+5*ms, 69
+	c.m.Placed(&c.leg)
+	c.m.Sent(c.r.Host, c.r.CallID, c.at+6*ms)
 }
 
 func TestNothingAllocated(t *testing.T) {
@@ -343,7 +354,7 @@ func TestNothingAllocated(t *testing.T) {
 	if n := testing.AllocsPerRun(5000, c.call); n != 0 {
 		t.Errorf("%v allocations per call", n)
 	}
-	if s := c.m.Stats(); s.Linked < 10000 {
+	if s := c.m.Stats(); s.Linked < 40000 || s.Placed < 25000 {
 		t.Errorf("only %d linked: %+v", s.Linked, s)
 	}
 }

@@ -4,7 +4,7 @@ package infer
 // that came before its query waits in the same way, with asked false.
 type pending struct {
 	id       uint64 // Query.ID
-	leg      string // Call-ID of a placed request
+	leg      callID // Call-ID of a placed request
 	host     uint64
 	at       int64
 	reply    int64  // 0: not seen
@@ -54,9 +54,9 @@ func newQueue(size int) *queue {
 func (q *queue) bucket(id uint64) int { return int(mix(id) & uint64(len(q.heads)-1)) }
 
 // find returns the place of a query, or -1.
-func (q *queue) find(id uint64, leg string) int32 {
+func (q *queue) find(id uint64, leg []byte) int32 {
 	for n := q.heads[q.bucket(id)]; n >= 0; n = q.slab[n].next {
-		if p := &q.slab[n]; p.id == id && p.leg == leg {
+		if p := &q.slab[n]; p.id == id && p.leg.is(leg) {
 			return n
 		}
 	}
@@ -64,12 +64,13 @@ func (q *queue) find(id uint64, leg string) int32 {
 }
 
 // take makes room for a query; there must be some.
-func (q *queue) take(id uint64, leg string) int32 {
+func (q *queue) take(id uint64, leg []byte) int32 {
 	n := q.free
 	p := &q.slab[n]
 	q.free = p.next
 	b := q.bucket(id)
-	p.id, p.leg, p.next, p.busy, p.reply, p.asked, p.cut, p.n = id, leg, q.heads[b], true, 0, false, false, 0
+	p.id, p.next, p.busy, p.reply, p.asked, p.cut, p.n = id, q.heads[b], true, 0, false, false, 0
+	p.leg.set(leg)
 	q.heads[b] = n
 	q.held++
 	return n
@@ -82,7 +83,7 @@ func (q *queue) release(pos int32) {
 		at = &q.slab[*at].next
 	}
 	*at = p.next
-	p.next, p.busy, p.leg = q.free, false, ""
+	p.next, p.busy = q.free, false
 	q.free = pos
 	q.held--
 }

@@ -281,7 +281,7 @@ func sideQueries(w *world, length int64) {
 // outgoing is the INVITE of a B2BUA's other leg.
 func (w *world) outgoing(c call, called, caller string) Request {
 	r := w.newCall(0, c.h, called, caller).request()
-	r.CallID = "out-" + r.CallID
+	r.CallID = append([]byte("out-"), r.CallID...)
 	r.MaxForwards = 69
 	return r
 }

@@ -13,9 +13,18 @@ const (
 	maxReplies = 6 // replies to linked queries that a start remembers
 )
 
+// callID is a Call-ID, in place.
+type callID struct {
+	n      uint16
+	octets [MaxCallID]byte
+}
+
+func (c *callID) set(id []byte)     { c.n = uint16(copy(c.octets[:], id)) }
+func (c *callID) bytes() []byte     { return c.octets[:c.n] }
+func (c *callID) is(id []byte) bool { return string(c.bytes()) == string(id) }
+
 // start is a request that arrived.
 type start struct {
-	callID string
 	host   uint64
 	at     int64
 	sent   int64             // what the host sent next; 0: not seen
@@ -37,6 +46,7 @@ type start struct {
 // first.
 type table struct {
 	ring    []start
+	ids     []callID // of the starts in ring
 	heads   []int32
 	first   uint64 // the oldest, as a count since the beginning
 	next    uint64
@@ -44,7 +54,7 @@ type table struct {
 }
 
 func newTable(size int) *table {
-	t := &table{ring: make([]start, size), heads: make([]int32, buckets(slots*size)), evicted: never}
+	t := &table{ring: make([]start, size), ids: make([]callID, size), heads: make([]int32, buckets(slots*size)), evicted: never}
 	for i := range t.heads {
 		t.heads[i] = -1
 	}
@@ -55,11 +65,9 @@ func (t *table) held() int { return int(t.next - t.first) }
 
 func (t *table) bucket(h uint64) int32 { return int32(h & uint64(len(t.heads)-1)) }
 
-func keyHash(host uint64, k key) uint64 { return mix(host ^ k.place()*hashPrime) }
-func idHash(host uint64, id string) uint64 {
-	return mix(hashString(host^hashBasis, id))
-}
-func hostHash(host uint64) uint64 { return mix(host + 1) }
+func keyHash(host uint64, k key) uint64    { return mix(host ^ k.place()*hashPrime) }
+func idHash(host uint64, id []byte) uint64 { return hashOctets(host^hashBasis, id) }
+func hostHash(host uint64) uint64          { return mix(host + 1) }
 
 // replied notes the reply to a query of s, in place of the earliest.
 func (s *start) replied(at int64) {
@@ -120,8 +128,8 @@ func (t *table) unlink(pos int32, slot int) {
 	}
 }
 
-// push remembers a start, whose keys are set, and returns its place.
-func (t *table) push(s *start) int32 {
+// push remembers a start, whose keys are set, of a Call-ID.
+func (t *table) push(s *start, id []byte) {
 	if t.held() == len(t.ring) {
 		t.evicted = max(t.evicted, t.ring[t.first%uint64(len(t.ring))].at)
 		t.pop()
@@ -129,10 +137,10 @@ func (t *table) push(s *start) int32 {
 	pos := int32(t.next % uint64(len(t.ring)))
 	t.next++
 	t.ring[pos] = *s
+	t.ids[pos].set(id)
 	for slot := range keySlot + int(s.n) {
 		t.link(pos, slot)
 	}
-	return pos
 }
 
 // pop forgets the oldest.
@@ -143,7 +151,6 @@ func (t *table) pop() {
 	for slot := range keySlot + int(s.n) {
 		t.unlink(pos, slot)
 	}
-	s.callID = ""
 }
 
 // expire forgets what came before a time.

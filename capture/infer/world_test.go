@@ -89,7 +89,7 @@ func (w *world) newCall(at int64, h Host, called, caller string) call {
 
 func (c call) request() Request {
 	return Request{
-		Host: c.h, CallID: c.id, CSeq: 1, Invite: true, MaxForwards: 70,
+		Host: c.h, CallID: []byte(c.id), CSeq: 1, Invite: true, MaxForwards: 70,
 		Called: [2][]byte{[]byte(c.called), []byte(c.called)}, Caller: [2][]byte{[]byte(c.caller)},
 	}
 }
@@ -103,7 +103,7 @@ func (w *world) arriveAs(at int64, r Request) {
 
 // sent shows that the host went on with the call.
 func (w *world) sent(c call, at int64) {
-	w.show(at, func(m *Matcher, at int64) { m.Sent(c.h, c.id, at) })
+	w.show(at, func(m *Matcher, at int64) { m.Sent(c.h, []byte(c.id), at) })
 }
 
 // ask shows a query, and its reply after took nanoseconds (0: none).
@@ -127,7 +127,7 @@ func (w *world) place(shape, belongs string, at int64, r Request) {
 	if !w.show(at, func(m *Matcher, at int64) { r.At = at; m.Placed(&r) }) {
 		return
 	}
-	w.truth[r.CallID] = fact{belongs, shape, at}
+	w.truth[string(r.CallID)] = fact{belongs, shape, at}
 }
 
 // exp returns an exponentially distributed time with the given mean.
@@ -146,15 +146,14 @@ func (w *world) every(perSecond float64, until int64, f func(at int64)) {
 
 // play shows everything to a new Matcher and returns what it decided.
 func (w *world) play(c Config) ([]Decision, *Matcher) {
-	var out []Decision
-	m := New(c, func(d Decision) { out = append(out, d) })
+	m, out := collect(c)
 	slices.SortStableFunc(w.inputs, func(a, b input) int { return int(min(max(a.comes-b.comes, -1), 1)) })
 	for _, in := range w.inputs {
 		m.Advance(in.comes)
 		in.feed(m)
 	}
 	m.Flush()
-	return out, m
+	return *out, m
 }
 
 // tally is how well the decisions of one shape hold against the truth.
@@ -182,7 +181,7 @@ const cold = 30 * sec
 func (res *result) add(w *world, ds []Decision) error {
 	seen := map[string]bool{}
 	for _, d := range ds {
-		name := d.Leg
+		name := string(d.Leg)
 		if name == "" {
 			name = queryName(d.Query)
 		}
@@ -199,7 +198,7 @@ func (res *result) add(w *world, ds []Decision) error {
 		if f.at > cold {
 			warm = 1
 		}
-		right := d.CallID == f.call
+		right := string(d.CallID) == f.call
 		res.shapes[shape][warm].count(f.call != "", d.Outcome == Linked, right)
 		res.total[warm].count(f.call != "", d.Outcome == Linked, right)
 		if d.Outcome == Linked {
