@@ -40,6 +40,7 @@ type isupRecord struct {
 	CIC        *int
 	OPC, DPC   *int
 	Call       string
+	Circuit    string
 	CallID     string
 	PickedUp   bool                 `json:"picked_up"`
 	Parameters []json.RawMessage    // in words
@@ -167,7 +168,7 @@ func TestISUPToDecode(t *testing.T) {
 	var ids []string
 	for i, p := range lines[2:] {
 		var m isupRecord
-		if err := json.Unmarshal([]byte(*p.Payload), &m); err != nil || p.Type != 54 || p.TypeName != "isup" || p.Proto != 132 || p.Extra["isup"] != "11:22:7" || p.Extra["net"] != nets[0].Primary || m.Call != p.Primary ||
+		if err := json.Unmarshal([]byte(*p.Payload), &m); err != nil || p.Type != 54 || p.TypeName != "isup" || p.Proto != 132 || m.Circuit != "11:22:7" || p.Extra["net"] != nets[0].Primary || m.Call != p.Primary ||
 			*m.CIC != 7 || *m.OPC+*m.DPC != 33 || m.PickedUp || m.Name != [...]string{"IAM", "ACM", "AMN", "REL", "RLC"}[i%5] {
 			t.Errorf("line %d: %v, %+v, %s", i, err, p, *p.Payload)
 		}

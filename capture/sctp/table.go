@@ -153,6 +153,7 @@ type Table struct {
 	now        int64
 	count      Stats
 	message    Message
+	said       Event
 
 	mu        sync.Mutex
 	published Stats // guarded by mu
@@ -409,8 +410,9 @@ func (t *Table) event(a *association, side int, kind EventKind, cause uint16) {
 	if t.config.Event == nil {
 		return
 	}
-	t.config.Event(&Event{Flow: a.flow(side), Wall: a.last.Wall, Mono: a.last.Mono, Kind: kind, Port: a.last.Port, Cause: cause,
-		Midway: kind == Opened && !a.initiated, Association: Association{t, a}})
+	t.said = Event{Flow: a.flow(side), Wall: a.last.Wall, Mono: a.last.Mono, Kind: kind, Port: a.last.Port, Cause: cause,
+		Midway: kind == Opened && !a.initiated, Association: Association{t, a}}
+	t.config.Event(&t.said)
 }
 
 // settle believes what was acknowledged before that time. What was never seen

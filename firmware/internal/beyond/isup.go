@@ -24,15 +24,17 @@ import (
 // id is. Behind them stand:
 //
 //	call          names the call: Low:High:CIC@seconds.microseconds of the first message seen of it
+//	circuit       Low:High:CIC, what Homer makes of the message
 //	picked_up     true: that was no IAM
 //	dual_seizure  true: the IAM crosses one from the other end
 //	sigtran       the layer: M3UA, M2UA, M2PA
 //	parameters    all of them in words (capture/isup, AppendReadable)
 //
 // Circuits are used again, so Homer's id holds one call after the other. The
-// record's primary id is the call therefore, and the circuit is a link, seen,
-// under which what concerns the circuit alone (blocking, resets, tests) is found as its
-// primary id. A message about a group of circuits links the calls that it ends.
+// record's primary id is the call therefore. What concerns the circuit alone
+// (blocking, resets, tests) has the circuit as its primary id; it is no link between
+// them, or whoever follows links would find all calls of a circuit to be one. A message about a group of
+// circuits links the calls that it ends.
 //
 // A SIP message with a body application/ISUP makes another record beside its
 // own, with the Call-ID as primary id and link. There is no circuit in it (RFC
@@ -189,8 +191,6 @@ func (u *ISUP) onCircuit(m *capture.Message) {
 	u.primary = u.primary[:0]
 	if call.ok() {
 		u.primary = call.appendTo(u.primary)
-		u.ids = k.AppendTo(u.ids)
-		u.link(record.ISUP, record.Seen)
 	} else {
 		u.primary = k.AppendTo(u.primary)
 	}
@@ -198,6 +198,7 @@ func (u *ISUP) onCircuit(m *capture.Message) {
 	if call.ok() {
 		b = append(append(append(b, `,"call":"`...), u.primary...), '"')
 	}
+	b = append(k.AppendTo(append(b, `,"circuit":"`...)), '"')
 	if call.midway {
 		b = append(b, `,"picked_up":true`...)
 	}
