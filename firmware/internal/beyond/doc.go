@@ -43,6 +43,7 @@
 // # Which call a question belonged to
 //
 // A query is linked to a call whose Call-ID it has in a header field, its URL or
-// the front of its body. A question of DNS names no call. Its record is linked to none here: who infers that
+// the front of its body, a management command to one that its parameters name. A question
+// of DNS names no call. Its record is linked to none here: who infers that
 // has the record's primary id and times.
 package beyond

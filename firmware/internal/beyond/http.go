@@ -211,7 +211,7 @@ func (c *httpConn) Request(x *rest.Exchange) {
 	m := c.message(x.Dir, x.Request.Last)
 	if r, ok := c.command(x); ok {
 		if e := b.web.take(x); e != nil {
-			e.of = pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial, of: miRequest{tag: r.Tag()}}
+			*e = exchange{of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial, of: miRequest{tag: r.Tag()}}}
 			b.serial++
 			b.Stats.MI.Requests.Add(1)
 			b.miCommands(m, &e.of, &r, true)

@@ -202,6 +202,33 @@ func TestCommandOverHTTP(t *testing.T) {
 	s.want(map[string]string{"event": "MI dispatcher.reload"}, map[string]string{"type": "mi", "failed": "reset"})
 }
 
+// TestCommandAfterQuery has a command take the place that a query had.
+func TestCommandAfterQuery(t *testing.T) {
+	s := newSite(t, nil)
+	ask, answer, _ := s.http(sipServer, database)
+	ask("GET /x HTTP/1.1\r\nHost: db\r\n\r\n")
+	answer(answer200)
+	s.want(map[string]string{"type": "rest"}, map[string]string{"type": "rest"})
+	ask, answer, _ = s.http(admin, sipServer)
+	ask("POST /RPC HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 49\r\n\r\n" + `{"jsonrpc":"2.0","method":"core.version","id":41}`)
+	answer("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 38\r\n\r\n" + `{"jsonrpc":"2.0","result":"5","id":41}`)
+	s.want(map[string]string{"type": "mi", "event": "MI core.version"}, map[string]string{"type": "mi", "event": "MI core.version ok", "took_ms": "10"})
+}
+
+// TestCommandNamesCall has a command that is about a call that is alive, and one
+// about another.
+func TestCommandNamesCall(t *testing.T) {
+	for _, tt := range []struct{ params, links string }{
+		{`["call1@phone"]`, "sip:call1@phone"}, {`["call2@phone"]`, ""}, {`{"callid":"call2@phone"}`, "sip:call2@phone"},
+	} {
+		s := newSite(t, nil)
+		ask, _, _ := s.http(admin, sipServer)
+		body := `{"jsonrpc":"2.0","method":"dlg.dlg_list","params":` + tt.params + `,"id":4}`
+		ask(fmt.Sprintf("POST /RPC HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		s.want(map[string]string{"type": "mi", "command": "dlg.dlg_list", "parameters": tt.params, "links": tt.links})
+	}
+}
+
 func TestCommandOverStream(t *testing.T) {
 	s := newSite(t, nil)
 	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}

@@ -43,9 +43,7 @@ func (b *Beyond) logMessage(m *capture.Message) {
 		return
 	}
 	l.cut = m.Flags&capture.CutShort != 0
-	l.named, l.tokens, l.names = l.named[:0], l.tokens[:0], l.names[:0]
-	syslog.Tokens(l.view.Message, l.take)
-	syslog.Tokens(l.view.Structured, l.take)
+	l.find(l.view.Message, l.view.Structured)
 	n := b.begin(m, record.Log)
 	n.Calls, n.Tokens, n.Names, n.OnlyLinked, n.Render = l.named, l.tokens, l.names, !b.cfg.AllLogs, l.render
 	host := l.view.Host
@@ -55,6 +53,14 @@ func (b *Beyond) logMessage(m *capture.Message) {
 	b.id = append(append(b.id[:0], "log@"...), host[:min(len(host), maxField)]...)
 	n.Else = b.id
 	b.cfg.Correlator.Note(n)
+}
+
+// find fills named, tokens and names with what texts have of them, and borrows it.
+func (l *logLine) find(texts ...[]byte) {
+	l.named, l.tokens, l.names = l.named[:0], l.tokens[:0], l.names[:0]
+	for _, text := range texts {
+		syslog.Tokens(text, l.take)
+	}
 }
 
 // token sorts a candidate id: a line that has a key like callid= is taken at its

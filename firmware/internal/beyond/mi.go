@@ -59,10 +59,13 @@ func (b *Beyond) miCommands(m *capture.Message, p *pair[miRequest], r *mi.Reques
 	}
 }
 
-// miCommand makes a note of one command.
+// miCommand makes a note of one command, linked to the calls that its parameters
+// name.
 func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request, fresh bool) {
 	n := b.begin(m, record.MI)
 	n.Class = record.Final
+	b.log.find([]byte(r.Params))
+	n.Calls, n.Tokens, n.Names = b.log.named, b.log.tokens, b.log.names
 	p.name(b, "mi")
 	o := b.object()
 	o.text("event", "MI "+r.Command)
