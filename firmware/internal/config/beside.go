@@ -10,7 +10,7 @@ func besideOptions() []Option {
 			example, func(c *Config) *string { return at(&c.Records.MIFilter) }, commands)
 	}
 	return []Option{
-		single("records log", "linked|all|off", "", "records of lines of logs (syslog, HEP type 100) seen on a mirror port: of those that name a call that the probe follows, of all, or none", "all",
+		single("records log", "linked|all|off", "", "records of lines of logs (syslog, HEP type 100) seen on a mirror port: of those that name a call, of all, or none", "all",
 			func(c *Config) *LogRecords { return &c.Records.Log }, oneOf(LogLinked, LogAll, LogOff)),
 		single("records ng", "on|off", "", "records of what SIP servers tell rtpengine and rtpproxy, with their replies (HEP type 100); a call's media is found by it even when its SIP is encrypted", "off",
 			func(c *Config) *bool { return &c.Records.NG }, onOff),
