@@ -133,10 +133,11 @@ func TestReplayBeside(t *testing.T) {
 }
 
 // Real lines of rsyslog and logger, and of many devices: there is a record of
-// every one, but for six of the first file that are mirrored copies.
+// every one, over UDP and TCP, but for six of the first file that are mirrored
+// copies.
 func TestReplayCapturedLogs(t *testing.T) {
 	dir := capturetest.Captures(t)
-	for file, want := range map[string]int{"ntop+nDPI/syslog.pcap": 77, "made-here/syslog.pcap": 4, "zeek+zeek/syslog-missing-pri.pcap": 1} {
+	for file, want := range map[string]int{"ntop+nDPI/syslog.pcap": 78, "made-here/syslog.pcap": 6, "zeek+zeek/tcp-syslog-nontransparent.pcap": 2, "zeek+zeek/syslog-missing-pri.pcap": 1} {
 		out := heptap(t, nil, "replay", "-o", "-", "-config", write(t, "c.conf", "set records log all\n"), dir+"/"+file).want(t, 0)
 		n := 0
 		for _, p := range heptap(t, []byte(out.stdout), "decode", "-").want(t, 0).lines(t) {

@@ -14,6 +14,7 @@ type Conn struct {
 	id     uint64
 	up     *upgrade // what HTTP and WebSocket need, nil otherwise
 	tls    *handshakeTLS
+	lines  *lines // what logs, DNS and NG need
 
 	follower   Follower
 	unfollowed bool // octets were passed over that it could have been shown
@@ -54,6 +55,7 @@ const (
 	readWebSocket
 	readTLS
 	readMI
+	readLines
 	ignoring
 )
 
@@ -138,7 +140,7 @@ func (c *Conn) Closed() {
 	}
 	c.closeTLS()
 	c.Unfollow(EndLeft)
-	c.up, c.mode = nil, ignoring
+	c.up, c.lines, c.mode = nil, nil, ignoring
 }
 
 // piece is what is pending of a direction.
@@ -169,6 +171,8 @@ func (c *Conn) read(p piece) (n int) {
 			n += c.readTLS(p.from(n))
 		case readMI:
 			n += c.readMI(p.from(n))
+		case readLines:
+			n += c.readLines(p.from(n))
 		case ignoring:
 			return len(p.b)
 		}
@@ -210,6 +214,8 @@ func (c *Conn) lost(dir int, gap int64) {
 		if c.tls != nil {
 			c.tls.session.Gap(dir, gap)
 		}
+	case readLines:
+		c.lostLines(dir, gap)
 	}
 }
 
@@ -249,6 +255,11 @@ func (c *Conn) emitSIP(p piece, n int, f sip.Frame) {
 
 // emit emits the SIP message payload, whose last octet is p.b[end-1].
 func (c *Conn) emit(p piece, end int, payload []byte, cut bool, flags capture.MessageFlags) {
+	c.send(capture.Message{Protocol: capture.SIP, Flags: flags, Conn: c.id, Payload: payload}, p, end, cut)
+}
+
+// send emits m, whose last octet is p.b[end-1], with what p says of it.
+func (c *Conn) send(m capture.Message, p piece, end int, cut bool) {
 	d, s := &c.dir[p.dir], c.shared
 	at := p.at
 	if end <= p.old {
@@ -256,21 +267,23 @@ func (c *Conn) emit(p piece, end int, payload []byte, cut bool, flags capture.Me
 	}
 	if d.gap {
 		d.gap = false
-		flags |= capture.GapBefore
+		m.Flags |= capture.GapBefore
 	}
-	s.count.messages.Add(1)
+	if m.Protocol == capture.SIP {
+		s.count.messages.Add(1)
+	} else {
+		s.count.beside.Add(1)
+	}
 	if cut {
 		s.count.cut.Add(1)
-		flags |= capture.CutShort
+		m.Flags |= capture.CutShort
 	}
-	flow := c.flow
+	m.Flow = c.flow
 	if p.dir == 1 {
-		flow = flow.Reverse()
+		m.Flow = m.Flow.Reverse()
 	}
-	s.message = capture.Message{
-		Protocol: capture.SIP, Flags: flags, Flow: flow, Conn: c.id, Payload: payload,
-		Wall: at.Wall, Mono: at.Mono, Port: at.Port, TOS: at.TOS, HasVLAN: at.HasVLAN, VLAN: at.VLAN,
-	}
+	m.Wall, m.Mono, m.Port, m.TOS, m.HasVLAN, m.VLAN = at.Wall, at.Mono, at.Port, at.TOS, at.HasVLAN, at.VLAN
+	s.message = m
 	s.emit(&s.message)
 	s.message.Payload = nil
 }

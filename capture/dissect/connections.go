@@ -39,6 +39,8 @@ type Config struct {
 	// of HTTP or MI that begins, or goes on, with front; nil for nobody now. It is asked
 	// again for as long as that was the answer.
 	Follow func(proto capture.Protocol, front []byte) Follower
+	// Beside is what is looked for beside signalling.
+	Beside Beside
 }
 
 const (
@@ -58,8 +60,8 @@ func (c Config) withDefaults() Config {
 }
 
 // MemoryBytes returns the most memory that a Connections made from c holds.
-// The Conns are their owner's: 280 octets each, and as many more as ConnBytes
-// for each that carries HTTP, WebSocket or TLS.
+// The Conns are their owner's: 288 octets each, and as many more as ConnBytes
+// for each that carries HTTP, WebSocket, TLS or what is beside signalling.
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	return int64(c.Windows)*windowBytes + inflaterBytes + 2*MaxPending +
@@ -100,7 +102,8 @@ type Stats struct {
 	Conns  [capture.NumProtocols]uint64
 	NotSIP uint64 // connections on a SIP port that began as something other than SIP and TLS
 
-	Messages   uint64 // emitted
+	Messages   uint64 // of SIP, emitted
+	Beside     uint64 // of what is beside signalling, emitted
 	Cut        uint64 // of these, incomplete
 	BadLength  uint64 // of these, with a senseless or contradictory Content-Length
 	KeepAlives uint64 // runs of CRLFs and the like between messages
@@ -128,7 +131,7 @@ type Stats struct {
 type counters struct {
 	conns [capture.NumProtocols]atomic.Uint64
 
-	notSIP, messages, cut, badLength, keepAlives, gaps, junk, rest         atomic.Uint64
+	notSIP, messages, beside, cut, badLength, keepAlives, gaps, junk, rest atomic.Uint64
 	handshakes, unverified, badHandshakes, controls, wrongMasks, badFrames atomic.Uint64
 	otherMessages, notInflated, windowsRefused, givenUp, windows           atomic.Uint64
 	sessions, sessionsRefused                                              atomic.Uint64
@@ -138,7 +141,7 @@ type counters struct {
 func (s *Connections) Stats() Stats {
 	c := &s.count
 	t := Stats{
-		NotSIP: c.notSIP.Load(), Messages: c.messages.Load(), Cut: c.cut.Load(), BadLength: c.badLength.Load(),
+		NotSIP: c.notSIP.Load(), Messages: c.messages.Load(), Beside: c.beside.Load(), Cut: c.cut.Load(), BadLength: c.badLength.Load(),
 		KeepAlives: c.keepAlives.Load(), Gaps: c.gaps.Load(), JunkOctets: c.junk.Load(), RestOctets: c.rest.Load(),
 		Handshakes: c.handshakes.Load(), Unverified: c.unverified.Load(), BadHandshakes: c.badHandshakes.Load(),
 		Controls: c.controls.Load(), WrongMasks: c.wrongMasks.Load(), BadFrames: c.badFrames.Load(),

@@ -33,9 +33,11 @@ func (c *Conn) decide(p piece) (n int) {
 	}
 	if b := p.b[n:]; len(b) > 0 {
 		proto, v := front(b)
+		proto, v = c.frontBeside(b, proto, v)
 		switch {
 		case v == yes && proto == capture.SIP:
 			c.known(proto, readSIP)
+		case v == yes && c.knownBeside(proto, p.dir):
 		case v == yes:
 			c.knownOther(proto, false)
 		case v == no:
@@ -143,8 +145,8 @@ func tlsRecord(b []byte) verdict {
 }
 
 // decideMiddle finds out what a connection is whose beginning was not seen, at
-// least in this direction. TLS, HTTP and HEP are known where the octets begin;
-// SIP, plain or in a WebSocket frame, is searched for.
+// least in this direction. TLS, HTTP, HEP and what is beside signalling are known where the octets begin;
+// SIP, plain or in a WebSocket frame, is searched for, and so are lines on a port of syslog.
 func (c *Conn) decideMiddle(p piece) (n int) {
 	d := &c.dir[p.dir]
 	hold := false
@@ -153,8 +155,15 @@ func (c *Conn) decideMiddle(p piece) (n int) {
 		if r := tlsRecord(p.b); r == yes || r == maybe && v == no {
 			proto, v = capture.TLS, r
 		}
+		proto, v = c.frontBeside(p.b, proto, v)
+		if v == no && c.logPort() && sip.Front(p.b) != sip.Yes {
+			c.knownBeside(capture.Syslog, -1)
+			return 0
+		}
 		if v == yes && proto != capture.SIP {
-			c.knownOther(proto, true)
+			if !c.knownBeside(proto, p.dir) {
+				c.knownOther(proto, true)
+			}
 			return 0
 		}
 		hold = v == maybe && !p.last

@@ -112,7 +112,8 @@ func (c *Conn) readLog(p piece) (n int) {
 		case syslog.NotSyslog: // what a server says
 			framer.Lost(-1)
 		case syslog.Message:
-			c.emitBeside(capture.Syslog, p, n+f.End, b[f.Start:f.End], f.Cut)
+			whole := !f.Cut || p.finished && !f.Counted && f.N == len(b) // a last line need not end
+			c.emitBeside(capture.Syslog, p, n+f.End, b[f.Start:f.End], !whole)
 		case syslog.Junk:
 			c.shared.count.junk.Add(uint64(f.N))
 		case syslog.Rest:

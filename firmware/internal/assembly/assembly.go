@@ -125,7 +125,7 @@ func New(c Config) *Assembly {
 		a.byEnds = make(map[ends]*connection)
 	}
 	a.fragments = NewFragments(c.Defrag, c.Beside, a.reassembled)
-	c.Dissect.Handshake, c.Dissect.Control = a.handshake, a.control
+	c.Dissect.Handshake, c.Dissect.Control, c.Dissect.Beside = a.handshake, a.control, c.Beside
 	if c.Followers != nil {
 		c.Dissect.Follow = a.follow
 	}

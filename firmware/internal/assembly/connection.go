@@ -79,7 +79,9 @@ func (c *connection) judge(n int) {
 		return
 	case verdict == dissect.Known && proto == capture.TLS && c.judgeTLS():
 		return
-	case verdict == dissect.Known && c.conn.Followed():
+	case verdict == dissect.Known && proto == capture.DNS: // of which there are many, and short
+		return
+	case verdict == dissect.Known && (proto == capture.Syslog || proto == capture.NG), verdict == dissect.Known && c.conn.Followed():
 		c.kept = true
 		c.stream.Keep()
 		return

@@ -37,7 +37,8 @@
 // # Connections
 //
 // One with SIP or WebSocket in it is kept, and so is one of TLS that is for SIP
-// by its port or ALPN, or that a SIP server opened. One of anything else is released at
+// by its port or ALPN, or that a SIP server opened. So is one of a log or to a
+// media proxy; one of DNS is followed for as long as there is room. One of anything else is released at
 // once if it is nothing we know, and after 1 MiB if it is TLS, HTTP or HEP: until
 // then what its ends acknowledge says whether the mirror loses segments. The
 // segments of a released connection do not come here any more (stream.Ignore).

@@ -134,6 +134,7 @@ func (l *list) connections(s *assembly.Stats) {
 	}
 	l.counter("heptap_connections_not_sip_total", "Connections on a SIP port that are neither SIP nor TLS.", c.NotSIP)
 	l.counter("heptap_connection_messages_total", "SIP messages found in connections.", c.Messages)
+	l.counter("heptap_connection_messages_beside_total", "Lines of logs, DNS and NG messages found in connections.", c.Beside)
 	l.counter("heptap_connection_messages_cut_total", "Of these, incomplete ones.", c.Cut)
 	l.counter("heptap_connection_keepalives_total", "Keep-alives between messages.", c.KeepAlives)
 	l.counter("heptap_connection_gaps_total", "Gaps in connections that carry messages.", c.Gaps)
