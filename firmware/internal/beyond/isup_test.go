@@ -319,3 +319,29 @@ func TestNoISUP(t *testing.T) {
 		t.Errorf("counts %d, want %d", got, want)
 	}
 }
+
+// TestSIGTRANTruncated cuts messages of each layer at every octet: what is left of
+// ISUP is a record, and what is not is counted.
+func TestSIGTRANTruncated(t *testing.T) {
+	msu := octets("2c 01 0c 02 00 02 84 91")
+	for ppid, whole := range map[uint32][]byte{3: m3ua(101, 202, 5, msu), 2: m2ua(mtp3(101, 202, 5, msu)), 5: m2pa(mtp3(101, 202, 5, msu))} {
+		records := 0
+		for n := range len(whole) + 1 {
+			r := newRig(t, 0)
+			if got := r.one(&capture.Message{Protocol: capture.SIGTRAN, PPID: ppid, Payload: whole[:n], Flow: capture.FiveTuple{Src: gateway, Dst: exchange}}); got.payload != "" {
+				records++
+			}
+			s := &r.u.Stats
+			if s.Messages.Load()+s.Malformed.Load()+s.Other.Load() != 1 {
+				t.Errorf("identifier %d, %d octets: %d, %d, %d", ppid, n, s.Messages.Load(), s.Malformed.Load(), s.Other.Load())
+			}
+		}
+		want := 6 // CIC and type are the least, of 8 octets
+		if ppid == 2 {
+			want += 3 // octets of padding
+		}
+		if records != want {
+			t.Errorf("identifier %d: %d records", ppid, records)
+		}
+	}
+}

@@ -31,9 +31,10 @@ func sources(t *testing.T) *metrics.Sources {
 	}
 	h.Set("port/eth1", health.Fault, "no link")
 	h.Set("uplink/central", health.Degraded, "not connected")
-	stats := probe.Stats{Correlate: new(correlate.Stats), Beyond: new(beyond.Stats), Records: map[record.Type]uint64{record.SIP: 7},
+	stats := probe.Stats{Correlate: new(correlate.Stats), ISUP: new(beyond.ISUPStats), Beyond: new(beyond.Stats), Records: map[record.Type]uint64{record.SIP: 7},
 		Inputs: []probe.InputStats{{Name: "span0/0"}, {Name: "span0/1", Decoded: 5}}}
 	stats.Correlate.StreamsLost.Add(3)
+	stats.ISUP.DualSeizures.Add(2)
 	stats.Trace = trace.Stats{Rules: []trace.RuleStats{{Name: "pings", Action: trace.Deny, Records: 11}, {Name: trace.DefaultName, Action: trace.Allow, Octets: 12}},
 		Denied: map[record.Type]uint64{record.SIP: 9, record.Log: 2}}
 	return &metrics.Sources{Version: "1", Budget: 1 << 20,
@@ -73,7 +74,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, want := range []string{`heptap_frames_decoded_total{port="span0/1"} 5`, `heptap_records_made_total{type="sip"} 7`,
 		`heptap_condition_level{condition="port/eth1"} 2`, `heptap_trace_records_total{action="deny",rule="pings"} 11`,
-		`heptap_trace_octets_total{action="allow",rule="default"} 12`, `heptap_records_denied_total{type="log"} 2`, "heptap_streams_lost_total 3", "heptap_recent_records 12", "heptap_recent_span_seconds 90.4", `heptap_recent_gone_total{reason="room"} 5`, "heptap_memory_budget_bytes 1.048576e+06"} {
+		`heptap_trace_octets_total{action="allow",rule="default"} 12`, `heptap_records_denied_total{type="log"} 2`, "heptap_streams_lost_total 3", `heptap_isup_calls_total{what="dual seizure"} 2`, "heptap_recent_records 12", "heptap_recent_span_seconds 90.4", `heptap_recent_gone_total{reason="room"} 5`, "heptap_memory_budget_bytes 1.048576e+06"} {
 		if !strings.Contains(page, want+"\n") {
 			t.Errorf("the page lacks %s", want)
 		}
