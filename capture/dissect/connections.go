@@ -26,7 +26,8 @@ type Config struct {
 	// Windows bounds the windows for permessage-deflate with context takeover
 	// (RFC 7692): one per direction of a connection that needs it. 256.
 	Windows int
-	// Sessions bounds the handshakes of TLS that are watched at once. 256.
+	// Sessions bounds the handshakes of TLS that are watched at once, 256; of
+	// connections whose handshake is over 8192 are watched for their end.
 	Sessions int
 	// Handshake, when not nil, is shown the head of a request that asks for a
 	// WebSocket (RFC 6455 4.1), with status 0, and that of its answer, whatever its
@@ -46,7 +47,9 @@ type Config struct {
 const (
 	windowBytes   = 32 << 10
 	inflaterBytes = 44 << 10
-	tlsBuffers    = 64 // handshake messages that are in pieces at once
+	tlsBuffers    = 64   // handshake messages that are in pieces at once
+	maxHeld       = 8192 // connections of TLS that are watched, trimmed or not
+	heldBytes     = int64(tlswire.TrimmedBytes) + 64
 )
 
 func (c Config) withDefaults() Config {
@@ -61,16 +64,15 @@ func (c Config) withDefaults() Config {
 
 // MemoryBytes returns the most memory that a Connections made from c holds.
 // The Conns are their owner's: 288 octets each, and as many more as ConnBytes
-// for each that carries HTTP, WebSocket, TLS or what is beside signalling.
+// for each that carries HTTP, WebSocket or what is beside signalling.
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	return int64(c.Windows)*windowBytes + inflaterBytes + 2*MaxPending +
-		int64(c.Sessions)*int64(tlswire.MemoryBytes-tlswire.TrimmedBytes) + tlsBuffers*int64(tlswire.BufferBytes)
+		int64(c.Sessions)*int64(tlswire.MemoryBytes-tlswire.TrimmedBytes) + maxHeld*heldBytes + tlsBuffers*int64(tlswire.BufferBytes)
 }
 
-// ConnBytes is the most a Conn holds besides itself: what a watched connection
-// of TLS does.
-const ConnBytes = tlswire.TrimmedBytes + 64
+// ConnBytes is the most a Conn holds besides itself: what HTTP and WebSocket need.
+const ConnBytes = 512
 
 // Connections is what the Conns of one goroutine share: where messages go, the
 // counters, and what is too large to have for each. Only Stats may be called
@@ -86,6 +88,7 @@ type Connections struct {
 
 	buffers  tlswire.Buffers
 	sessions int // of TLS that are not trimmed
+	held     int // of TLS, all
 	count    counters
 }
 

@@ -30,10 +30,11 @@ func (c *Conn) knownTLS(middle bool) {
 	if middle {
 		return // what told of the connection is gone
 	}
-	if s.sessions >= s.config.Sessions {
+	if s.sessions >= s.config.Sessions || s.held >= maxHeld {
 		s.count.sessionsRefused.Add(1)
 		return
 	}
+	s.held++
 	s.sessions++
 	s.count.sessions.Store(uint64(s.sessions))
 	c.tls = &handshakeTLS{whole: true, client: -1}
@@ -118,6 +119,7 @@ func (c *Conn) closeTLS() {
 		if t.whole {
 			c.releaseTLS()
 		}
+		c.shared.held--
 		c.tls = nil
 	}
 }
