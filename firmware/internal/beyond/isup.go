@@ -52,15 +52,15 @@ import (
 
 // ISUPConfig says what an ISUP does.
 type ISUPConfig struct {
-	Circuits int // of which the calls are known, most at once; 0 is 32768
+	Circuits int // of which the calls are known, most at once; 0 is 16384
 	// Note takes what is to become a record. It borrows n.
 	Note func(n *correlate.Note) (linked bool)
 }
 
 const (
-	defaultCircuits = 32768
-	maxHex          = 256 // octets of a body that is not read
-	maxName         = 32  // octets of the parameters version and base
+	defaultCircuits = 16384 // of 528 E1 lines
+	maxHex          = 256   // octets of a body that is not read
+	maxName         = 32    // octets of the parameters version and base
 )
 
 func (c ISUPConfig) circuits() int {
