@@ -28,6 +28,7 @@ import (
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
+	"heptap/firmware/internal/syslogd"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -93,7 +94,8 @@ type runner struct {
 	spool  *buffer.Spool
 	uplink *uplink.Log
 	own    *ownFlows
-	intake *intake.Intake // nil: off
+	intake *intake.Intake    // nil: off
+	lines  *syslogd.Listener // nil: off
 	probe  *probe.Probe
 	recent *recent.Store // nil: off
 	meters *metrics.Sources
@@ -197,6 +199,18 @@ func (r *runner) open() (err error) {
 	if r.intake != nil {
 		pc.Relay = r.intake
 	}
+	if r.cfg.Syslog.On() {
+		if r.lines, err = syslogd.Listen(r.syslogOptions()); err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, r.lines.Close())
+			}
+		}()
+		pc.Lines, r.meters.Lines = r.lines, r.lines.Stats
+		r.log.Info("receiving lines of logs", "udp", r.cfg.Syslog.UDP, "tcp", r.cfg.Syslog.TCP)
+	}
 	undo, err := r.setUpLinks()
 	if err != nil {
 		return err
@@ -265,22 +279,40 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	return errs.join()
 }
 
-// capture runs the probe until ctx is done. What other agents send is taken in
-// until then, and is all in the log when the probe has ended.
+// capture runs the probe until ctx is done. What others send is taken in until
+// then, and is all in the log when the probe has ended.
 func (r *runner) capture(ctx context.Context, cancel func()) error {
-	if r.intake == nil {
+	var serve []func(context.Context) error
+	if r.intake != nil {
+		serve = append(serve, r.intake.Run)
+	}
+	if r.lines != nil {
+		serve = append(serve, r.lines.Run)
+	}
+	if len(serve) == 0 {
 		return r.probe.Run(ctx)
 	}
 	capturing, stop := context.WithCancel(context.Background())
 	defer stop()
-	done := make(chan error, 1)
+	var serving sync.WaitGroup
+	var errs errorList
+	for _, s := range serve {
+		serving.Go(func() { errs.add(s(ctx)) })
+	}
 	go func() {
-		done <- r.intake.Run(ctx)
+		serving.Wait()
 		stop()
 	}()
-	err := r.probe.Run(capturing)
+	errs.add(r.probe.Run(capturing))
 	cancel()
-	return errors.Join(err, <-done)
+	serving.Wait()
+	return errs.join()
+}
+
+// syslogOptions are what the configuration says of the lines that are received.
+func (r *runner) syslogOptions() syslogd.Options {
+	c := &r.cfg.Syslog
+	return syslogd.Options{UDP: c.UDP.Items(), TCP: c.TCP.Items(), Allow: c.Prefixes(), Now: ringNow, Log: r.log.With("task", "syslog")}
 }
 
 // errorList collects errors from several goroutines.
@@ -421,6 +453,10 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 	pipeline, log := pc.MemoryBytes(), int64(n)
 	if r.cfg.Intake.On() {
 		o := r.intakeOptions()
+		pipeline += o.MemoryBytes()
+	}
+	if r.cfg.Syslog.On() {
+		o := r.syslogOptions()
 		pipeline += o.MemoryBytes()
 	}
 	var newest int64

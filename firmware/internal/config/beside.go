@@ -1,6 +1,37 @@
 package config
 
-import "heptap/capture/mi"
+import (
+	"fmt"
+	"net/netip"
+
+	"heptap/capture/mi"
+)
+
+// Syslog is where lines of logs are received on the management side.
+type Syslog struct {
+	UDP, TCP List // addresses to listen on; none in both means off
+	Allow    List // CIDRs; none means anybody
+}
+
+// On reports whether there is anything to listen on.
+func (s *Syslog) On() bool { return s.UDP != "" || s.TCP != "" }
+
+// Prefixes returns the senders allowed.
+func (s *Syslog) Prefixes() (out []netip.Prefix) {
+	for _, a := range s.Allow.Items() {
+		if p, err := parsePrefix(a); err == nil { // checked when it was read
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (c *Config) checkSyslog(name string) error {
+	if c.Syslog.On() && c.Records.Log == LogOff {
+		return fmt.Errorf("%s: syslog: lines are received and there are no records of them; set records log linked, or all", name)
+	}
+	return nil
+}
 
 // besideOptions are about records of what is beside signalling.
 func besideOptions() []Option {
@@ -30,6 +61,12 @@ func besideOptions() []Option {
 		filter("kamailio", "b: core.*, stats.*", func(f *MIFilter) *string { return &f.Kamailio }),
 		filter("freeswitch", "b: status, show*", func(f *MIFilter) *string { return &f.FreeSWITCH }),
 		filter("asterisk", "w: Originate, Hangup, Redirect", func(f *MIFilter) *string { return &f.Asterisk }),
+		single("syslog listen udp", "ADDRESS:PORT", "off", "receive lines of logs there, and take them for seen; several addresses with commas between them", "192.0.2.20:514",
+			func(c *Config) *List { return &c.Syslog.UDP }, listenOn),
+		single("syslog listen tcp", "ADDRESS:PORT", "off", "the same over TCP, in lines or counted", "192.0.2.20:514",
+			func(c *Config) *List { return &c.Syslog.TCP }, listenOn),
+		single("syslog allow", "CIDR", "anybody", "networks that lines are received from; several with commas between them", "192.0.2.0/24",
+			func(c *Config) *List { return &c.Syslog.Allow }, prefixes),
 	}
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	Calls     Calls
 	Trace     trace.Config // what is kept of all that
 	Intake    Intake
+	Syslog    Syslog
 }
 
 // Limits of the lists above.

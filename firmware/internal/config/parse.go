@@ -218,6 +218,9 @@ func (c *Config) check(name string) []error {
 		}
 	}
 	errs = append(errs, c.checkIntake(name)...)
+	if err := c.checkSyslog(name); err != nil {
+		errs = append(errs, err)
+	}
 	return append(errs, traceErrors(name, c.Trace.Check())...)
 }
 

@@ -3,6 +3,7 @@ package metrics
 import (
 	"heptap/capture/rest"
 	"heptap/firmware/internal/beyond"
+	"heptap/firmware/internal/syslogd"
 )
 
 // beyond shows what was read of what is beside signalling.
@@ -40,4 +41,20 @@ func (l *list) beyond(s *beyond.Stats) {
 	l.counter("heptap_exchanges_passed_over_total", help, s.NGNoCall.Load(), "protocol", "ng", "why", "names no call")
 	l.counter("heptap_exchanges_passed_over_total", help, s.DNSOther.Load(), "protocol", "dns", "why", "not for SIP")
 	l.counter("heptap_exchanges_passed_over_total", help, s.MIFiltered.Load(), "protocol", "mi", "why", "filtered")
+}
+
+// received shows what came to the listener for lines of logs.
+func (l *list) received(s *syslogd.Stats) {
+	l.counter("heptap_syslog_lines_total", "Lines of logs received on the management side.", s.UDP, "transport", "udp")
+	l.counter("heptap_syslog_lines_total", "Lines of logs received on the management side.", s.TCP, "transport", "tcp")
+	l.counter("heptap_syslog_lines_taken_total", "Of these, those that were queued.", s.Taken)
+	l.counter("heptap_syslog_lines_dropped_total", "Of these, those dropped for want of room.", s.Full)
+	l.counter("heptap_syslog_lines_cut_total", "Of these, those longer than what is read of one.", s.Cut)
+	l.gauge("heptap_syslog_connections", "Connections that lines of logs come by.", float64(s.Open))
+	const help = "Connections, and datagrams, for lines of logs, by what became of them."
+	l.counter("heptap_syslog_senders_total", help, s.Conns, "fate", "served")
+	l.counter("heptap_syslog_senders_total", help, s.Refused, "fate", "too many")
+	l.counter("heptap_syslog_senders_total", help, s.Forbidden, "fate", "not allowed")
+	l.counter("heptap_syslog_senders_total", help, s.NotSyslog, "fate", "not syslog")
+	l.counter("heptap_syslog_socket_errors_total", "Errors of the sockets for lines of logs.", s.Errors)
 }

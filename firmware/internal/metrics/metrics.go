@@ -15,6 +15,7 @@ import (
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
+	"heptap/firmware/internal/syslogd"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -27,6 +28,7 @@ type Sources struct {
 	Health  func() health.Snapshot
 	Recent  func() recent.Stats
 	Intake  func() intake.Stats
+	Lines   func() syslogd.Stats
 	Cut     func() uint64 // messages cut to the size that the collector takes
 	Old     func() uint64 // records left out because the collector keeps none so old
 	Budget  int64         // octets the probe may use at most
@@ -61,6 +63,10 @@ func (s *Sources) Read() []Sample {
 		for i := range st.Ports {
 			l.mirror(&st.Ports[i])
 		}
+	}
+	if s.Lines != nil {
+		st := s.Lines()
+		l.received(&st)
 	}
 	if s.Intake != nil {
 		st := s.Intake()

@@ -6,7 +6,7 @@
 //	          bounded queue, one per worker
 //	             |
 //	          merge by time -> correlate -> neutral record -> trace rules -> deliver
-//	                      \-> beyond -'   what is beside signalling
+//	                      \-> beyond -'   what is beside signalling, received lines among it
 //
 // A worker owns its source, its media table and its counters; nothing in its
 // loop takes a lock or allocates. Batches travel to the merge through a

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/mirror"
 	"heptap/firmware/internal/assembly"
@@ -29,6 +30,8 @@ type merge struct {
 	sample     func(w *worker, mono int64, s *mirror.Sample) // takes what a replaying worker knew then
 	relay      Relay                                         // nil: none
 	relayed    func(it *intake.Item)
+	lines      Lines // nil: none
+	line       func(*capture.Message)
 	latest     int64 // time of the item handed over last
 	late       atomic.Uint64
 }
@@ -76,7 +79,12 @@ func (m *merge) turn() (progressed bool) {
 				best = i
 			}
 		}
-		relay := m.relayTime()
+		relay, line := m.relayTime(), m.lineTime()
+		if line <= limit && line != math.MaxInt64 && line <= relay && (best < 0 || line <= m.mono(best)) {
+			m.takeLine()
+			progressed = true
+			continue
+		}
 		if relay <= limit && relay != math.MaxInt64 && (best < 0 || relay <= m.mono(best)) {
 			m.takeRelayed()
 			progressed = true
@@ -90,7 +98,7 @@ func (m *merge) turn() (progressed bool) {
 			m.advance(limit)
 			return progressed
 		}
-		m.take(best, min(limit, relay))
+		m.take(best, min(limit, relay, line))
 		progressed = true
 	}
 }
@@ -115,11 +123,14 @@ func (m *merge) takeRelayed() {
 	m.relay.Done()
 }
 
-// drain hands over the rest of what other agents saw, when the workers have
-// ended.
+// drain hands over the rest of what other agents saw, and of lines, when the
+// workers have ended.
 func (m *merge) drain() {
 	for m.relayTime() != math.MaxInt64 {
 		m.takeRelayed()
+	}
+	for m.lineTime() != math.MaxInt64 {
+		m.takeLine()
 	}
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	Correlate correlate.Config
 	ISUP      bool          // make records of ISUP
 	Trace     *trace.Engine // what is denied is not delivered; nil delivers everything
+	Lines     Lines         // lines of logs received on the management side, nil for none; not with Replay
 	Relay     Relay         // what other agents have seen, nil for none; not with Replay
 	Beyond    beyond.Config // of what Assembly.Beside finds; Correlator is filled in
 
@@ -118,6 +119,7 @@ func New(cfg Config) *Probe {
 		assembly: p.assembly, correlator: p.correlator, judge: p.judge, sample: p.takeSample, latest: math.MinInt64}
 	if !cfg.Replay {
 		p.merge.now, p.merge.relay, p.merge.relayed = cfg.Now, cfg.Relay, p.relayed
+		p.merge.lines, p.merge.line = cfg.Lines, p.beyond.Message
 	}
 	return p
 }
