@@ -56,6 +56,7 @@ type Turns struct {
 // Web is what a WebSocket's handshake and end said.
 type Web struct {
 	Request, Reply []byte // heads, as far as they were kept
+	Subprotocol    []byte // that the server agreed on (RFC 6455 4.2.2), nil for none
 	Status         int    // of the reply, 0 when it was not seen
 	Closer         int8   // the direction of the first close frame (RFC 6455 5.5.1), -1 without one
 	Code           uint16 // of it, 0 for none

@@ -13,6 +13,7 @@ import (
 //	Config.LegHeaders     the Call-ID of the first leg (X-CID and the like)
 //	Session-ID            the session's UUID, which a B2BUA passes on (RFC 7989 6)
 //	P-Charging-Vector     icid-value, the same in the whole of an IMS (RFC 7315 4.6)
+//	traceparent           the trace's id (W3C Trace Context 3.2)
 //
 // The first of them that was seen gives its Call-ID to the links of the others.
 
@@ -25,11 +26,41 @@ func (c *Correlator) legsOf(k *call) {
 			return
 		}
 	}
-	if id := sessionUUID(v.SessionID); id != nil {
-		c.share(k, "session", id)
+	if id := SessionUUID(v.SessionID); id != nil {
+		c.share(k, sessionKind, id)
 	}
 	if id := icid(v.Header("p-charging-vector")); id != nil {
 		c.share(k, "icid", id)
+	}
+	if id := TraceID(v.Header("traceparent")); id != nil {
+		c.share(k, traceKind, id)
+	}
+}
+
+// The kinds of ids of 32 hexadecimal digits, which show by themselves in logs and
+// queries.
+const (
+	sessionKind = "session"
+	traceKind   = "trace"
+)
+
+// identified links the record at hand to the calls that have id as the UUID of
+// their session or the id of their trace.
+func (c *Correlator) identified(id []byte) {
+	if len(id) != 32 {
+		return
+	}
+	h := maphash.Bytes(c.seed, id)
+	for _, kind := range [...]string{sessionKind, traceKind} {
+		s := c.names.find(h^maphash.String(c.seed, kind), c.now)
+		if s == nil || s.n == maxNamed {
+			continue // of none, or of too many
+		}
+		for _, have := range s.calls[:s.n] {
+			if k := c.calls[have]; k != nil {
+				c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
+			}
+		}
 	}
 }
 
@@ -76,9 +107,24 @@ func (c *Correlator) linkLeg(k *call) {
 	}
 }
 
-// sessionUUID returns the UUID of who began the session (RFC 7989 5), nil without
+// TraceID returns the id of the trace in a traceparent field (W3C Trace Context
+// 3.2.2.3), nil without one.
+func TraceID(value []byte) []byte {
+	const version, size = 2, 32
+	value = bytes.TrimSpace(value)
+	if len(value) < version+1+size+1 || value[version] != '-' || value[version+1+size] != '-' {
+		return nil
+	}
+	id := value[version+1 : version+1+size]
+	if len(bytes.Trim(id, "0")) == 0 {
+		return nil
+	}
+	return id
+}
+
+// SessionUUID returns the UUID of who began the session (RFC 7989 5), nil without
 // one, or for the nil UUID.
-func sessionUUID(value []byte) []byte {
+func SessionUUID(value []byte) []byte {
 	id, _, _ := bytes.Cut(value, []byte(";"))
 	id = bytes.TrimSpace(id)
 	if len(id) != 32 || len(bytes.Trim(id, "0")) == 0 {

@@ -45,6 +45,9 @@ func TestLegs(t *testing.T) {
 		{"nil UUID", []call{{"a", "Session-ID: 00000000000000000000000000000000", "[]"}, {"b", "Session-ID: 00000000000000000000000000000000", "[]"}}},
 		{"no UUID", []call{{"a", "Session-ID: abc", "[]"}, {"b", "Session-ID: abc", "[]"}}},
 		{"charging vector", []call{{"a", `P-Charging-Vector: icid-value="ab12cd34ef";orig-ioi=x`, "[]"}, {"b", `P-Charging-Vector: orig-ioi=x; ICID-value = ab12cd34ef`, "[sip:a]"}}},
+		{"trace", []call{{"a", "traceparent: 00-" + uuid + "-00f067aa0ba902b7-01", "[]"}, {"b", "traceparent: 00-" + uuid + "-b7ad6b7169203331-01", "[sip:a]"},
+			{"c", "traceparent: 00-00000000000000000000000000000000-b7ad6b7169203331-01", "[]"}, {"d", "traceparent: 00-00000000000000000000000000000000-b7ad6b7169203331-01", "[]"},
+			{"e", "traceparent: 00-0123", "[]"}}},
 		{"an id of one kind is none of another", []call{{"a", "Session-ID: " + uuid, "[]"}, {"b", "P-Charging-Vector: icid-value=" + uuid, "[]"}}},
 		{"shared by all the world", []call{{"a", "P-Charging-Vector: icid-value=constant1", "[]"}, {"b", "P-Charging-Vector: icid-value=constant1", "[sip:a]"},
 			{"c", "P-Charging-Vector: icid-value=constant1", "[sip:a]"}, {"d", "P-Charging-Vector: icid-value=constant1", "[sip:a]"},
@@ -74,4 +77,19 @@ func TestLegOfAnOldCall(t *testing.T) {
 	if got := r.leg("b", line); got != "[]" {
 		t.Errorf("links %s", got)
 	}
+}
+
+// What carries the UUID of a session, or the id of a trace, is linked to all of
+// its legs; an id that too many calls share is no id.
+func TestNoteOfSession(t *testing.T) {
+	const uuid, shared = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	r := newRig(t, nil)
+	r.leg("a", "Session-ID: "+uuid+";remote=00000000000000000000000000000000")
+	r.leg("b", "traceparent: 00-"+uuid+"-00f067aa0ba902b7-01")
+	for i := range 5 {
+		r.leg(fmt.Sprint("x", i), "Session-ID: "+shared)
+	}
+	r.wantNote("a", []string{"sip:a", "sip:b"}, nil, uuid)
+	r.wantNote("log@host", nil, nil, shared)
+	r.wantNote("log@host", nil, nil, "00000000000000000000000000000000")
 }

@@ -317,6 +317,9 @@ func (c *Correlator) web(o *object, w *Web) {
 	if w.Status != 0 {
 		o.int("ws_status", int64(w.Status))
 	}
+	if len(w.Subprotocol) > 0 {
+		o.bytes("ws_subprotocol", w.Subprotocol)
+	}
 }
 
 // emitNet emits the record whose payload is in o.

@@ -26,7 +26,7 @@ type Note struct {
 
 	Links  []record.Link // that are known already
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
-	Tokens [][]byte      // what may be the Call-ID of a call that is alive, or a name learnt for one
+	Tokens [][]byte      // what may be the Call-ID of a call that is alive, its session's UUID or trace's id, or a name learnt for it
 	Names  [][]byte      // of the tokens, those that are a platform's own names of calls: learnt for the calls found
 	// OnlyLinked makes no record when no call is found.
 	OnlyLinked bool
@@ -48,6 +48,7 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 		if k := c.nameCall(id); k != nil {
 			c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
 		}
+		c.identified(id)
 	}
 	c.learnNames(n.Names)
 	first := c.firstCall()

@@ -4,6 +4,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/dissect"
+	"heptap/capture/httpwire"
 	"heptap/capture/stream"
 	"heptap/capture/websocket"
 )
@@ -147,7 +148,9 @@ func (c *connection) describe() *correlate.Connection {
 		n.Transport = correlate.WS
 	}
 	if w := c.web; w != nil && n.Transport == correlate.WS {
-		a.web = correlate.Web{Request: w.request, Reply: w.reply, Status: w.status, Closer: w.closer, Code: w.code, Reason: w.reason}
+		var h httpwire.Head
+		h.Parse(w.reply)
+		a.web = correlate.Web{Request: w.request, Reply: w.reply, Subprotocol: h.Get("sec-websocket-protocol"), Status: w.status, Closer: w.closer, Code: w.code, Reason: w.reason}
 		n.Web = &a.web
 	}
 	return n

@@ -29,11 +29,14 @@ func (w *witness) note(id uint64, format string, args ...any) {
 }
 
 func (w *witness) Opened(n *correlate.Connection) {
-	status := 0
+	status := "0"
 	if n.Web != nil {
-		status = n.Web.Status
+		status = fmt.Sprint(n.Web.Status)
+		if s := n.Web.Subprotocol; len(s) > 0 {
+			status += " " + string(s)
+		}
 	}
-	w.note(n.ID, "opened %v %v mid-stream %v status %d", n.Transport, n.Flow.Src, n.MidStream, status)
+	w.note(n.ID, "opened %v %v mid-stream %v status %s", n.Transport, n.Flow.Src, n.MidStream, status)
 }
 
 func (w *witness) Closed(n *correlate.Connection, why stream.Reason) {
@@ -154,7 +157,7 @@ func TestNetWebSocket(t *testing.T) {
 		want             []string
 	}{
 		{"agreed", ask + forSIP + "\r\n", agree + forSIP + "\r\n\x88\x05\x03\xe9bye",
-			[]string{"0 opened WS 192.0.2.1:5060 mid-stream false status 101, 0 messages so far", "0 closed rst by -1 reset 1 sent %d code 1001, 0 messages so far"}},
+			[]string{"0 opened WS 192.0.2.1:5060 mid-stream false status 101 sip, 0 messages so far", "0 closed rst by -1 reset 1 sent %d code 1001, 0 messages so far"}},
 		{"refused", ask + forSIP + "\r\n", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
 			[]string{"0 opened WS 192.0.2.1:5060 mid-stream false status 403, 0 messages so far"}},
 		{"for something else", ask + "\r\n", agree + "\r\n", nil},

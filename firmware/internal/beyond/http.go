@@ -333,7 +333,7 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 	b.tokens = b.tokens[:0]
 	for _, p := range []*rest.Part{&x.Request, &x.Reply} {
 		for i := range p.Named {
-			b.tokens = append(b.tokens, p.Named[i].Value)
+			b.tokens = append(b.tokens, named(&p.Named[i]))
 		}
 	}
 	rest.TokensOf(&w.tokens, x.Target, x.Request.Body)
@@ -342,6 +342,17 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 	}
 	n.Tokens = b.tokens
 	return n
+}
+
+// named returns the id in a field that names a call or a trace.
+func named(f *rest.Field) []byte {
+	if id := correlate.SessionUUID(f.Value); id != nil {
+		return id
+	}
+	if id := correlate.TraceID(f.Value); id != nil {
+		return id
+	}
+	return f.Value
 }
 
 // maxValue is the most octets of a first line, or of a field.

@@ -122,6 +122,21 @@ func TestQuery(t *testing.T) {
 	s.want(map[string]string{"links": ""}, map[string]string{"links": ""})
 }
 
+// Fields that name a session or a trace lead to the calls that have it.
+func TestQueryOfSession(t *testing.T) {
+	const uuid = "0123456789abcdef0123456789abcdef"
+	for _, field := range []string{"Session-ID: " + uuid + ";remote=00000000000000000000000000000000", "traceparent: 00-" + uuid + "-00f067aa0ba902b7-01"} {
+		s := newSite(t, nil)
+		d := capturetest.SIPCall(capturetest.Call{Caller: sipPhone, Callee: sipServer, CallerMedia: sipPhone, CalleeMedia: sipServer, CallID: "call2@phone"})[0]
+		payload := strings.Replace(string(d.Payload), "\r\n", "\r\n"+field+"\r\n", 1)
+		s.c.Message(&capture.Message{Protocol: capture.SIP, Mono: s.now, Wall: s.now, Payload: []byte(payload), Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: d.Src, Dst: d.Dst}})
+		s.recs = nil
+		ask, _, _ := s.http(sipServer, database)
+		ask("GET /route HTTP/1.1\r\nHost: db\r\n" + field + "\r\n\r\n")
+		s.want(map[string]string{"links": "sip:call2@phone"})
+	}
+}
+
 func TestQueryBodies(t *testing.T) {
 	s := newSite(t, func(c *beyond.Config) { c.Bodies = true })
 	ask, answer, _ := s.http(sipServer, database)
