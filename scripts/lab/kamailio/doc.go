@@ -9,7 +9,8 @@
 //
 // StartWeb runs one that is no HEP server but a SIP server, for phones that come
 // over WebSocket (package kamailio-websocket-modules). StartControl runs one that
-// takes commands, by JSON-RPC and binrpc. StartTrace runs one that sends a copy of
+// takes commands, by JSON-RPC and binrpc. StartProxied runs one that tells
+// rtpengine and rtpproxy of its calls. StartTrace runs one that sends a copy of
 // its SIP as HEP3, as other agents do.
 //
 // Limits of Kamailio 5.6: it does not show chunks 0x12, 0x13 and 0x65, it knows
