@@ -22,6 +22,10 @@ type SiteConfig struct {
 	// Span is what becomes of a frame on its way from the mirror to the probe;
 	// nil: nothing. It may not go with Tap.
 	Span func(frame []byte) [][]byte
+
+	// More are further hosts on the switch, at 10.77.0.3 and on, whose ports are
+	// mirrored as those of the phones are. They may not go with Tap.
+	More []string
 }
 
 // Site is the lab of the package's picture: two phones behind relays on a
@@ -29,6 +33,7 @@ type SiteConfig struct {
 type Site struct {
 	*Lab
 	A, B, Probe, Collector *Host
+	More                   []*Host // as SiteConfig has them
 	Switch                 *Switch
 	RelayA, RelayB         *relay.Relay
 	Span                   *relay.OneWay // nil without SiteConfig.Span
@@ -67,18 +72,40 @@ func (s *Site) build(cfg SiteConfig) (err error) {
 	if s.RelayB, err = s.B.AttachThrough(cfg.RelayB, s.Switch, "b", "eth0", netip.MustParsePrefix(addrB)); err != nil {
 		return err
 	}
+	ports, err := s.buildMore(cfg.More)
+	if err != nil {
+		return err
+	}
 	switch {
 	case cfg.Tap:
 		err = s.Switch.Tap(s.Probe, "span0", "span1", "a")
 	case cfg.Span != nil:
-		s.Span, err = s.Switch.MirrorThrough(cfg.Span, s.Probe, "span0", "a", "b")
+		s.Span, err = s.Switch.MirrorThrough(cfg.Span, s.Probe, "span0", ports...)
 	default:
-		err = s.Switch.Mirror(s.Probe, "span0", "a", "b")
+		err = s.Switch.Mirror(s.Probe, "span0", ports...)
 	}
 	if err != nil {
 		return err
 	}
 	return s.buildUplink()
+}
+
+// buildMore plugs in the further hosts and returns all ports that are mirrored.
+func (s *Site) buildMore(names []string) (ports []string, err error) {
+	ports = []string{"a", "b"}
+	at := netip.MustParsePrefix(addrB)
+	for _, name := range names {
+		h, err := s.Host(name)
+		if err != nil {
+			return nil, err
+		}
+		at = netip.PrefixFrom(at.Addr().Next(), at.Bits())
+		if err := h.Attach(s.Switch, name, "eth0", at); err != nil {
+			return nil, err
+		}
+		s.More, ports = append(s.More, h), append(ports, name)
+	}
+	return ports, nil
 }
 
 func (s *Site) buildUplink() error {

@@ -26,5 +26,5 @@ func StartControl(ctx context.Context, l *lab.Lab, h *lab.Host, addr string) (*S
 	if err != nil {
 		return nil, err
 	}
-	return launch(ctx, l, h, addr, instance{controlConfig, modules, filepath.Join(l.Dir(), "kamailio-"+addr), nil})
+	return launch(ctx, l, h, addr, instance{config: controlConfig, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
 }

@@ -11,7 +11,8 @@
 // over WebSocket (package kamailio-websocket-modules). StartControl runs one that
 // takes commands, by JSON-RPC and binrpc. StartProxied runs one that tells
 // rtpengine and rtpproxy of its calls. StartTrace runs one that sends a copy of
-// its SIP as HEP3, as other agents do.
+// its SIP as HEP3, as other agents do. StartRelay runs one that relays calls over
+// every transport, and does beside them what such a box does.
 //
 // Limits of Kamailio 5.6: it does not show chunks 0x12, 0x13 and 0x65, it knows
 // IP protocols 6 and 17 only, and its base64 of more than 48 kB is empty.

@@ -26,5 +26,5 @@ func StartProxied(ctx context.Context, l *lab.Lab, h *lab.Host, addr string) (*S
 	if err != nil {
 		return nil, err
 	}
-	return launch(ctx, l, h, addr, instance{proxiedConfig, modules, filepath.Join(l.Dir(), "kamailio-"+addr), nil})
+	return launch(ctx, l, h, addr, instance{config: proxiedConfig, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -43,6 +44,7 @@ type Packet struct {
 // Server is a running Kamailio.
 type Server struct {
 	proc *lab.Process
+	also io.Writer // may be nil
 
 	mu  sync.Mutex // guards log
 	log bytes.Buffer
@@ -52,6 +54,11 @@ type Server struct {
 func (s *Server) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.also != nil {
+		if _, err := s.also.Write(b); err != nil {
+			return 0, err
+		}
+	}
 	return s.log.Write(b)
 }
 
@@ -69,7 +76,7 @@ func Start(ctx context.Context, l *lab.Lab, h *lab.Host, addr string) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	return launch(ctx, l, h, addr, instance{config, modules, filepath.Join(l.Dir(), "kamailio-"+addr), nil})
+	return launch(ctx, l, h, addr, instance{config: config, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
 }
 
 // module returns the directory of Kamailio's modules, if it has that one.
@@ -93,6 +100,7 @@ type instance struct {
 	modules string
 	dir     string       // its own; made here
 	prepare func() error // runs once dir is there; may be nil
+	log     io.Writer    // gets what Kamailio says, too; may be nil
 }
 
 // launch starts Kamailio and waits until it listens.
@@ -109,7 +117,7 @@ func launch(ctx context.Context, l *lab.Lab, h *lab.Host, addr string, i instanc
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	s := &Server{}
+	s := &Server{also: i.log}
 	dir := i.dir
 	cmd := h.Command("kamailio", "-DD", "-E", "-f", file, "-P", filepath.Join(dir, "pid"), "-Y", dir, "-m", "32", "-M", "64")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, s, s

@@ -39,7 +39,7 @@ func StartStore(ctx context.Context, l *lab.Lab, h *lab.Host, addr string) (*Sto
 	dir := filepath.Join(l.Dir(), "kamailio-store-"+addr)
 	s := &Store{file: filepath.Join(dir, "hep.sqlite")}
 	prepare := func() error { return s.sqlite(ctx, nil, storeTables) }
-	s.Server, err = launch(ctx, l, h, addr, instance{storeConfig, modules, dir, prepare})
+	s.Server, err = launch(ctx, l, h, addr, instance{config: storeConfig, modules: modules, dir: dir, prepare: prepare})
 	return s, err
 }
 

@@ -21,5 +21,5 @@ func StartTrace(ctx context.Context, l *lab.Lab, h *lab.Host, addr, also, hep st
 		return nil, err
 	}
 	text := strings.NewReplacer("@ALSO@", also, "@HEP@", hep).Replace(traceConfig)
-	return launch(ctx, l, h, addr, instance{text, modules, filepath.Join(l.Dir(), "kamailio-"+addr), nil})
+	return launch(ctx, l, h, addr, instance{config: text, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
 }

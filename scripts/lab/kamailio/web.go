@@ -18,5 +18,5 @@ func StartWeb(ctx context.Context, l *lab.Lab, h *lab.Host, addr string) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	return launch(ctx, l, h, addr, instance{webConfig, modules, filepath.Join(l.Dir(), "kamailio-"+addr), nil})
+	return launch(ctx, l, h, addr, instance{config: webConfig, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
 }

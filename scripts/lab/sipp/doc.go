@@ -6,4 +6,6 @@
 // the same recording, and so the same SSRC, in every call; it speaks no RTCP.
 // It opens the ports of the first call and never reads them; the others are
 // nobody's, unless somebody else opens them (see traffic.Phone).
+//
+// Call and Answer are for calls through a proxy, without media.
 package sipp

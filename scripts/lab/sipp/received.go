@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"heptap/scripts/lab/box"
@@ -51,4 +52,18 @@ func received(b []byte) (texts []string, err error) {
 		texts = append(texts, string(rest[:n]))
 		b = rest[n:]
 	}
+}
+
+// callIDs returns those of INVITEs, each once, in order.
+func callIDs(texts []string) (ids []string, err error) {
+	for _, text := range texts {
+		m, err := (&box.Record{Payload: text}).Message()
+		if err != nil {
+			return nil, fmt.Errorf("sipp: %w", err)
+		}
+		if m.What == "INVITE" && !slices.Contains(ids, m.CallID) {
+			ids = append(ids, m.CallID)
+		}
+	}
+	return ids, nil
 }
