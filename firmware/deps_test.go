@@ -121,7 +121,7 @@ var under = map[string][]string{
 	"heptap/capture/dissect":                  {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket", "heptap/capture/tlswire", "heptap/capture/mi", "heptap/capture/sigtran", "heptap/capture/syslog", "heptap/capture/ng", "heptap/capture/dns"},
 	"heptap/capture/mirror":                   {"heptap/capture"},
 	"heptap/capture/infer":                    {},
-	"heptap/capture/correlate":                {"heptap/capture", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/stream", "heptap/capture/mask", "heptap/capture/tlswire"},
+	"heptap/capture/correlate":                {"heptap/capture", "heptap/capture/infer", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/stream", "heptap/capture/mask", "heptap/capture/tlswire"},
 	"heptap/capture/capturetest":              {"heptap/capture", "github.com/google/gopacket/..."},
 	"heptap/capture/capturetest/conversation": {"heptap/capture", "heptap/capture/capturetest"},
 	"heptap/capture/capturetest/tlstalk":      {},

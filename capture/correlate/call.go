@@ -37,6 +37,7 @@ type call struct {
 	streams   []*stream
 	overs     overs  // the connections it went over
 	leg       []byte // Call-ID of the first leg of the same call, empty for none known
+	placed    uint32 // see inference, 0 for none
 
 	gen uint64 // of the search that found the call last, and
 	at  int    // where in its matches

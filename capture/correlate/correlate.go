@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"heptap/capture"
+	"heptap/capture/infer"
 	"heptap/capture/mirror"
 	"heptap/capture/record"
 	"heptap/capture/sdp"
@@ -56,6 +57,9 @@ type Config struct {
 	Connections    int           // of which the calls are remembered that they carried
 	LegHeaders     []string      // header fields whose value is the Call-ID of a call's first leg, in lower case
 	Events         bool          // make log records of one-way audio, and of RTP that stops and resumes
+	// Infer says how links are found that no id on the wire says: from queries (Note.Ask)
+	// to calls, and between the legs of calls. Without it none are.
+	Infer *infer.Config
 	// Emit receives each record. It borrows the record until it returns.
 	Emit func(*record.Record)
 }
@@ -97,6 +101,12 @@ type Stats struct {
 	LegsSeen    atomic.Uint64 // calls of which an id in the INVITE says that they are legs of another
 	LegsDoubted atomic.Uint64 // of which it says so of too many others
 
+	InferredQueries, InferredLegs [infer.NumOutcomes]atomic.Uint64 // queries and calls that named no other call, by what was found
+	AsksElsewhere                 atomic.Uint64                    // queries of hosts to which no calls go, or not for long enough
+	InferForgotten                atomic.Uint64                    // decisions about what was no longer remembered
+	InferEvicted                  atomic.Uint64                    // requests forgotten before their time
+	InferHeld, InferWaiting       atomic.Int64                     // requests remembered, and decisions to be made
+
 	Calls, Streams, Endpoints, Connections atomic.Int64
 }
 
@@ -129,6 +139,7 @@ type Correlator struct {
 	freeConns *conn
 	failures  bucket
 	names     *names
+	inference *inference // nil when there is none
 
 	ports    [evidencePorts]evidence
 	awaiting awaiting
@@ -150,12 +161,14 @@ type Correlator struct {
 	object  object
 	masked  []byte
 	named   []*call // that the note at hand names
+	fresh   bool    // the call of the message at hand began with it
+	offered bool    // sdp is that of the message at hand
 }
 
 // New returns a Correlator that follows nothing yet.
 func New(cfg Config) *Correlator {
 	seed := maphash.MakeSeed()
-	return &Correlator{
+	c := &Correlator{
 		cfg:       cfg,
 		seed:      seed,
 		calls:     make(map[uint64]*call),
@@ -169,6 +182,10 @@ func New(cfg Config) *Correlator {
 		names:     new(names),
 		links:     make([]record.Link, 0, record.MaxLinks),
 	}
+	if cfg.Infer != nil {
+		c.inference = newInference(*cfg.Infer, c.decided)
+	}
+	return c
 }
 
 // Message correlates one message and emits its record. It borrows m. Messages
@@ -197,12 +214,19 @@ func (c *Correlator) Advance(mono int64) {
 	c.wheel.advance(mono, c.due)
 	c.checkAwaited()
 	c.expireStreams()
+	if c.inference != nil {
+		c.inference.advance(mono, &c.Stats)
+	}
 }
 
 // Flush ends everything, as at the end of a file or of the program: calls in
 // the order in which they began, then what is left of streams. The streams'
 // last snapshots should have been handed in before.
 func (c *Correlator) Flush() {
+	if c.inference != nil {
+		c.inference.m.Flush()
+		c.Stats.keepInferred(c.inference.m.Stats())
+	}
 	c.flushing = true
 	for _, call := range c.wheel.all() {
 		c.finish(call)
@@ -224,6 +248,10 @@ func (cfg *Config) MemoryBytes() int64 {
 		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
 	)
 	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
-	return fixed + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
+	inference := int64(0)
+	if cfg.Infer != nil {
+		inference = inferenceBytes(*cfg.Infer)
+	}
+	return fixed + inference + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
 		int64(cfg.Connections)*(int64(unsafe.Sizeof(conn{}))+maxConnIDs+mapEntry)
 }

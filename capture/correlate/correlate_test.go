@@ -11,6 +11,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/capturetest"
 	"heptap/capture/correlate"
+	"heptap/capture/infer"
 	"heptap/capture/media"
 	"heptap/capture/record"
 )
@@ -341,9 +342,9 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-func known(tb testing.TB) (*correlate.Correlator, []capture.Message) {
+func known(tb testing.TB, in *infer.Config) (*correlate.Correlator, []capture.Message) {
 	buf := make([]byte, 0, 4096)
-	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, CallIdle: time.Hour, Emit: func(r *record.Record) {
+	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, CallIdle: time.Hour, Infer: in, Emit: func(r *record.Record) {
 		b, err := r.AppendBinary(buf)
 		if err != nil {
 			tb.Fatal(err)
@@ -361,23 +362,29 @@ func known(tb testing.TB) (*correlate.Correlator, []capture.Message) {
 }
 
 func TestAllocs(t *testing.T) {
-	c, ms := known(t)
-	n := testing.AllocsPerRun(200, func() {
-		for i := range ms {
-			c.Message(&ms[i])
+	for _, in := range []*infer.Config{nil, {Starts: 1000, Pending: 100}} {
+		c, ms := known(t, in)
+		n := testing.AllocsPerRun(200, func() {
+			for i := range ms {
+				c.Message(&ms[i])
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v allocations per %d messages of a known call", n, len(ms))
 		}
-	})
-	if n != 0 {
-		t.Errorf("%v allocations per %d messages of a known call", n, len(ms))
 	}
 }
 
 // BenchmarkMessage is SIP view, correlation and neutral record of the
-// messages of a known call, SDP among them.
+// messages of a known call, SDP among them, without and with inference.
 func BenchmarkMessage(b *testing.B) {
-	c, ms := known(b)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		c.Message(&ms[i%len(ms)])
+	for name, in := range map[string]*infer.Config{"seen": nil, "inferred": {}} {
+		b.Run(name, func(b *testing.B) {
+			c, ms := known(b, in)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				c.Message(&ms[i%len(ms)])
+			}
+		})
 	}
 }

@@ -29,38 +29,46 @@ type host struct {
 	at   place
 	seen int64 // mono plus one, 0 for an empty slot
 	role role
+	// askedFrom is from when on the queries of a host are told, see inference.
+	askedFrom int64
 }
 
 // role says what a host did.
 type role uint8
 
 const (
-	speaks    role = 1 << iota // sent or was sent SIP
-	answers                    // with a 2xx
-	registers                  // with somebody else
-	registrar                  // it answered a REGISTER with a 2xx
-	listens                    // requests are sent to this port
+	speaks     role = 1 << iota // sent or was sent SIP
+	answers                     // with a 2xx
+	registers                   // with somebody else
+	registrar                   // it answered a REGISTER with a 2xx
+	listens                     // requests are sent to this port
+	invited                     // requests that begin something are sent to it
+	asksOthers                  // in other protocols
 )
 
-// saw takes in that the message in c.sip went over f.
-func (c *Correlator) saw(f *capture.FiveTuple) {
+// saw takes in that the message in c.sip went over f, and returns what its two hosts
+// are known to do.
+func (c *Correlator) saw(f *capture.FiveTuple) (sender, receiver role) {
 	v := &c.sip
 	src, dst := unmap(f.Src), unmap(f.Dst)
 	from, to := placeOf(f.Tunnel, netip.AddrPortFrom(src.Addr(), 0)), placeOf(f.Tunnel, netip.AddrPortFrom(dst.Addr(), 0))
-	is := speaks
+	is, asked := speaks, speaks
 	switch {
 	case v.IsRequest:
 		if string(v.Method) == "REGISTER" && !c.forwarded() {
 			is |= registers
 		}
 		c.hosts.add(placeOf(f.Tunnel, dst), listens, c.now)
+		if begins(v.Method) {
+			asked |= invited
+		}
 	case v.Status/100 == 2:
 		if is |= answers; string(v.CSeqMethod) == "REGISTER" {
 			is |= registrar
 		}
 	}
-	c.hosts.add(from, is, c.now)
-	c.hosts.add(to, speaks, c.now)
+	sender = c.hosts.add(from, is, c.now)
+	return sender, c.hosts.add(to, asked, c.now)
 }
 
 // forwarded says whether the request in c.sip has been through a proxy, as far
@@ -99,7 +107,8 @@ func (h *hosts) first(p place) uint64 {
 	return (a ^ b) & (1<<hostBits - 1)
 }
 
-func (h *hosts) add(p place, r role, now int64) {
+// add takes in that somebody does r, and returns all that it does.
+func (h *hosts) add(p place, r role, now int64) role {
 	i := h.first(p)
 	oldest := &h.slots[i]
 	for n := range uint64(hostWays) {
@@ -109,21 +118,30 @@ func (h *hosts) add(p place, r role, now int64) {
 				s.role = 0
 			}
 			s.seen, s.role = max(now+1, 1), s.role|r
-			return
+			return s.role
 		}
 		if s.seen < oldest.seen {
 			oldest = s
 		}
 	}
 	*oldest = host{at: p, seen: max(now+1, 1), role: r}
+	return r
 }
 
 func (h *hosts) role(p place, now int64) role {
+	if s := h.find(p, now); s != nil {
+		return s.role
+	}
+	return 0
+}
+
+// find returns somebody who said something not too long ago, or nil.
+func (h *hosts) find(p place, now int64) *host {
 	i := h.first(p)
 	for n := range uint64(hostWays) {
 		if s := &h.slots[(i+n)&(1<<hostBits-1)]; s.seen != 0 && s.at == p && now-s.seen <= hostStays {
-			return s.role
+			return s
 		}
 	}
-	return 0
+	return nil
 }

@@ -28,6 +28,7 @@ type Note struct {
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
 	Tokens [][]byte      // what may be the Call-ID of a call that is alive, its session's UUID or trace's id, or a name learnt for it
 	Names  [][]byte      // of the tokens, those that are a platform's own names of calls: learnt for the calls found
+	Ask    *Ask          // the query or reply that it is about, if it is
 	// OnlyLinked makes no record when no call is found.
 	OnlyLinked bool
 }
@@ -64,6 +65,9 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 	default:
 		primary = n.Else
 	}
+	if n.Ask != nil && c.inference != nil && !linked {
+		c.linkAsked(n.Ask)
+	}
 	payload := n.Payload
 	if n.Render != nil {
 		payload = n.Render()
@@ -75,6 +79,9 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 	c.rec = record.Record{Type: n.Type, Class: n.Class, Wall: n.At.Wall, Mono: n.At.Mono, Flow: n.Flow, Flags: n.Flags,
 		HasVLAN: n.At.HasVLAN, VLAN: n.At.VLAN, TOS: n.At.TOS, Primary: primary, Links: c.links, Payload: payload}
 	c.cfg.Emit(&c.rec)
+	if n.Ask != nil && c.inference != nil {
+		c.inferNote(n, linked)
+	}
 	return linked
 }
 

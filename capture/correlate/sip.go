@@ -23,12 +23,13 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 		c.Stats.SIPCut.Add(1)
 	}
 	var k *call
+	c.fresh, c.offered = false, false
 	if len(v.CallID) == 0 {
 		c.Stats.SIPNoCallID.Add(1)
 	} else {
 		k = c.followCall(m)
 	}
-	c.saw(&m.Flow)
+	from, to := c.saw(&m.Flow)
 	c.links = c.links[:0]
 	if k != nil {
 		c.linkLeg(k)
@@ -40,6 +41,9 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	}
 	c.rec.Links = c.links
 	c.emit(m)
+	if c.inference != nil && c.relayed == nil {
+		c.inferMessage(m, k, c.fresh, from, to)
+	}
 }
 
 // emit completes c.rec with what every record takes from its message.
@@ -91,6 +95,7 @@ func (c *Correlator) followCall(m *capture.Message) *call {
 		if k = c.newCall(v.CallID, h, v.FromTag()); k == nil {
 			return nil
 		}
+		c.fresh = true
 		if begins && len(v.ToTag()) == 0 {
 			c.legsOf(k)
 		}
@@ -223,6 +228,7 @@ func (c *Correlator) takeSDP(k *call, body []byte, m *capture.Message) {
 		c.Stats.SDPMalformed.Add(1)
 		return
 	}
+	c.offered = true
 	tag := c.sender()
 	party := c.party(k, tag)
 	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: maphash.Bytes(c.seed, tag)}

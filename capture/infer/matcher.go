@@ -65,17 +65,7 @@ func (m *Matcher) Arrived(r *Request) {
 	m.Advance(r.At - m.settle)
 	host := r.Host.hash()
 	id := idHash(host, r.CallID)
-	known := false
-	m.table.walk(id, maxSteps, func(pos int32, slot int) bool {
-		s := &m.table.ring[pos]
-		if slot == idSlot && s.id == id && m.table.ids[pos].is(r.CallID) && s.cseq == r.CSeq {
-			s.at = min(s.at, max(r.At, s.at-m.settle))
-			known = true
-		}
-		return !known
-	})
-	if known {
-		m.stats.Repeated++
+	if m.again(id, r.CallID, r.CSeq, r.At) {
 		return
 	}
 	if m.table.held() == len(m.table.ring) {
@@ -89,6 +79,32 @@ func (m *Matcher) Arrived(r *Request) {
 		*e = sent{}
 	}
 	m.table.push(&s, r.CallID)
+}
+
+// Known says whether a request that arrived at a host is remembered. One that is need
+// not be told by Arrived, which takes it in as this does.
+func (m *Matcher) Known(h Host, callID []byte, cseq uint32, at int64) bool {
+	if !m.good(h, callID, at) {
+		return false
+	}
+	m.Advance(at - m.settle)
+	return m.again(idHash(h.hash(), callID), callID, cseq, at)
+}
+
+// again takes in that a request arrived, if it is remembered.
+func (m *Matcher) again(id uint64, callID []byte, cseq uint32, at int64) (known bool) {
+	m.table.walk(id, maxSteps, func(pos int32, slot int) bool {
+		s := &m.table.ring[pos]
+		if slot == idSlot && s.id == id && s.cseq == cseq && m.table.ids[pos].is(callID) {
+			s.at = min(s.at, max(at, s.at-m.settle))
+			known = true
+		}
+		return !known
+	})
+	if known {
+		m.stats.Repeated++
+	}
+	return known
 }
 
 // keys calls f for the keys of a request; a domain names no leg.

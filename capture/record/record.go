@@ -23,6 +23,7 @@ const (
 	MI        Type = 87 // management commands
 	REST      Type = 88
 	Net       Type = 89 // transport connections
+	Control   Type = 96 // links between other records
 	Log       Type = 100
 )
 
@@ -45,6 +46,8 @@ func (t Type) String() string {
 		return "rest"
 	case Net:
 		return "net"
+	case Control:
+		return "control"
 	case Log:
 		return "log"
 	}

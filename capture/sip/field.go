@@ -104,6 +104,10 @@ func user(value []byte) []byte {
 	return userPart(trim(uri))
 }
 
+// User returns the user part of the URI in the first value of a header field such as
+// P-Asserted-Identity (RFC 3325 9.1), escapes as they are, or a tel URI's number, or nil.
+func User(value []byte) []byte { return user(value) }
+
 // userPart returns the user of a SIP URI without its password, the number of a
 // tel URI, or nil.
 func userPart(uri []byte) []byte {
