@@ -151,6 +151,16 @@ func plain(b []byte) (c byte, n int) {
 	return b[0], 1
 }
 
+// AppendPlain appends a target or a body to dst as TokensOf reads it: percent and \u
+// escapes are undone, and what else a backslash escapes is a blank.
+func AppendPlain(dst, text []byte) []byte {
+	for len(text) > 0 {
+		c, n := plain(text)
+		dst, text = append(dst, c), text[n:]
+	}
+	return dst
+}
+
 func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 func unhex(c byte) byte {

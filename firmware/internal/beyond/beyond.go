@@ -110,6 +110,7 @@ type Beyond struct {
 
 	// scratch, reused for each message
 	note    correlate.Note
+	query   correlate.Ask
 	message capture.Message
 	tokens  [][]byte
 	control correlate.Control
@@ -117,6 +118,7 @@ type Beyond struct {
 	id      []byte
 	payload []byte
 	masked  []byte
+	plain   []byte
 	log     logLine
 	ngView  ng.View
 	proxy   ng.RTPProxy
@@ -165,6 +167,13 @@ func (b *Beyond) begin(m *capture.Message, t record.Type) *correlate.Note {
 	n := &b.note
 	*n = correlate.Note{Type: t, Class: record.Routine, At: metaOf(m), Flow: m.Flow, Flags: record.FlagsOf(m.Flags)}
 	return n
+}
+
+// ask makes the note at hand one about a query, or about the reply to one.
+func (b *Beyond) ask(id uint64, reply bool) *correlate.Ask {
+	b.query = correlate.Ask{ID: id, Reply: reply}
+	b.note.Ask = &b.query
+	return &b.query
 }
 
 func metaOf(m *capture.Message) stream.Meta {

@@ -73,6 +73,7 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 	p.name(b, "dns")
 	o := b.object()
 	b.masked = append(append(append(b.masked[:0], "DNS "...), v.Question.Type.String()...), ' ')
+	name := len(b.masked)
 	b.masked = v.Question.Name.Append(b.masked)
 	var outcome []byte
 	if v.Response && v.RCode != 0 {
@@ -93,5 +94,23 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 	o.b[at] = ','
 	b.payload = o.b
 	n.Payload = o.b
+	if p != nil {
+		if a := b.ask(p.serial, v.Response); !v.Response {
+			a.First, a.Target = m.Mono, withoutService(b.masked[name:])
+		}
+	}
 	b.cfg.Correlator.Note(n)
+}
+
+// withoutService returns a name without the service and protocol in front of it
+// (RFC 2782).
+func withoutService(name []byte) []byte {
+	for len(name) > 0 && name[0] == '_' {
+		dot := bytes.IndexByte(name, '.')
+		if dot < 0 {
+			break
+		}
+		name = name[dot+1:]
+	}
+	return name
 }

@@ -43,7 +43,8 @@
 // # Which call a question belonged to
 //
 // A query is linked to a call whose Call-ID it has in a header field, its URL or
-// the front of its body, a management command to one that its parameters name. A question
-// of DNS names no call. Its record is linked to none here: who infers that
-// has the record's primary id and times.
+// the front of its body, a management command to one that its parameters name. A query that
+// names none, and a question of DNS, go to the correlator with what they ask, for the
+// numbers and names in it, without escapes, and of a question without the service in front
+// (_sip._udp). It may infer the call.
 package beyond

@@ -235,7 +235,19 @@ func (c *httpConn) Request(x *rest.Exchange) {
 	o.octets("host", x.Host, maxValue)
 	b.part(&o, &x.Request)
 	n.Payload = b.done(&o)
+	c.ask(x, e)
 	b.cfg.Correlator.Note(n)
+}
+
+// ask says with the note at hand what the query x asks.
+func (c *httpConn) ask(x *rest.Exchange, e *exchange) {
+	b := c.b
+	a := b.ask(e.of.serial, false)
+	a.First = x.Request.First
+	b.plain = rest.AppendPlain(b.plain[:0], x.Target)
+	n := len(b.plain)
+	b.plain = rest.AppendPlain(b.plain, x.Request.Body)
+	a.Target, a.Body = b.plain[:n], b.plain[n:]
 }
 
 // command reads a management command out of a request, if it is one and is
@@ -281,6 +293,7 @@ func (c *httpConn) Reply(x *rest.Exchange) {
 	}
 	b.part(&o, &x.Reply)
 	n.Payload = b.done(&o)
+	b.ask(e.of.serial, true)
 	b.cfg.Correlator.Note(n)
 }
 
@@ -297,7 +310,9 @@ func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 	}
 	m := c.message(1-x.Dir, now)
 	n := c.query(m, x, e)
-	if !e.query {
+	if e.query {
+		b.ask(e.of.serial, true)
+	} else {
 		n.Type = record.MI
 		e.of.name(b, "mi")
 	}

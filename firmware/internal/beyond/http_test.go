@@ -12,6 +12,7 @@ import (
 	"heptap/capture/capturetest"
 	"heptap/capture/correlate"
 	"heptap/capture/dissect"
+	"heptap/capture/infer"
 	"heptap/capture/mi"
 	"heptap/capture/record"
 	"heptap/firmware/internal/beyond"
@@ -34,9 +35,11 @@ type site struct {
 	recs []map[string]any // of payloads, with "type", "primary", "links", "flow"
 }
 
-func newSite(t testing.TB, change func(*beyond.Config)) *site {
+func newSite(t testing.TB, change func(*beyond.Config)) *site { return newSiteWith(t, nil, change) }
+
+func newSiteWith(t testing.TB, in *infer.Config, change func(*beyond.Config)) *site {
 	s := &site{t: t, now: int64(time.Hour)}
-	s.c = correlate.New(correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Emit: s.emit})
+	s.c = correlate.New(correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Infer: in, Emit: s.emit})
 	cfg := beyond.Config{MI: true, Queries: beyond.ServerQueries, Correlator: s.c}
 	if change != nil {
 		change(&cfg)

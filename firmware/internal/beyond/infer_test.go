@@ -1,0 +1,114 @@
+package beyond_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+	"heptap/capture/correlate"
+	"heptap/capture/infer"
+	"heptap/firmware/internal/beyond"
+)
+
+// TestQueriesGetCalls asserts that what a query asks reaches the correlator as it can be
+// read there: numbers behind escapes, in the target and in the body.
+func TestQueriesGetCalls(t *testing.T) {
+	const from, to = "493012345678", "494087654321"
+	for _, tt := range []struct {
+		name string
+		ask  func(s *site)
+		typ  string
+	}{
+		{"escapes in the URL", func(s *site) {
+			ask, answer, _ := s.http(sipServer, database)
+			ask("GET /route?from=%2B49%2030%2012345678&to=%34%39%34087654321 HTTP/1.1\r\nHost: db\r\n\r\n")
+			answer(answer200)
+		}, "rest"},
+		{"a body of JSON", func(s *site) {
+			ask, answer, _ := s.http(sipServer, database)
+			ask("POST /route HTTP/1.1\r\nHost: db\r\nContent-Type: application/json\r\nContent-Length: 49\r\n\r\n" + `{"a":"\u002b493012345678","b":"sip:494087654321"}`)
+			answer(answer200)
+		}, "rest"},
+		{"no reply but the end", func(s *site) {
+			ask, _, f := s.http(sipServer, database)
+			ask("GET /route?from=" + from + "&to=" + to + " HTTP/1.1\r\nHost: db\r\n\r\n")
+			f.End(1)
+		}, "rest"},
+		{"ENUM", func(s *site) { s.dns("1.2.3.4.5.6.7.8.0.4.9.4.e164.arpa", typeNAPTR) }, "dns"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSiteWith(t, &infer.Config{Starts: 1000, Pending: 100}, nil)
+			ds := capturetest.SIPCall(capturetest.Call{Caller: sipPhone, Callee: sipServer, CallerMedia: sipPhone, CalleeMedia: sipServer, CallID: "call2@phone", From: from, To: to})
+			ds[0].Payload = append([]byte("INVITE sip:"+to+"@registrar.example"), ds[0].Payload[len("INVITE sip:"+to+"@"+sipServer.String()):]...)
+			s.sip(ds[:2]...)
+			tt.ask(s)
+			s.sip(ds[2:5]...)
+			s.recs = nil
+			s.c.Flush()
+			want := map[string]string{"type": "control", "how": "inferred", "to": "call2@phone"}
+			for _, r := range s.recs {
+				if id, ok := r["from"].(string); ok {
+					want["links"], want["primary"] = "sip:call2@phone "+tt.typ+":"+id, id
+				}
+			}
+			s.want(want)
+		})
+	}
+}
+
+// spy is a correlator that tells what it was asked.
+type spy struct {
+	*correlate.Correlator
+	asked []correlate.Ask
+}
+
+func (s *spy) Note(n *correlate.Note) bool {
+	if n.Ask != nil {
+		a := *n.Ask
+		a.Target = bytes.Clone(a.Target)
+		s.asked = append(s.asked, a)
+	}
+	return s.Correlator.Note(n)
+}
+
+func TestQuestionsWithoutService(t *testing.T) {
+	var c *spy
+	s := newSite(t, func(cfg *beyond.Config) {
+		c = &spy{Correlator: cfg.Correlator.(*correlate.Correlator)}
+		cfg.Correlator = c
+	})
+	s.dns("_sip._udp.registrar.example", typeSRV)
+	s.dns("_sip", typeSRV)
+	want := []string{"registrar.example", "", "_sip", ""}
+	for i, a := range c.asked {
+		if i >= len(want) || string(a.Target) != want[i] || a.Reply != (i%2 == 1) || a.ID != c.asked[i&^1].ID {
+			t.Errorf("%d: %+v", i, a)
+		}
+	}
+	if len(c.asked) < 2 {
+		t.Errorf("%v", c.asked)
+	}
+}
+
+func (s *site) sip(ds ...capturetest.Datagram) {
+	for _, d := range ds {
+		s.now += int64(5 * time.Millisecond)
+		s.c.Message(&capture.Message{Protocol: capture.SIP, Mono: s.now, Wall: s.now, Payload: d.Payload,
+			Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: d.Src, Dst: d.Dst}})
+	}
+}
+
+// dns has the server ask a resolver something, and get a reply.
+func (s *site) dns(name string, typ byte) {
+	flow := capture.FiveTuple{Proto: capture.ProtoUDP, Src: sipServer, Dst: resolver}
+	for i, text := range []string{question(3, name, typ, -1), question(3, name, typ, 0)} {
+		s.now += int64(5 * time.Millisecond)
+		m := &capture.Message{Protocol: capture.DNS, Mono: s.now, Wall: s.now, Payload: []byte(text), Flow: flow}
+		if i == 1 {
+			m.Flow = flow.Reverse()
+		}
+		s.b.Message(m)
+	}
+}
