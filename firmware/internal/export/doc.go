@@ -44,7 +44,8 @@
 //	rtp report              34         Call-ID; the correlator makes one record for each call
 //	isup of a circuit       54         the circuit; for each call a log record beside it
 //	net rest mi dns log,    100        Call-ID; one frame for each call,
-//	isup without circuit               <type>@<node> when there is none
+//	isup without circuit,              <type>@<node> when there is none
+//	control                            of the two calls of a link between legs both
 //
 // A report whose payload is no JSON object goes out as a log record. A log record's
 // payload is an object: what Homer has no column for, then the record's own members.

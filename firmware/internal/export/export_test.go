@@ -108,6 +108,30 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// A record of a link has both ids in chunk 101, those of one type in an array.
+func TestLinkRecord(t *testing.T) {
+	inferred := func(id string) record.Link {
+		return record.Link{Type: record.SIP, How: record.Inferred, Score: 99, ID: []byte(id)}
+	}
+	for _, tt := range []struct {
+		links []record.Link
+		extra string
+	}{
+		{[]record.Link{inferred("a"), {Type: record.REST, How: record.Seen, ID: []byte("rest-1")}}, `{"sip":"a","rest":"rest-1"}`},
+		{[]record.Link{inferred("a"), inferred("b")}, `{"sip":["a","b"]}`},
+	} {
+		r := report()
+		r.Type, r.Primary, r.Links = record.Control, tt.links[1].ID, tt.links
+		b, err := profile(t, options).Encode(nil, seal(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := parse(t, b); v.Type() != 96 || string(v.Correlation()) != string(r.Primary) || string(v.Extra()) != tt.extra {
+			t.Errorf("type %d, 0x11 %q, extra %s, want %s", v.Type(), v.Correlation(), v.Extra(), tt.extra)
+		}
+	}
+}
+
 func TestSIPIsRaw(t *testing.T) {
 	b, err := profile(t, export.Options{}).Encode(nil, seal(t, sip()))
 	if err != nil {

@@ -95,6 +95,13 @@ func (p *Profile) findCalls(r *record.Record, sound bool) {
 				c.at = 1000 * us
 			}
 		}
+		if r.Type == record.Control { // it joins all of its ids
+			if bytes.Equal(l.ID, r.Primary) {
+				c.how = 0 // of its own call
+			}
+			p.addCall(c)
+			continue
+		}
 		if equal, _ := best(r.Links, i); equal == 0 || l.How == record.Inferred && equal > 1 {
 			continue
 		}

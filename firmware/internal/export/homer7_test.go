@@ -56,6 +56,7 @@ const (
 	videoRTP = `{"CORRELATION_ID":"a","TYPE":"FINAL","TOTAL_PK":50,"EXPECTED_PK":50,"PACKET_LOSS":0,"DELTA":20.5,"JITTER":0.4}`
 	closed   = `{"Protocol":"TCP","Event":"CLOSED","Status":"SUCCESS","Message":"Closed by the client","event":"TCP closed","calls_total":2,"calls":["a","b"],"calls_at":[1700000000500000,1700000001500000]}`
 	iam      = `{"cic":7,"msg_type":1,"msg_name":"IAM","called_number":{"num":"4930"},"opc":200,"dpc":100}`
+	linkJSON = `{"event":"link","how":"inferred","score":99,"reasons":["same host"],"type":"rest","from":"r1","to":"a"}`
 	sipI     = `{"msg_type":1,"msg_name":"IAM","called_number":{"num":"4930"}}`
 )
 
@@ -105,6 +106,10 @@ func TestHomer7(t *testing.T) {
 		{"log line naming two calls", false, of(record.Log, "a", `{"message":"a joins b"}`, link(record.Seen, 0, "a"), link(record.Seen, 0, "b")), views{log: 1}, views{log: 1}, "100_default:a 100_default:b"},
 		{"log line naming none", false, of(record.Log, "", `{"message":"started"}`), views{}, views{}, "100_default:log@probe-1"},
 		{"log line as text", false, of(record.Log, "a", "plain \"text\"\n"), views{log: 1}, views{}, "100_default:a"},
+		{"inferred link of a query", false, of(record.Control, "r1", linkJSON, link(record.Inferred, 99, "a"), record.Link{Type: record.REST, How: record.Seen, ID: []byte("r1")}), views{}, views{}, "100_default:control@probe-1"},
+		{"inferred link of a query, wanted", true, of(record.Control, "r1", linkJSON, link(record.Inferred, 99, "a"), record.Link{Type: record.REST, How: record.Seen, ID: []byte("r1")}), views{log: 1}, views{}, "100_default:a"},
+		{"inferred link between legs", false, of(record.Control, "b", linkJSON, link(record.Inferred, 99, "a"), link(record.Inferred, 99, "b")), views{}, views{log: 1}, "100_default:b"},
+		{"inferred link between legs, wanted", true, of(record.Control, "b", linkJSON, link(record.Inferred, 99, "a"), link(record.Inferred, 99, "b")), views{log: 1}, views{log: 1}, "100_default:a 100_default:b"},
 		{"link found late", false, of(96, "a", `{"reason":"X-CID"}`, link(record.Seen, 0, "a"), link(record.Seen, 0, "b")), views{log: 1}, views{log: 1}, "100_default:a 100_default:b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -196,7 +196,7 @@ func (l *list) input(in *probe.InputStats) {
 
 func (l *list) pipeline(st *probe.Stats) {
 	c := st.Correlate
-	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport, record.DNS, record.ISUP, record.MI, record.REST, record.Net, record.Log} {
+	for _, t := range []record.Type{record.SIP, record.RTCP, record.RTPReport, record.DNS, record.ISUP, record.MI, record.REST, record.Net, record.Control, record.Log} {
 		l.counter("heptap_records_made_total", "Records made, by type.", st.Records[t], "type", t.String())
 	}
 	l.counter("heptap_sip_cut_to_record_total", "SIP messages cut to the largest record.", st.Cut)

@@ -46,7 +46,8 @@
 // call, so it is found under record.SIP, and asking for it under the record's
 // own type is the same question. Such an id was found by the media address, or
 // said by nobody on the wire: it counts as record.Flow, every other primary id
-// as record.Seen.
+// as record.Seen. That of a control record, which joins two others, is among its links,
+// with the type that it has there.
 //
 // # What Follow follows
 //

@@ -220,13 +220,13 @@ func (f *follower) lead(r *Found, starts bool, next map[ID]node) {
 
 // isPrimary says whether id is the primary one of r.
 func isPrimary(id ID, r *record.Record) bool {
-	return (id.Type == 0 || id.Type == Under(r.Type)) && string(r.Primary) == id.Text
+	return r.Type != record.Control && (id.Type == 0 || id.Type == Under(r.Type)) && string(r.Primary) == id.Text
 }
 
 // named goes through the ids of r, the primary one first, and how r names them.
 func named(r *record.Record) func(yield func(ID, Trust) bool) {
 	return func(yield func(ID, Trust) bool) {
-		if len(r.Primary) > 0 && !yield(ID{Under(r.Type), string(r.Primary)}, Trust{How: primaryHow(r.Type)}) {
+		if len(r.Primary) > 0 && r.Type != record.Control && !yield(ID{Under(r.Type), string(r.Primary)}, Trust{How: primaryHow(r.Type)}) {
 			return
 		}
 		for i := range r.Links {

@@ -54,7 +54,7 @@ func names(r *record.Record, id ID) (primary, any bool) {
 	fits := func(t record.Type, text []byte) bool {
 		return len(text) > 0 && string(text) == id.Text && (id.Type == 0 || sipLike(t) == sipLike(id.Type))
 	}
-	primary = fits(r.Type, r.Primary)
+	primary = hasOwn(r) && fits(r.Type, r.Primary)
 	return primary, primary || slices.ContainsFunc(r.Links, func(l record.Link) bool { return fits(l.Type, l.ID) })
 }
 
@@ -68,6 +68,9 @@ func (m *model) around(s Stats, id ID) (out []record.Record) {
 	return out
 }
 
+// hasOwn says whether the primary id of r is one that no link of it has.
+func hasOwn(r *record.Record) bool { return len(r.Primary) > 0 && r.Type != record.Control }
+
 // idsOf lists what r names, each once.
 func idsOf(r *record.Record) (ids []ID) {
 	add := func(t record.Type, text []byte) {
@@ -78,7 +81,9 @@ func idsOf(r *record.Record) (ids []ID) {
 			ids = append(ids, id)
 		}
 	}
-	add(r.Type, r.Primary)
+	if hasOwn(r) {
+		add(r.Type, r.Primary)
+	}
 	for _, l := range r.Links {
 		add(l.Type, l.ID)
 	}
@@ -105,7 +110,7 @@ func (m *model) follow(s Stats, start ID, l Limits) (depths map[uint64]int, hubs
 			for _, r := range m.around(s, id) {
 				primary, _ := names(&r, id)
 				for i, o := range idsOf(&r) {
-					if o != id && (primary || i == 0 || len(r.Primary) == 0) {
+					if o != id && (primary || i == 0 || !hasOwn(&r)) {
 						others[o] = true
 					}
 				}
@@ -127,7 +132,7 @@ func (m *model) follow(s Stats, start ID, l Limits) (depths map[uint64]int, hubs
 				}
 				depths[r.Seq] = depth
 				for i, o := range idsOf(&r) {
-					own := i == 0 && len(r.Primary) > 0
+					own := i == 0 && hasOwn(&r)
 					if depth == 0 && o.Text == start.Text && (start.Type == 0 || o.Type == start.Type) {
 						known[o] = true
 					}
@@ -150,7 +155,7 @@ func (m *model) follow(s Stats, start ID, l Limits) (depths map[uint64]int, hubs
 
 // random makes a record whose ids are some of few.
 func random(r *rand.Rand, few int, mono int64) record.Record {
-	types := []record.Type{record.SIP, record.SIP, record.SIP, record.RTCP, record.RTPReport, record.DNS, record.REST, record.Net, record.Log}
+	types := []record.Type{record.SIP, record.SIP, record.SIP, record.RTCP, record.RTPReport, record.DNS, record.REST, record.Net, record.Control, record.Log}
 	id := func() []byte { return fmt.Append(nil, "id-", r.IntN(few)) }
 	rec := record.Record{Type: types[r.IntN(len(types))], Class: record.Class(r.IntN(int(record.NumClasses))), Mono: mono, Wall: mono + 1e18,
 		Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: netip.MustParseAddrPort("192.0.2.1:5060"), Dst: netip.MustParseAddrPort("192.0.2.2:5060")},

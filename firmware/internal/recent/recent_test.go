@@ -95,6 +95,38 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowLinkRecords goes over records of links, from queries to their call and between
+// legs, both ways.
+func TestFollowLinkRecords(t *testing.T) {
+	s := recent.New(recent.Config{Bytes: 1 << 20})
+	inferred := record.Inferred
+	for _, r := range []*record.Record{
+		rec(record.SIP, 20, "call-a", "INVITE a"),
+		rec(record.REST, 21, "rest-1", "GET route"),
+		rec(record.SIP, 22, "call-b", "INVITE b"),
+		rec(record.Control, 30, "rest-1", "link 1", link(record.SIP, inferred, 99, "call-a"), link(record.REST, record.Seen, 0, "rest-1")),
+		rec(record.Control, 31, "call-b", "link b", link(record.SIP, inferred, 98, "call-a"), link(record.SIP, inferred, 98, "call-b")),
+	} {
+		s.Add(r)
+	}
+	for _, tc := range []struct {
+		start recent.ID
+		want  []string
+	}{
+		{recent.ID{Type: record.REST, Text: "rest-1"}, []string{"INVITE a: 1 via sip call-a from 4 inferred", "GET route: 0 via rest rest-1 from 0 seen",
+			"INVITE b: 2 via sip call-b from 5 inferred", "link 1: 0 via rest rest-1 from 0 seen", "link b: 1 via sip call-a from 4 inferred"}},
+		{recent.ID{Type: record.SIP, Text: "call-a"}, []string{"INVITE a: 0 via sip call-a from 0 seen", "GET route: 1 via rest rest-1 from 4 inferred",
+			"INVITE b: 1 via sip call-b from 5 inferred", "link 1: 0 via sip call-a from 0 inferred", "link b: 0 via sip call-a from 0 inferred"}},
+		{recent.ID{Text: "call-b"}, []string{"INVITE a: 1 via sip call-a from 5 inferred", "GET route: 2 via rest rest-1 from 4 inferred",
+			"INVITE b: 0 via sip call-b from 0 seen", "link 1: 1 via sip call-a from 5 inferred", "link b: 0 via sip call-b from 0 inferred"}},
+	} {
+		a := s.Follow(tc.start.Type, []byte(tc.start.Text), recent.Limits{Depth: 9})
+		if got := steps(a); !slices.Equal(got, tc.want) || len(a.Hubs) != 0 {
+			t.Errorf("%v:\n got %s\nwant %s\nhubs %v", tc.start, strings.Join(got, "\n     "), strings.Join(tc.want, "\n     "), a.Hubs)
+		}
+	}
+}
+
 // TestHub has a batch query that names nine calls, and a call that nine
 // queries name.
 func TestHub(t *testing.T) {

@@ -145,7 +145,7 @@ func (s *Store) distinct(refs []record.Ref, b []byte) []record.Ref {
 	kept := refs[:0]
 next:
 	for _, f := range refs {
-		if f.Len == 0 {
+		if f.Len == 0 || f.Primary && f.Type == record.Control {
 			continue
 		}
 		if f.Primary {

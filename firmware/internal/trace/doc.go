@@ -10,7 +10,7 @@
 // A rule matches when all of its conditions do, and a condition when any of its
 // comma-separated values does. Conditions:
 //
-//	types         sip, rtcp, rtp, dns, isup, mi, rest, net, log, xlog (which is log), or a number
+//	types         sip, rtcp, rtp, dns, isup, mi, rest, net, control, log, xlog (which is log), or a number
 //	transport     udp, tcp, tls, ws, wss, sctp; of SIP over TCP as the topmost Via says
 //	from, to      groups, networks or addresses: of who sent the request, and to whom
 //	address       likewise, of either end

@@ -209,7 +209,7 @@ func network(s string) (netip.Prefix, bool) {
 }
 
 func namedTypes() []record.Type {
-	return []record.Type{record.SIP, record.RTCP, record.RTPReport, record.DNS, record.ISUP, record.MI, record.REST, record.Net, record.Log}
+	return []record.Type{record.SIP, record.RTCP, record.RTPReport, record.DNS, record.ISUP, record.MI, record.REST, record.Net, record.Control, record.Log}
 }
 
 func parseType(s string) (record.Type, error) {

@@ -35,7 +35,7 @@ func TestParseRuleErrors(t *testing.T) {
 		{"permit", `"permit": want allow, deny or count`},
 		{"deny typ sip", `unknown condition "typ", want one of: types, transport, from, to, address, port`},
 		{"deny types", "types: a value is missing"},
-		{"deny types sip,", `types "": unknown type, want one of: sip, rtcp, rtp, dns, isup, mi, rest, net, log, xlog, or a HEP type's number`},
+		{"deny types sip,", `types "": unknown type, want one of: sip, rtcp, rtp, dns, isup, mi, rest, net, control, log, xlog, or a HEP type's number`},
 		{"deny types sib", `types "sib": unknown type`},
 		{"deny types 256", "unknown type"},
 		{"deny types 0", "unknown type"},
