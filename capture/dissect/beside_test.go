@@ -107,11 +107,12 @@ func BenchmarkBeside(b *testing.B) {
 	ps["NG"] = &capture.Packet{Payload: []byte(ngOffer)}
 	ps["JSON"] = &capture.Packet{Payload: []byte(`{"jsonrpc":"2.0","method":"uptime","id":1}`)}
 	for _, name := range []string{"RTP", "RTCP", "SIP", "Unknown", "Text", "Binary", "Syslog", "DNS", "NG", "JSON"} {
+		p := ps[name]
 		for _, also := range []dissect.Beside{0, everything} {
 			b.Run(fmt.Sprintf("%s/%v", name, also != 0), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					dissect.Datagram(ps[name], also)
+					dissect.Datagram(p, also)
 				}
 			})
 		}
