@@ -23,6 +23,7 @@ const (
 	condQueue    = "correlator"
 	condStreams  = "reassembly"
 	condIntake   = "intake"
+	condSyslog   = "syslog"
 	condUplink   = "uplink"
 	condSpool    = "spool"
 	condSpoolErr = "spool storage"
@@ -48,6 +49,7 @@ type monitor struct {
 	lost   history
 	spared history
 	intake history
+	lines  history
 	said   map[string]string // by mirror port: what the log was told of it
 }
 
@@ -131,8 +133,13 @@ func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
 	return panel.CaptureNoFrames
 }
 
-// others judges the intake.
+// others judges what others send: lines of logs, and HEP.
 func (m *monitor) others(now time.Time) {
+	if m.r.lines != nil {
+		full := m.r.lines.Stats().Full
+		m.lines.note(full, now)
+		m.condition(condSyslog, m.lines.lately(now), health.Degraded, fmt.Sprintf("%d lines of logs dropped: more than this box can take", full))
+	}
 	if m.r.intake == nil {
 		return
 	}
