@@ -13,7 +13,7 @@ import (
 )
 
 // besideTraffic is a call whose SIP is seen, with what is beside it: lines of
-// logs, a question to DNS, a command in the line format; and a call of which only
+// logs, a question to DNS, commands in the line format; and a call of which only
 // what rtpengine is told is seen, and one of rtpproxy, with their media.
 func besideTraffic() []capture.Frame {
 	caller, proxy := netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("192.0.2.2:5060")
@@ -35,6 +35,8 @@ func besideTraffic() []capture.Frame {
 	add(resolver, at(40053), strings.Replace(fmt.Sprintf(question, 'x', 'y'), "xy", "\x81\x83", 1))
 	add(tool, at(8080), ":uptime:\n")
 	add(at(8080), tool, "200 OK\nUp since:: 12\n")
+	add(tool, at(8080), ":ul_dump:\n")
+	data = append(data, capturetest.Fragments(capturetest.UDP(at(8080), tool, []byte("200 OK\n"+strings.Repeat("AOR:: bob\n", 300))), 1000, 7)...)
 	for _, d := range ds[2:] {
 		add(d.Src, d.Dst, string(d.Payload))
 	}
@@ -98,7 +100,7 @@ func TestReplayBeside(t *testing.T) {
 	const logs = "100 kamailio: info seen@example"
 	const cron = "100 cron: info log@sbc1"
 	lookups := []string{"53 DNS SRV _sip._udp.example.com dns-0", "53 DNS SRV _sip._udp.example.com: Non-Existent Domain dns-0"}
-	command := []string{"87 MI uptime mi-1", "87 MI uptime ok mi-1"}
+	command := []string{"87 MI uptime mi-1", "87 MI uptime ok mi-1", "87 MI ul_dump mi-2", "87 MI ul_dump ok mi-2"}
 	control := []string{"100 NG offer tls@example", "100 NG offer ok tls@example", "100 NG answer tls@example", "100 NG answer ok tls@example",
 		"100 rtpproxy update old@example", "100 rtpproxy update ok old@example", "100 NG delete tls@example", "100 NG delete ok tls@example"}
 	media := []string{"34 192.0.2.1:6100 tls@example", "34 192.0.2.3:35000 old@example"}
