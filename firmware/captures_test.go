@@ -357,7 +357,7 @@ func forEachDatagram(t *testing.T, path string, f func(*capture.Packet)) {
 // same, octet for octet, apart from the order of simultaneous ones.
 func TestSameFileSameRecords(t *testing.T) {
 	dir := capturetest.Captures(t)
-	for _, file := range []string{"made-here/rtcp-xr-linphone.pcap", "sipcapture+heplify/FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "irontec+sngrep/aaa.pcap"} {
+	XX
 		one, two := replayFile(t, dir, file, true), replayFile(t, dir, file, true)
 		a, b := one.frames(), two.frames()
 		if !slices.Equal(a, b) {

@@ -114,7 +114,7 @@ var under = map[string][]string{
 	"heptap/capture/mask":                     {},
 	"heptap/capture/tlswire":                  {"heptap/capture"},
 	"heptap/capture/syslog":                   {"heptap/capture"},
-	"heptap/capture/ng":                       {"heptap/capture"},
+	"heptap/capture/ng":                       {"heptap/capture", "heptap/capture/mask"},
 	"heptap/capture/dns":                      {"heptap/capture"},
 	"heptap/capture/rest":                     {"heptap/capture", "heptap/capture/httpwire", "heptap/capture/mask", "github.com/andybalholm/brotli"},
 	"heptap/capture/mi":                       {"heptap/capture", "heptap/capture/mask"},

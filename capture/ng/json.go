@@ -3,6 +3,8 @@ package ng
 import (
 	"encoding/base64"
 	"unicode/utf8"
+
+	"heptap/capture/mask"
 )
 
 // MaxJSON is about how many octets AppendJSON appends at most: beyond it
@@ -11,7 +13,8 @@ const MaxJSON = 48 << 10
 
 // AppendJSON appends the message's dictionary to dst as a JSON object, entries
 // in their order. Keys of media are masked: SDES's (RFC 4568 6.1, inline:), those
-// of k= (RFC 4566 5.12) and a=key-mgmt (RFC 4567 3.1). A string that is not
+// of k= (RFC 4566 5.12), a=key-mgmt (RFC 4567 3.1) and a=ice-pwd (RFC 8839 5.4);
+// so is the value of an entry whose key names a secret. A string that is not
 // UTF-8 is "base64:" and its octets in base64, or, where it has a key to mask,
 // text with U+FFFD; so is NUL, which PostgreSQL refuses. What is left out or
 // cut, here or by the capture, is marked by "truncated": true at the end.
@@ -62,6 +65,10 @@ func (w *writer) dict(b []byte, at, depth int) int {
 			w.comma()
 			w.text(key)
 			w.dst = append(w.dst, ':')
+			if mask.Secret(key) {
+				w.dst = append(w.dst, `"***"`...)
+				continue
+			}
 			w.value(value, 0, depth+1)
 		}
 	}
@@ -158,8 +165,13 @@ func secret(s []byte, i int) (intro, key int) {
 			return len("k="), until(s[i+len("k="):], false)
 		}
 	case 'a':
-		if intro = len("a=key-mgmt:"); lineStart(s, i) && isFolded(s[i:], "a=key-mgmt:") {
-			return intro, until(s[i+intro:], false)
+		if !lineStart(s, i) {
+			break
+		}
+		for _, name := range [...]string{"a=key-mgmt:", "a=ice-pwd:"} {
+			if isFolded(s[i:], name) {
+				return len(name), until(s[i+len(name):], false)
+			}
 		}
 	}
 	return 0, 0

@@ -139,6 +139,8 @@ func TestAppendJSON(t *testing.T) {
 			`{"result":"ok","sdp":"s=` + "\uFFFD" + `\r\na=crypto:1 x INLINE:***\r\n"}`},
 		{"other keys", "1 " + dict("result", "ok", "sdp", "k=clear:abc\r\na=key-mgmt:mikey AQAFg\r\na=x:k=1\r\n"),
 			`{"result":"ok","sdp":"k=***\r\na=key-mgmt:***\r\na=x:k=1\r\n"}`},
+		{"credentials", "1 " + dict("command", "offer", "password", "p", "metadata", "m", "sdp", "a=ice-ufrag:u\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\nA=ICE-PWD:x"),
+			`{"command":"offer","password":"***","metadata":"m","sdp":"a=ice-ufrag:u\r\na=ice-pwd:***\r\nA=ICE-PWD:***"}`},
 		{"cut", "1 d7:command5:offer3:sdp500:v=0", `{"command":"offer","truncated":true}`},
 	} {
 		if c.want == "" {
