@@ -353,15 +353,30 @@ func forEachDatagram(t *testing.T, path string, f func(*capture.Packet)) {
 	}
 }
 
-// TestSameFileSameRecords replays two files twice: the records must be the
-// same, octet for octet, apart from the order of simultaneous ones.
+// TestSameFileSameRecords replays every file twice, with all kinds of records on:
+// the records must be the same, octet for octet, apart from the order of
+// simultaneous ones.
 func TestSameFileSameRecords(t *testing.T) {
-	dir := capturetest.Captures(t)
-	XX
-		one, two := replayFile(t, dir, file, true), replayFile(t, dir, file, true)
-		a, b := one.frames(), two.frames()
-		if !slices.Equal(a, b) {
-			t.Errorf("%s: %d frames, then %d others", file, len(a), len(b))
+	dir, files := capturetest.CaptureFiles(t)
+	everything := func(cfg *config.Config) {
+		cfg.Media.Unknown = true
+		cfg.Records.Log, cfg.Records.REST, cfg.Records.RESTBodies = config.LogAll, config.RESTAll, true
+	}
+	for _, file := range files {
+		if file == damagedCapture {
+			continue
+		}
+		path := filepath.Join(dir, file)
+		a, b := replayPathsWith(t, everything, path).frames(), replayPathsWith(t, everything, path).frames()
+		if len(a) != len(b) {
+			t.Errorf("%s: %d frames, then %d", file, len(a), len(b))
+			continue
+		}
+		for i := range a {
+			if a[i] != b[i] {
+				t.Errorf("%s: the frame\n%q\nthen\n%q", file, a[i], b[i])
+				break
+			}
 		}
 	}
 }

@@ -224,7 +224,7 @@ func (r *replayed) take(t *testing.T, v hep.View) {
 		r.takeReport(t, v)
 	case 54:
 		r.takeISUP(t, v)
-	case 53, 87:
+	case 53, 87, 88:
 		takeExchange(t, v)
 	case 89:
 		takeNet(t, v)
