@@ -43,7 +43,7 @@ type Connection struct {
 // TLSInfo is what is known of a connection of TLS whose beginning was seen.
 type TLSInfo struct {
 	tlswire.Info
-	Trimmed bool // what is text was told of before
+	Trimmed bool // what is text is not there any more
 	Turns   Turns
 }
 

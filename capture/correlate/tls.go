@@ -44,11 +44,15 @@ func (o *object) tls(i *TLSInfo, wall int64) {
 	o.words("ja3", i.JA3)
 	o.words("ja3s", i.JA3S)
 	o.words("ja4", i.JA4)
-	o.certificate("server", i.ServerCert, wall, i.SNI)
+	if !i.Trimmed {
+		o.certificate("server", i.ServerCert, wall, i.SNI)
+	}
 	if i.ClientAuth != tlswire.Unknown {
 		o.text("client_certificate_asked", i.ClientAuth.String())
 	}
-	o.certificate("client", i.ClientCert, wall, "")
+	if !i.Trimmed {
+		o.certificate("client", i.ClientCert, wall, "")
+	}
 	o.alerts(i)
 }
 

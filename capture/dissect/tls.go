@@ -74,13 +74,20 @@ func (t *handshakeTLS) turn(p piece) {
 }
 
 // TLS returns what is known of the handshake and, of a connection that is
-// trimmed, its turns. ok is false when it is no TLS, its beginning was not seen, or
+// trimmed, its turns. It is nil when it is no TLS, its beginning was not seen, or
 // too many others are being watched.
-func (c *Conn) TLS() (info tlswire.Info, turns Turns, ok bool) {
+func (c *Conn) TLS() *TLS {
 	if c.tls == nil {
-		return info, turns, false
+		return nil
 	}
-	return c.tls.session.Info(), c.tls.Turns, true
+	return &TLS{Info: c.tls.session.Info(), Trimmed: !c.tls.whole, Turns: c.tls.Turns}
+}
+
+// TLS is what is known of a connection of TLS.
+type TLS struct {
+	tlswire.Info
+	Trimmed bool // what was text is not there any more
+	Turns   Turns
 }
 
 // TLSSettled says whether the outcome of the handshake is known, or never will
@@ -100,6 +107,14 @@ func (c *Conn) TrimTLS() {
 	if t := c.tls; t != nil && t.whole {
 		t.session.Trim()
 		c.releaseTLS()
+	}
+}
+
+// SpareTLS is TrimTLS when half of the handshakes that can be watched are: what
+// nobody has asked for may still be asked for.
+func (c *Conn) SpareTLS() {
+	if 2*c.shared.sessions >= c.shared.config.Sessions {
+		c.TrimTLS()
 	}
 }
 

@@ -111,7 +111,6 @@ type Assembly struct {
 	web        correlate.Web        // its
 	associated correlate.Association
 	history    sctp.History
-	tls        correlate.TLSInfo
 }
 
 // New returns an Assembly that has seen nothing.

@@ -1,6 +1,8 @@
 package assembly
 
 import (
+	"net/netip"
+
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/dissect"
@@ -20,6 +22,8 @@ type Net interface {
 	// Signalling says whether a connection that cannot be made, from the source to
 	// the destination of f, is worth being told of.
 	Signalling(f capture.FiveTuple) bool
+	// Speaks says whether a host takes part in SIP.
+	Speaks(tunnel uint32, host netip.Addr) bool
 	// Failed tells of such a one. id is its own.
 	Failed(u *stream.Unopened, id uint64)
 	// Unassociated tells of such an association of SCTP.

@@ -2,6 +2,7 @@ package assembly_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ func (w *witness) Closed(n *correlate.Connection, why stream.Reason) {
 }
 
 func (w *witness) Signalling(f capture.FiveTuple) bool { return f.Dst.Port() == bob.Port() }
+
+func (w *witness) Speaks(uint32, netip.Addr) bool { return false }
 
 func (w *witness) Failed(u *stream.Unopened, id uint64) { w.note(id, "failed %v", u.Outcome) }
 

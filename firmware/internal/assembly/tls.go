@@ -5,8 +5,9 @@ import (
 	"heptap/capture/tlswire"
 )
 
-// judgeTLS keeps, while its handshake goes on, a connection of TLS that is for
-// SIP or of a SIP server, tells of it once the outcome is known, and reports whether it is one.
+// judgeTLS keeps a connection of TLS that is for SIP, of a SIP server, or to a
+// host that speaks SIP, which may be a WebSocket. It tells of it once the outcome
+// of the handshake is known, and reports whether it is one.
 func (c *connection) judgeTLS() bool {
 	net := c.assembly.config.Net
 	if net == nil {
@@ -14,9 +15,9 @@ func (c *connection) judgeTLS() bool {
 	}
 	if !c.kept {
 		flow := c.stream.Flow()
-		if !net.Signalling(flow) && !c.conn.ForSIP() {
+		if !net.Signalling(flow) && !net.Speaks(flow.Tunnel, flow.Dst.Addr()) && !c.conn.ForSIP() {
 			if c.conn.TLSSettled() {
-				c.conn.TrimTLS()
+				c.conn.SpareTLS()
 			}
 			return false
 		}
@@ -51,9 +52,7 @@ func (c *connection) endTLS() {
 // describeTLS fills in what is known of a connection of TLS.
 func (c *connection) describeTLS(n *correlate.Connection) {
 	n.Transport = correlate.TLS
-	if info, turns, ok := c.conn.TLS(); ok {
-		a := c.assembly
-		a.tls = correlate.TLSInfo{Info: info, Trimmed: c.told, Turns: correlate.Turns(turns)}
-		n.TLS = &a.tls
+	if t := c.conn.TLS(); t != nil {
+		n.TLS = &correlate.TLSInfo{Info: t.Info, Trimmed: t.Trimmed, Turns: correlate.Turns(t.Turns)}
 	}
 }
