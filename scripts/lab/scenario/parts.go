@@ -63,7 +63,7 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case len(body) > 0 && json.Unmarshal(body, &order) == nil:
 		a.callID = order.Call.ID
 	}
-	if strings.Contains(a.target, "bob") { // it knows numbers only
+	if strings.HasSuffix(a.target, userWeb) { // it knows numbers only
 		a.status = http.StatusNotFound
 	}
 	w.Header().Set("Content-Type", "text/plain")

@@ -24,16 +24,17 @@ import (
 
 // Numbers that are called. relay.cfg says where they lead.
 const (
-	prefixUDP    = "10"  // by sipp, over UDP on both sides
-	prefixTCP    = "20"  // by sipp, over TCP on both sides
-	numberTLS12  = "312" // over TLS 1.2, and on over UDP
-	numberTLS13  = "313" // over TLS 1.3
-	numberReset  = "121" // over a connection that is reset during the call
-	numberIdle   = "122" // over a connection that Kamailio closes when it is idle
-	numberClosed = "401" // to a port where nobody listens
-	userWeb      = "bob" // over WebSocket on both sides
-	callsUDP     = 2
-	callsTCP     = 2
+	prefixUDP    = "1555010"  // by sipp, over UDP on both sides
+	prefixNumber = "3555030"  // likewise, and the router is asked by the number alone
+	prefixTCP    = "2555020"  // by sipp, over TCP on both sides
+	numberTLS12  = "35550412" // over TLS 1.2, and on over UDP
+	numberTLS13  = "35550413" // over TLS 1.3
+	numberReset  = "15550601" // over a connection that is reset during the call
+	numberIdle   = "15550602" // over a connection that Kamailio closes when it is idle
+	numberClosed = "45550701" // to a port where nobody listens
+	userWeb      = "robert"   // over WebSocket on both sides
+	callsSIPp    = 2          // of each prefix
+	callsInAll   = 3*callsSIPp + 6
 )
 
 // stage is where it happens.
@@ -164,11 +165,16 @@ func (s *stage) web(ctx context.Context) error {
 }
 
 func (s *stage) udp(ctx context.Context) error {
-	return sipp.Call(ctx, s.site.Lab, s.callers, "u1", s.at(kamailio.RelaySIP), prefixUDP, callsUDP, time.Second)
+	for _, prefix := range []string{prefixUDP, prefixNumber} {
+		if err := sipp.Call(ctx, s.site.Lab, s.callers, "u1", s.at(kamailio.RelaySIP), prefix, callsSIPp, time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *stage) tcp(ctx context.Context) error {
-	err := sipp.Call(ctx, s.site.Lab, s.callers, "t1", s.at(kamailio.RelaySIP), prefixTCP, callsTCP, time.Second)
+	err := sipp.Call(ctx, s.site.Lab, s.callers, "t1", s.at(kamailio.RelaySIP), prefixTCP, callsSIPp, time.Second)
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,13 @@ func TestScenario(t *testing.T) {
 			t.Errorf("%s: %v", name, n)
 		}
 	}
+	for who, got := range map[string]*scenario.Graph{"the collector": r.Live, "the replay": r.Replayed} {
+		for e := range got.Edges {
+			if r.Expected.Unsaid[scenario.Edge{From: e.From, To: e.To, How: "inferred"}] {
+				t.Logf("inferred, at %s: %v", who, e)
+			}
+		}
+	}
 	if t.Failed() || testing.Verbose() {
 		t.Logf("the run:\n%s", r.Replayed.Mermaid())
 	}
