@@ -179,6 +179,19 @@ func TestAppendJSONBound(t *testing.T) {
 	}
 }
 
+// Each front of a message may be read to the end of what there is, so that only
+// so many that turn out to be none are.
+func TestFindGivesUp(t *testing.T) {
+	const good = "\n9 d7:command4:pinge"
+	for tries, want := range map[int]bool{ng.MaxTries - 1: true, ng.MaxTries: false, 8000: false} {
+		b := []byte("c d" + strings.Repeat("4:\nc d", tries) + "x" + good)
+		at := ng.Find(b)
+		if found := at == len(b)-len(good)+1; found != want {
+			t.Errorf("behind %d fronts of nothing: at %d of %d, found %v", tries, at, len(b), found)
+		}
+	}
+}
+
 func TestNext(t *testing.T) {
 	for _, c := range []struct {
 		in, msg string

@@ -51,13 +51,17 @@ func blanks(b []byte, at int) int {
 	return at
 }
 
+// MaxTries is how many fronts of messages that turn out to be none Find reads
+// before it gives the rest up: each may be read to the end of b.
+const MaxTries = 16
+
 // Find returns where in b, after a gap, a message may begin: its cookie, at the
 // front of b or of a line. It is len(b), or a little before, when there is none;
 // then a message may still begin there. Behind another message without a line end
 // a cookie is not found: its front cannot be told from that message's end.
 func Find(b []byte) int {
 	from := 0
-	for {
+	for tries := 0; tries < MaxTries; {
 		n := bytes.Index(b[from:], []byte(" d"))
 		if n < 0 {
 			break
@@ -71,6 +75,7 @@ func Find(b []byte) int {
 			if _, _, v := Next(b[at:]); v != No {
 				return at
 			}
+			tries++
 		}
 		from = space + 2
 	}
