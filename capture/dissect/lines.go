@@ -12,6 +12,7 @@ import (
 type lines struct {
 	log   [2]syslog.Framer
 	dns   [2]dns.Framer
+	ng    [2]ng.Framer
 	ngGap [2]bool // where the next message begins is not known
 }
 
@@ -47,7 +48,7 @@ func dnsFront(b []byte) verdict { return verdict(dns.Front(b)) }
 
 // ngFront says yes to a whole message only.
 func ngFront(b []byte) verdict {
-	msg, _, v := ng.Next(b)
+	msg, v := ng.Front(b)
 	if v == ng.Yes && !ng.Is(msg) {
 		return no
 	}
@@ -87,7 +88,7 @@ func (c *Conn) knownBeside(proto capture.Protocol, dir int) bool {
 func (c *Conn) lostLines(dir int, gap int64) {
 	c.lines.log[dir].Lost(gap)
 	c.lines.dns[dir].Lost(gap)
-	c.lines.ngGap[dir] = true
+	c.lines.ng[dir], c.lines.ngGap[dir] = ng.Framer{}, true
 }
 
 // readLines reads what is beside signalling.
@@ -143,9 +144,10 @@ func (c *Conn) readDNS(p piece) (n int) {
 }
 
 func (c *Conn) readNG(p piece) (n int) {
+	framer := &c.lines.ng[p.dir]
 	for n < len(p.b) {
 		b := p.b[n:]
-		if c.lines.ngGap[p.dir] {
+		if c.lines.ngGap[p.dir] && !framer.Reading() {
 			at := ng.Find(b)
 			if at > 0 {
 				c.shared.count.junk.Add(uint64(at))
@@ -153,7 +155,7 @@ func (c *Conn) readNG(p piece) (n int) {
 				continue
 			}
 		}
-		msg, size, v := ng.Next(b)
+		msg, size, v := framer.Next(b)
 		switch {
 		case v == ng.Yes:
 			c.lines.ngGap[p.dir] = false
@@ -165,6 +167,7 @@ func (c *Conn) readNG(p piece) (n int) {
 			if ng.Is(b) {
 				c.emitBeside(capture.NG, p, len(p.b), b, true)
 			}
+			*framer = ng.Framer{}
 			return len(p.b)
 		default:
 			// At the front of a line that is none: the next one may be.

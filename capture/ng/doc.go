@@ -22,7 +22,7 @@
 // as its entries are whole, if that tells what it is.
 //
 // On TCP a message ends where its dictionary does, and the next one follows,
-// perhaps after line ends: Next says where. In a WebSocket message or an HTTP
+// perhaps after line ends: Next says where, or a Framer when octets come one by one. In a WebSocket message or an HTTP
 // body there is one, as in a datagram.
 //
 // # rtpproxy

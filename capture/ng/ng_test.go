@@ -179,6 +179,40 @@ func TestAppendJSONBound(t *testing.T) {
 	}
 }
 
+// FuzzFramer has a stream come in pieces: the answer to each is that to all
+// octets at once, and what is a message can be read.
+func FuzzFramer(f *testing.F) {
+	for _, in := range []string{"1 d7:command4:pinge\n2 d6:result4:ponge", "\r\n\r\n1 d1:ald1:bi-7eei0e1:xeee", "1 de", "1 d1:ae", "1 d1:a1:b1:c", "1 di1e1:ae",
+		"1 d1:a" + strings.Repeat("l", 40), "1 d1:a" + strings.Repeat("d1:a", 31) + "1:b" + strings.Repeat("e", 32)} {
+		f.Add([]byte(in), uint8(1))
+		f.Add([]byte(in), uint8(7))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, step uint8) {
+		var framer ng.Framer
+		for at, n := 0, 0; at < len(b) && n < len(b); {
+			n = min(n+1+int(step), len(b))
+			if n <= at {
+				continue
+			}
+			msg, size, v := framer.Next(b[at:n])
+			all, whole, want := ng.Next(b[at:n])
+			if string(msg) != string(all) || size != whole || v != want {
+				t.Fatalf("%q at %d of %d: %q %d %v, at once %q %d %v", b, at, n, msg, size, v, all, whole, want)
+			}
+			switch v {
+			case ng.Yes:
+				var view ng.View
+				if err := view.Parse(msg); err != nil && ng.Is(msg) || size <= 0 {
+					t.Fatalf("%q: %v", msg, err)
+				}
+				at += size
+			case ng.No:
+				at++
+			}
+		}
+	})
+}
+
 // Each front of a message may be read to the end of what there is, so that only
 // so many that turn out to be none are.
 func TestFindGivesUp(t *testing.T) {
@@ -207,6 +241,10 @@ func TestNext(t *testing.T) {
 		{"\r\n1 d7:command4:pinge\n2 d", "1 d7:command4:pinge", 22, ng.Yes},
 		{"1 d7:command4:pinge2 d6:result4:ponge", "1 d7:command4:pinge", 19, ng.Yes},
 		{"1 x", "", 0, ng.No},
+		{"1 de", "", 0, ng.No},
+		{"1 d1:ae", "", 0, ng.No},
+		{"1 d1:ali1e1:bee", "1 d1:ali1e1:bee", 15, ng.Yes},
+		{"1 di1e1:ae", "", 0, ng.No},
 		{"1 dx", "", 0, ng.No},
 		{"\x00", "", 0, ng.No},
 		{"1 d1:a" + "x", "", 0, ng.No},

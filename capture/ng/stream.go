@@ -17,30 +17,117 @@ const (
 // whole one may come; ask again with more octets behind these, of which there
 // are less than MaxMessage. With No it never will: Find says where to go on.
 func Next(b []byte) (msg []byte, n int, v Verdict) {
+	var f Framer
+	return f.Next(b)
+}
+
+// Front is Next for the first octets of a stream, of which nobody has said that
+// it is NG: with more than maxFront values in front of its end a message is none.
+func Front(b []byte) (msg []byte, v Verdict) {
+	f := Framer{left: maxFront}
+	msg, _, v = f.Next(b)
+	return msg, v
+}
+
+// maxFront is far more than a request has, and a reply with statistics is not what
+// a stream begins with.
+const maxFront = 512
+
+// Framer is Next for a stream whose octets come one by one: it keeps how far it
+// has read, so that none of them is read again. The zero Framer stands in front of
+// a message. It holds no octets: after Maybe the next b has to begin with the same
+// ones.
+type Framer struct {
+	first int // where the message begins
+	at    int // where the next value begins
+	left  int // values that may still come, and one more; 0 for any number
+	open  int // dictionaries and lists
+	dicts uint32
+	value bool // the key in front of it was read
+}
+
+// Reading says that the front of a message was read, and not its end.
+func (f *Framer) Reading() bool { return f.open > 0 }
+
+// Next is as Next is.
+func (f *Framer) Next(b []byte) (msg []byte, n int, v Verdict) {
 	b = b[:min(len(b), MaxMessage)]
-	more := Maybe
-	if len(b) == MaxMessage {
-		more = No
+	msg, n, v = f.next(b)
+	if v == Maybe && len(b) == MaxMessage {
+		v = No
 	}
-	first := blanks(b, 0)
-	c, v := cookie(b[first:])
-	at := first + c + 1
-	switch {
-	case v == No:
-		return nil, 0, No
-	case v == Maybe || at == len(b):
-		return nil, 0, more
-	case b[at] != 'd' || at+1 < len(b) && !isDigit(b[at+1]):
-		return nil, 0, No
+	if v != Maybe {
+		*f = Framer{}
 	}
-	end, st := skip(b, at, 0)
-	switch st {
-	case bad:
-		return nil, 0, No
-	case short:
-		return nil, 0, more
+	return msg, n, v
+}
+
+func (f *Framer) next(b []byte) (msg []byte, n int, v Verdict) {
+	if f.open == 0 {
+		f.first = blanks(b, f.first)
+		c, v := cookie(b[f.first:])
+		at := f.first + c + 1
+		switch {
+		case v == No:
+			return nil, 0, No
+		case v == Maybe || at == len(b) || b[at] == 'd' && at+1 == len(b):
+			return nil, 0, Maybe
+		case b[at] != 'd' || !isDigit(b[at+1]):
+			return nil, 0, No
+		}
+		f.at, f.open, f.dicts, f.value = at+1, 1, 1, false
 	}
-	return b[first:end:end], blanks(b, end), Yes
+	for f.open > 0 {
+		switch f.step(b) {
+		case bad:
+			return nil, 0, No
+		case short:
+			return nil, 0, Maybe
+		}
+	}
+	return b[f.first:f.at:f.at], blanks(b, f.at), Yes
+}
+
+// step reads what comes next: a string, an integer, the beginning or the end of
+// a list or dictionary.
+func (f *Framer) step(b []byte) (st status) {
+	if f.at >= len(b) {
+		return short
+	}
+	if f.left == 1 {
+		return bad
+	}
+	dict := f.dicts>>(f.open-1)&1 != 0
+	next := f.at + 1
+	switch c := b[f.at]; {
+	case c == 'e' && !f.value:
+		f.open--
+		f.value = false
+	case isDigit(c):
+		if _, next, st = str(b, f.at); st != whole {
+			return st
+		}
+		f.value = dict && !f.value
+	case dict && !f.value: // a key is a string
+		return bad
+	case c == 'i':
+		if _, next, st = integer(b, f.at); st != whole {
+			return st
+		}
+		f.value = false
+	case c != 'l' && c != 'd', f.open == maxDepth:
+		return bad
+	default:
+		f.dicts &^= 1 << f.open
+		if c == 'd' {
+			f.dicts |= 1 << f.open
+		}
+		f.open++
+		f.value = false
+	}
+	f.at = next
+	f.left = max(f.left-1, 0)
+	return whole
 }
 
 // blanks returns where the line ends that begin at b[at] are over.
