@@ -68,6 +68,7 @@ type payload struct {
 	ClientPort uint16 `json:"client_port"`
 	ServerPort uint16 `json:"server_port"`
 	TLS        string `json:"tls_version"`
+	Faults     string `json:"server_certificate_faults"`
 
 	FirstLine string `json:"first_line"` // of a query
 	Status    int
@@ -196,6 +197,9 @@ func became(was string, p *payload) string {
 	switch {
 	case p.Protocol == "TLS" && p.State == "failed":
 		what += strings.TrimPrefix(p.Message, "TLS handshake failed")
+		if p.Faults != "" {
+			what += "; server's certificate: " + p.Faults
+		}
 	case p.Protocol == "TCP" && p.EndedBy != "": // of TLS and WebSocket both ends close
 		what += " by the " + p.EndedBy
 	}

@@ -312,8 +312,8 @@ func (s *stage) expired(ctx context.Context) error {
 		version, name, became string
 		port                  uint16
 	}{
-		{"-tls1_2", "OpenSSL over TLS 1.2", "TLS 1.2, failed: certificate_expired (fatal) from the client after server's flight, closed", 45012},
-		{"-tls1_3", "OpenSSL over TLS 1.3", "TLS 1.3, failed: certificate_expired (fatal) from the client after server's flight, closed", 45013},
+		{"-tls1_2", nameOpenSSL12, "TLS 1.2, failed: certificate_expired (fatal) from the client after server's flight; server's certificate: expired, closed", 25012},
+		{"-tls1_3", nameOpenSSL13, "TLS 1.3, failed: certificate_expired (fatal) from the client after server's flight, closed", 25013},
 	} {
 		from := netip.AddrPortFrom(s.callers.Addr, c.port)
 		if err := openssl(ctx, s.site.Lab, s.callers, c.version, from.String(), server, expiredName, s.authority); err != nil {
@@ -321,10 +321,10 @@ func (s *stage) expired(ctx context.Context) error {
 		}
 		s.truth.connection(from, c.name, c.became)
 	}
-	from := netip.AddrPortFrom(s.callers.Addr, 45014)
+	from := netip.AddrPortFrom(s.callers.Addr, 25014) // no port that the kernel gives to others
 	conf := s.trust(tls.VersionTLS13)
 	conf.ServerName = expiredName
-	s.truth.connection(from, "Go over TLS 1.3", "TLS 1.3, failed: aborted by the client after the server's flight (inferred), closed")
+	s.truth.connection(from, nameGo13, "TLS 1.3, failed: aborted by the client after the server's flight (inferred), closed")
 	return refuse(ctx, s.callers, from, server, conf)
 }
 

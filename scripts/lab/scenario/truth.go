@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"regexp"
@@ -41,6 +43,13 @@ var (
 )
 
 const portClosed = 5099 // relay.cfg
+
+// Clients that refuse a certificate.
+const (
+	nameOpenSSL12 = "OpenSSL over TLS 1.2"
+	nameOpenSSL13 = "OpenSSL over TLS 1.3"
+	nameGo13      = "Go over TLS 1.3"
+)
 
 // connection notes a connection of a client.
 func (t *truth) connection(client netip.AddrPort, name, became string) {
@@ -103,6 +112,9 @@ func (t *truth) take(s *stage) error {
 	if err := t.answered(s.answersUDP, s.answersTCP); err != nil {
 		return err
 	}
+	if err := t.failed(s.proxy.Log(), net.JoinHostPort(s.callees.Addr.String(), fmt.Sprint(portClosed))); err != nil {
+		return err
+	}
 	if n := len(t.calls()); n != callsInAll {
 		return fmt.Errorf("kamailio's log has %d calls, want %d", n, callsInAll)
 	}
@@ -111,6 +123,26 @@ func (t *truth) take(s *stage) error {
 	}
 	t.graph.Nodes[toClosed] = "TCP, refused by the server"
 	t.beside(s.router.asked, log)
+	return nil
+}
+
+// alerted is what Kamailio's log says of an alert that ended a handshake.
+var alerted = regexp.MustCompile(`sslv3 alert ([a-z ]+) \(sni: ` + regexp.QuoteMeta(expiredName) + `\)[^|]*?src addr: (\S+)`)
+
+// failed holds what Kamailio's log says of connections that failed against what
+// the clients were to do.
+func (t *truth) failed(log, closed string) error {
+	if !strings.Contains(log, "connect "+closed+" failed (RST) Connection refused") {
+		return fmt.Errorf("kamailio's log has no refusal by %s", closed)
+	}
+	said := map[string]string{}
+	for _, m := range alerted.FindAllStringSubmatch(log, -1) {
+		said[t.clients[netip.MustParseAddrPort(m[2])].Name] = m[1]
+	}
+	want := map[string]string{nameOpenSSL12: "certificate expired", nameOpenSSL13: "certificate expired", nameGo13: "bad certificate"}
+	if !maps.Equal(said, want) {
+		return fmt.Errorf("kamailio's log has the alerts %v, want %v", said, want)
+	}
 	return nil
 }
 
