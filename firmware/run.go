@@ -466,6 +466,10 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 	total := rings + pipeline + log + newest + other
 	r.log.Info("memory budget, at most", "total_MiB", total>>20, "rings_MiB", rings>>20,
 		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "recent_MiB", newest>>20, "other_MiB", other>>20)
+	if have := machineMemory(); have > 0 && total > have {
+		r.log.Warn("the memory budget is more than this machine has; a flood may end the probe: lower calls max, media streams, streams connections or the ring-size",
+			"budget_MiB", total>>20, "machine_MiB", have>>20)
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(total - rings) // the kernel's rings are not Go's memory
 	}
@@ -473,6 +477,19 @@ func (r *runner) budget(pc *probe.Config) (int64, error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	return total, nil
+}
+
+// machineMemory returns how many octets of memory the machine has, 0 if it does not say.
+func machineMemory() int64 {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	var kib int64
+	if _, err := fmt.Sscanf(string(b), "MemTotal: %d kB", &kib); err != nil {
+		return 0
+	}
+	return kib << 10
 }
 
 // recentConfig bounds the records that are held to be looked at; with no Bytes

@@ -1,6 +1,9 @@
 package correlate
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
 // sender is who sends a stream where: streams that agree in it are one stream
 // seen in parts, as when the kernel moves a flow to another ring, or one seen
@@ -10,11 +13,18 @@ type sender struct {
 	ssrc     uint32
 }
 
-func (t *stream) from() sender { return sender{t.ends.src, t.ends.dst, t.last.SSRC} }
+// senderOf is the key of t's sender in Correlator.senders. Another sender with the same
+// key and the same SSRC would be taken for it: once in 2^64.
+func (c *Correlator) senderOf(t *stream) uint64 {
+	ends := t.ends()
+	return c.key(sender{ends.src, ends.dst, t.last.SSRC})
+}
+
+func (c *Correlator) key(s sender) uint64 { return maphash.Comparable(c.seed, s) }
 
 // unsend takes t out of the list of its sender's streams.
 func (c *Correlator) unsend(t *stream) {
-	from := t.from()
+	from := c.senderOf(t)
 	first := c.senders[from]
 	switch {
 	case first != t:
@@ -35,12 +45,12 @@ func (c *Correlator) unsend(t *stream) {
 // isCopy reports whether another stream holds what t does and is fuller, or as
 // full and was there first.
 func (c *Correlator) isCopy(t *stream) bool {
-	first := c.senders[t.from()]
+	first := c.senders[c.senderOf(t)]
 	if first == t && t.older == nil {
 		return false
 	}
 	for o, n := first, 0; o != nil && n < maxCopies; o, n = o.older, n+1 {
-		if o == t || !same(o, t) {
+		if o == t || o.last.SSRC != t.last.SSRC || !same(o, t) {
 			continue
 		}
 		if o.last.Packets > t.last.Packets || o.last.Packets == t.last.Packets && o.last.ID < t.last.ID {
@@ -64,14 +74,14 @@ func same(a, b *stream) bool {
 // coverOthers notes with the copies of t that it has made its report for all of
 // them.
 func (c *Correlator) coverOthers(t *stream) {
-	first := c.senders[t.from()]
+	first := c.senders[c.senderOf(t)]
 	if first == t && t.older == nil {
 		return
 	}
 	for o, n := first, 0; o != nil && n < maxCopies; o, n = o.older, n+1 {
-		if o != t && same(o, t) {
+		if o != t && o.last.SSRC == t.last.SSRC && same(o, t) {
 			o.covered = max(o.covered, t.last.LastMono)
-			o.rebase()
+			c.rebase(o)
 			c.countCopy(o)
 		}
 	}
@@ -84,7 +94,7 @@ func (c *Correlator) cover(t *stream) {
 		return
 	}
 	if t.last.LastMono-t.covered <= int64(3*time.Second) {
-		t.rebase()
+		c.rebase(t)
 		return
 	}
 	t.covered = 0

@@ -8,6 +8,7 @@ import (
 
 	"heptap/capture"
 	"heptap/capture/infer"
+	"heptap/capture/media"
 	"heptap/capture/mirror"
 	"heptap/capture/record"
 	"heptap/capture/sdp"
@@ -126,13 +127,17 @@ type Correlator struct {
 	endpoints map[place]endpoint
 	tunnelled map[place]tunnels // by the place outside of any
 	streams   map[uint64]*stream
-	senders   map[sender]*stream // the newest of each
+	senders   map[uint64]*stream // the newest of each, by its key
 	recent    streamList         // the one heard of longest ago first
 	silent    streamList         // those not heard of for stopAfter, likewise
 	gen       uint64             // counts searches, see call.gen
 
 	freeBindings *binding
+	sets         map[uint64]*codecSet // by hash, chained
+	setsUsed     int
+	freeSets     *codecSet
 	freeStreams  *stream
+	freeMarks    []*media.Mark
 
 	hosts     *hosts
 	conns     map[uint64]*conn
@@ -156,6 +161,8 @@ type Correlator struct {
 	payload []byte
 	links   []record.Link
 	matches []match
+	codecs  []codec
+	hashed  []byte
 	id      []byte
 	from    origin
 	object  object
@@ -175,7 +182,9 @@ func New(cfg Config) *Correlator {
 		endpoints: make(map[place]endpoint),
 		tunnelled: make(map[place]tunnels),
 		streams:   make(map[uint64]*stream),
-		senders:   make(map[sender]*stream),
+		sets:      make(map[uint64]*codecSet),
+		codecs:    make([]codec, 0, maxCodecs),
+		senders:   make(map[uint64]*stream),
 		wheel:     newWheel(),
 		hosts:     &hosts{seed: maphash.String(seed, "hosts")},
 		conns:     make(map[uint64]*conn),
@@ -244,8 +253,8 @@ func (cfg *Config) MemoryBytes() int64 {
 	const (
 		mapEntry = 64 // of 8 or 40 octets, at a map's worst load
 		perCall  = int64(unsafe.Sizeof(call{})) + 2*maxCallID + maxTag + 2*keptSlots*8 + mapEntry
-		perBind  = int64(unsafe.Sizeof(binding{})) + maxCodecs*int64(unsafe.Sizeof(codec{})) + 3*mapEntry
-		perRTP   = int64(unsafe.Sizeof(stream{})) + maxLegs*8 + 3*mapEntry
+		perBind  = int64(unsafe.Sizeof(binding{})) + 3*mapEntry
+		perRTP   = int64(unsafe.Sizeof(stream{})) + int64(unsafe.Sizeof(media.Mark{})) + maxLegs*8 + 3*mapEntry + 8
 	)
 	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
 	inference := int64(0)
@@ -253,5 +262,6 @@ func (cfg *Config) MemoryBytes() int64 {
 		inference = inferenceBytes(*cfg.Infer)
 	}
 	return fixed + inference + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
+		int64(maxCodecSets(cfg.Calls))*(int64(unsafe.Sizeof(codecSet{}))+mapEntry) +
 		int64(cfg.Connections)*(int64(unsafe.Sizeof(conn{}))+maxConnIDs+mapEntry)
 }

@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
-	"strings"
 
-	"heptap/capture/rtp"
 	"heptap/capture/sdp"
 )
 
@@ -79,7 +77,7 @@ type binding struct {
 	since        int64      // mono of the first SDP with it
 	via          netip.Addr // that the signalling with it came from
 	tag          uint64     // of who advertised it
-	codecs       []codec    // those that are not as RFC 3551 has them
+	set          *codecSet  // of its payload types, nil for RFC 3551's alone
 	aprev, anext *binding   // at the place; anext alone, among the free ones
 	party        uint8      // 0 the caller, 1 the callee
 	rank         rank
@@ -134,7 +132,7 @@ func (c *Correlator) bindSession(k *call) {
 			b = first
 		}
 		if b != nil {
-			b.takeCodecs(m)
+			c.takeCodecs(b, m)
 		}
 		if first == nil {
 			first = b
@@ -263,7 +261,7 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 		b = new(binding)
 	}
 	e := c.endpoints[at]
-	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: f.via, tag: f.tag, hidden: f.hidden, codecs: b.codecs[:0], anext: e.head}
+	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: f.via, tag: f.tag, hidden: f.hidden, anext: e.head}
 	if e.head != nil {
 		e.head.aprev = b
 	} else {
@@ -292,7 +290,8 @@ func (c *Correlator) unbind(b *binding) {
 	} else {
 		c.endpoints[b.place] = e
 	}
-	*b = binding{codecs: b.codecs[:0], anext: c.freeBindings}
+	c.dropSet(b)
+	*b = binding{anext: c.freeBindings}
 	c.freeBindings = b
 	c.Stats.Endpoints.Add(-1)
 }
@@ -304,31 +303,6 @@ func (k *call) decide(tag uint64) {
 	for _, b := range k.bindings {
 		if b.party == 1 && b.tag != tag && b.rank != learned {
 			b.rank = forsaken
-		}
-	}
-}
-
-// takeCodecs adds what m says of payload types to what is known: an answer may
-// narrow the offer and a re-INVITE change it while packets are under way. When
-// there is no room, audio is what matters.
-func (b *binding) takeCodecs(m *sdp.Media) {
-	for _, f := range m.Formats() {
-		if len(f.Name) == 0 {
-			continue
-		}
-		n := newCodec(f.PT, f.Name, f.ClockRate)
-		n.kind = m.Type
-		at := slices.IndexFunc(b.codecs, func(k codec) bool { return k.pt == f.PT })
-		usual := rtp.Static(f.PT)
-		switch {
-		case at >= 0:
-			b.codecs[at] = n
-		case usual.Clock == f.ClockRate && strings.EqualFold(usual.Name, string(f.Name)):
-		case len(b.codecs) < maxCodecs:
-			b.codecs = append(b.codecs, n)
-		case m.Type == sdp.Audio:
-			copy(b.codecs, b.codecs[1:])
-			b.codecs[maxCodecs-1] = n
 		}
 	}
 }
@@ -349,7 +323,7 @@ func (k *call) codec(dst, src place, pt uint8) (codec, bool) {
 		if worth <= best {
 			continue
 		}
-		for _, o := range b.codecs {
+		for _, o := range b.codecs() {
 			if o.pt == pt {
 				found, best = o, worth
 			}

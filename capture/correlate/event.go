@@ -68,7 +68,7 @@ func (t *stream) pauses() bool {
 	s := &t.last
 	k := t.codecNow()
 	return s.LastPayloadType == 13 || s.LastPayloadType == 19 || !t.audio() ||
-		strings.EqualFold(string(k.name[:k.n]), "CN") || s.Markers > 2+3*uint64(s.Events)
+		strings.EqualFold(string(k.name[:k.n]), "CN") || s.Markers > 2+3*s.Events
 }
 
 // replaced says whether the party sends another stream by now, or the media

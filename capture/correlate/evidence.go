@@ -163,7 +163,7 @@ func (c *Correlator) sawReport(f capture.FiveTuple, reporter uint32, b *rtcp.Rep
 	t.reporter, t.reportedAt = reporter, max(c.now, 1)
 	e, s := c.evidence(t.last.Port), &t.last
 	e.receipts.Add(t.pair.Add(
-		mirror.OwnLoss{Expected: s.Expected, Missing: s.Missing, Runs: s.LossEvents, KernelDrops: e.kernelDrops},
+		mirror.OwnLoss{Expected: s.Expected, Missing: s.Missing, Runs: uint64(s.LossEvents), KernelDrops: e.kernelDrops},
 		mirror.ReportedLoss{Highest: b.HighestSeq, Lost: b.PacketsLost}))
 }
 
@@ -174,14 +174,14 @@ func (c *Correlator) sawReport(f capture.FiveTuple, reporter uint32, b *rtcp.Rep
 func (c *Correlator) reportedOn(f capture.FiveTuple, ssrc uint32, found []match) (only *stream) {
 	src, dst := unmap(f.Dst), unmap(f.Src)
 	for range 2 {
-		if t := c.senders[sender{placeOf(f.Tunnel, src), placeOf(f.Tunnel, dst), ssrc}]; t != nil {
+		if t := c.senders[c.key(sender{placeOf(f.Tunnel, src), placeOf(f.Tunnel, dst), ssrc})]; t != nil && t.last.SSRC == ssrc {
 			return t
 		}
 		src, dst = below(src), below(dst)
 	}
 	for _, m := range found {
 		for _, t := range m.call.streams {
-			if t == only || t.last.SSRC != ssrc || t.ends.srcIP != src.Addr() || t.ends.dstIP != dst.Addr() {
+			if t == only || t.last.SSRC != ssrc || unmap(t.last.Flow.Src).Addr() != src.Addr() || unmap(t.last.Flow.Dst).Addr() != dst.Addr() {
 				continue
 			}
 			if only != nil {

@@ -76,7 +76,7 @@ func FuzzCorrelator(f *testing.F) {
 				src := netip.AddrPortFrom(aliceMedia.Addr(), 6000+2*uint16(op&3))
 				s := &media.Snapshot{ID: uint64(op & 7), SSRC: uint32(op & 1), Port: port, Flow: capture.FiveTuple{Proto: 17, Src: src, Dst: bobMedia, Tunnel: tunnel}, Confirmed: arg&1 != 0, Ended: op>>4 == 5,
 					FirstMono: now - int64(arg)*1e9, PayloadType: arg & 127,
-					Mark: media.Mark{LastMono: now, Packets: uint64(now/1e9) + uint64(arg), Expected: uint64(arg) * 2, Missing: uint64(arg), LossEvents: uint64(op), MeanJitter: int64(arg)}}
+					Mark: media.Mark{LastMono: now, Packets: uint64(now/1e9) + uint64(arg), Expected: uint64(arg) * 2, Missing: uint64(arg), LossEvents: uint32(op), MeanJitter: uint32(arg)}}
 				c.Stream(s, now)
 			case 6:
 				now += int64(arg) * 1e9

@@ -297,7 +297,7 @@ func TestReportsAreJSON(t *testing.T) {
 func (r *rig) snapshot(id uint64, src, dst netip.AddrPort, n, lost uint64, ended bool) *media.Snapshot {
 	return &media.Snapshot{ID: id, Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: src, Dst: dst}, SSRC: 0xdeadbeef,
 		Confirmed: n >= 50, Ended: ended, FirstWall: r.now - int64(n)*20e6, FirstMono: r.now - int64(n)*20e6,
-		Mark: media.Mark{LastWall: r.now, LastMono: r.now, Packets: n - lost, Octets: 160 * (n - lost), Expected: n, Missing: lost, LossEvents: lost, MeanJitter: 1e6},
+		Mark: media.Mark{LastWall: r.now, LastMono: r.now, Packets: n - lost, Octets: 160 * (n - lost), Expected: n, Missing: lost, LossEvents: uint32(lost), MeanJitter: 1e6},
 		Lost: int64(lost), PayloadType: 8, ClockRate: 8000, Jitter: 2e6, MaxJitter: 4e6}
 }
 

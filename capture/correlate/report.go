@@ -42,14 +42,19 @@ func (t *stream) quality(since *media.Mark) score {
 func jitterSince(last *media.Snapshot, since *media.Mark) int64 {
 	n := less(last.Packets, since.Packets)
 	if since.Packets == 0 || n == 0 {
-		return last.MeanJitter
+		return int64(last.MeanJitter)
 	}
-	mean := float64(last.MeanJitter) + float64(last.MeanJitter-since.MeanJitter)*float64(since.Packets)/float64(n)
+	mean := float64(last.MeanJitter) + (float64(last.MeanJitter)-float64(since.MeanJitter))*float64(since.Packets)/float64(n)
 	return int64(min(max(mean, 0), float64(last.MaxJitter)))
 }
 
 // less returns a - b, or 0 where a late packet has taken back what b counted.
-func less(a, b uint64) int64 { return max(0, int64(a-b)) }
+func less[N uint32 | uint64](a, b N) int64 {
+	if a < b {
+		return 0
+	}
+	return int64(a - b)
+}
 
 // speech tells audio from video by what SDP says, or by the clock, which is 90
 // kHz for the latter (RFC 3551 5), and from telephone-events and comfort noise.
@@ -197,13 +202,13 @@ func (t *stream) appendBursts(o *object, since *media.Mark) {
 
 func (t *stream) appendTimes(o *object, kd kind, q score, all *scores) {
 	s := &t.last
-	delta, jitter := s.IntervalMaxDelta, s.IntervalMaxJitter
+	delta, jitter := s.IntervalMaxDelta, int64(s.IntervalMaxJitter)
 	if kd == final {
-		delta, jitter = s.MaxDelta, s.MaxJitter
+		delta, jitter = s.MaxDelta, int64(s.MaxJitter)
 	}
 	o.float("DELTA", ms(delta))
 	o.float("MAX_DELTA", ms(s.MaxDelta))
-	o.float("JITTER", ms(s.Jitter))
+	o.float("JITTER", ms(int64(s.Jitter)))
 	o.float("MEAN_JITTER", ms(q.jitter))
 	o.float("MAX_JITTER", ms(jitter))
 	o.float("SKEW", ms(s.Skew))
@@ -266,7 +271,8 @@ func (t *stream) appendCall(o *object, k *call, kd kind) {
 		o.key("SRTP")
 		o.b = append(o.b, "true"...)
 	}
-	if e, ok := k.codec(t.ends.dst, t.ends.src, s.EventType); ok && s.Events > 0 && !secure && e.clock > 0 &&
+	ends := t.ends()
+	if e, ok := k.codec(ends.dst, ends.src, s.EventType); ok && s.Events > 0 && !secure && e.clock > 0 &&
 		strings.EqualFold(string(e.name[:e.n]), "telephone-event") {
 		o.int("DTMF_EVENTS", int64(s.Events))
 		o.float("DTMF_DURATION", 1000*float64(s.EventUnits)/float64(e.clock))
@@ -283,9 +289,9 @@ func (t *stream) appendCall(o *object, k *call, kd kind) {
 // secure says whether all that the call advertised of the stream's ends is for
 // SRTP.
 func (t *stream) secure(k *call) bool {
-	found := false
+	found, ends := false, t.ends()
 	for _, b := range k.bindings {
-		if !b.rtcp && (b.place.same(t.ends.dst) || b.place.same(t.ends.src)) {
+		if !b.rtcp && (b.place.same(ends.dst) || b.place.same(ends.src)) {
 			if !b.secure {
 				return false
 			}

@@ -11,10 +11,9 @@ import (
 // stream is what the correlator knows of one RTP stream.
 type stream struct {
 	last  media.Snapshot // the newest
-	base  media.Mark     // where the current calls' share of it begins
 	inter media.Mark     // at the last interval report
+	base  *media.Mark    // where the current calls' share of it begins, nil for its first packet
 
-	ends    ends            // of its flow
 	calls   []*call         // linked, at most maxLegs
 	at      int64           // mono of the last interval report, or of the first packet
 	touched int64           // mono of the newest snapshot
@@ -86,11 +85,11 @@ func (c *Correlator) newStream(s *media.Snapshot) *stream {
 	} else {
 		t = new(stream)
 	}
-	*t = stream{at: s.FirstMono, calls: t.calls[:0], ends: endsOf(s.Flow)}
-	t.last.ID, t.last.SSRC = s.ID, s.SSRC
+	*t = stream{at: s.FirstMono, calls: t.calls[:0]}
+	t.last.ID, t.last.SSRC, t.last.Flow = s.ID, s.SSRC, s.Flow
 	c.streams[s.ID] = t
-	t.older = c.senders[t.from()]
-	c.senders[t.from()] = t
+	from := c.senderOf(t)
+	t.older, c.senders[from] = c.senders[from], t
 	c.Stats.Streams.Add(1)
 	return t
 }
@@ -102,8 +101,35 @@ func (c *Correlator) forget(t *stream) {
 	c.unlist(t)
 	c.unsend(t)
 	c.Stats.Streams.Add(-1)
+	if t.base != nil {
+		c.freeMarks = append(c.freeMarks, t.base)
+		t.base = nil
+	}
 	t.next = c.freeStreams
 	c.freeStreams = t
+}
+
+// ends is the stream's flow.
+func (t *stream) ends() ends { return endsOf(t.last.Flow) }
+
+// share is where the current calls' share of the stream begins.
+func (t *stream) share() media.Mark {
+	if t.base == nil {
+		return media.Mark{}
+	}
+	return *t.base
+}
+
+// rebase lets the share of the next call begin here.
+func (c *Correlator) rebase(t *stream) {
+	if t.base == nil {
+		if n := len(c.freeMarks); n > 0 {
+			t.base, c.freeMarks = c.freeMarks[n-1], c.freeMarks[:n-1]
+		} else {
+			t.base = new(media.Mark)
+		}
+	}
+	*t.base, t.inter, t.scores = t.last.Mark, t.last.Mark, scores{}
 }
 
 // unlist takes a stream out of the list it is in.
@@ -135,11 +161,11 @@ func (c *Correlator) expireStreams() {
 // link finds the calls a stream belongs to and has not been linked to yet. One
 // that goes on after its call has ended stays with that call.
 func (c *Correlator) link(t *stream) {
-	if t.last.Packets == t.base.Packets || slices.ContainsFunc(t.calls, (*call).over) {
+	if t.last.Packets == t.share().Packets || slices.ContainsFunc(t.calls, (*call).over) {
 		return
 	}
-	w := want{last: t.last.LastMono, weak: !t.last.Confirmed && !t.known}
-	found := c.match(&t.ends, w)
+	w, ends := want{last: t.last.LastMono, weak: !t.last.Confirmed && !t.known}, t.ends()
+	found := c.match(&ends, w)
 	if len(found) == 0 && t.last.Confirmed {
 		found = c.matchSSRC(t.last.SSRC, w)
 	}
@@ -164,7 +190,7 @@ func (c *Correlator) link(t *stream) {
 // has reports whether the call has a stream of another SSRC on the flow of t.
 func (k *call) has(t *stream) bool {
 	return slices.ContainsFunc(k.streams, func(o *stream) bool {
-		return o.last.SSRC != t.last.SSRC && o.ends.src == t.ends.src && o.ends.dst == t.ends.dst
+		return o.last.SSRC != t.last.SSRC && o.last.Flow.Src == t.last.Flow.Src && o.last.Flow.Dst == t.last.Flow.Dst && o.last.Flow.Tunnel == t.last.Flow.Tunnel
 	})
 }
 
@@ -175,13 +201,14 @@ func (c *Correlator) learn(t *stream) {
 		return
 	}
 	t.learned = true
+	ends := t.ends()
 	for _, k := range t.calls {
-		to := k.binding(t.ends.dst, 1-t.sender, false)
-		if to == nil || k.binding(t.ends.src, t.sender, false) != nil {
+		to := k.binding(ends.dst, 1-t.sender, false)
+		if to == nil || k.binding(ends.src, t.sender, false) != nil {
 			continue
 		}
-		c.from = origin{party: t.sender, tunnel: t.last.Flow.Tunnel, via: t.ends.srcIP}
-		if b := c.bind(k, t.ends.src, learned, false); b != nil {
+		c.from = origin{party: t.sender, tunnel: t.last.Flow.Tunnel, via: ends.srcIP}
+		if b := c.bind(k, ends.src, learned, false); b != nil {
 			b.secure, b.kind = to.secure, to.kind
 		}
 	}
@@ -219,12 +246,13 @@ func (c *Correlator) handOver(t *stream, s *media.Snapshot) {
 	if len(t.calls) == 0 || !t.calls[0].over() {
 		return
 	}
-	found := c.match(&t.ends, want{last: s.LastMono})
+	ends := t.ends()
+	found := c.match(&ends, want{last: s.LastMono})
 	if len(found) == 0 || found[0].call.over() || found[0].binding.since < t.calls[0].endedAt || found[0].call.has(t) {
 		return
 	}
 	c.leaveCalls(t)
-	t.rebase()
+	c.rebase(t)
 }
 
 // leaveCalls makes the final reports of a stream and unlinks it.
@@ -242,9 +270,9 @@ func (c *Correlator) leaveCalls(t *stream) {
 // codecNow says what the stream's payload type means: by the SDP of its calls,
 // or else by RFC 3551. It may change while the stream goes on.
 func (t *stream) codecNow() codec {
-	pt := t.last.PayloadType
+	pt, ends := t.last.PayloadType, t.ends()
 	for _, k := range t.calls {
-		if o, ok := k.codec(t.ends.dst, t.ends.src, pt); ok {
+		if o, ok := k.codec(ends.dst, ends.src, pt); ok {
 			return o
 		}
 	}
@@ -280,7 +308,7 @@ func (c *Correlator) reportInterval(t *stream) {
 func (c *Correlator) closeStream(t *stream, k *call) {
 	if c.flushing || !slices.ContainsFunc(t.calls, func(o *call) bool { return o != k && !o.over() }) {
 		c.leaveCalls(t)
-		t.rebase()
+		c.rebase(t)
 		return
 	}
 	c.final(t, k)
@@ -303,7 +331,8 @@ func (c *Correlator) endStream(t *stream) {
 // final makes the report over everything since base. The interval that was
 // not over yet counts for the smallest and the mean.
 func (c *Correlator) final(t *stream, k *call) {
-	if t.last.Packets == t.base.Packets {
+	base := t.share()
+	if t.last.Packets == base.Packets {
 		return
 	}
 	if c.isCopy(t) {
@@ -315,12 +344,7 @@ func (c *Correlator) final(t *stream, k *call) {
 	if t.last.Packets != t.inter.Packets {
 		all.note(t.quality(&t.inter))
 	}
-	c.report(t, k, final, &t.base, t.quality(&t.base), &all)
-}
-
-// rebase lets the share of the next call begin here.
-func (t *stream) rebase() {
-	t.base, t.inter, t.scores = t.last.Mark, t.last.Mark, scores{}
+	c.report(t, k, final, &base, t.quality(&base), &all)
 }
 
 // streamList is a list of streams in the order in which they were pushed.

@@ -135,12 +135,12 @@ func FuzzAdd(f *testing.F) {
 				return
 			}
 			packets += x.Packets
-			strays += x.Strays
-			copies += x.Copies
-			if x.Packets == 0 || x.Expected == 0 || x.Missing > x.Expected || x.Reordered+x.Duplicates > x.Packets ||
-				x.LossEvents > x.Missing || x.Lost != int64(x.Expected-x.Packets) || x.Jitter > x.MaxJitter ||
-				x.IntervalMaxJitter > x.MaxJitter || x.MaxJitter > 2e9 || x.MaxDelta < x.IntervalMaxDelta ||
-				x.BurstMissing > x.BurstNumbers || x.BurstMissing > x.Missing || x.CopyLagMax > int64(time.Second) || x.CopyLagMean > x.CopyLagMax {
+			strays += uint64(x.Strays)
+			copies += uint64(x.Copies)
+			if x.Packets == 0 || x.Expected == 0 || x.Missing > x.Expected || uint64(x.Reordered)+x.Duplicates > x.Packets ||
+				uint64(x.LossEvents) > x.Missing || x.Lost != int64(x.Expected-x.Packets) || int64(x.Jitter) > int64(x.MaxJitter) ||
+				int64(x.IntervalMaxJitter) > int64(x.MaxJitter) || int64(x.MaxJitter) > 2e9 || x.MaxDelta < x.IntervalMaxDelta ||
+				uint64(x.BurstMissing) > uint64(x.BurstNumbers) || uint64(x.BurstMissing) > x.Missing || x.CopyLagMax > int64(time.Second) || x.CopyLagMean > x.CopyLagMax {
 				t.Fatalf("%+v", *x)
 			}
 		}

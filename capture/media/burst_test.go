@@ -68,7 +68,7 @@ func TestBursts(t *testing.T) {
 		}
 		x := flush(tab)[0]
 		wn, wnum, wgone := burstsOf(missing)
-		if x.Bursts != wn || x.BurstNumbers != wnum || x.BurstMissing != wgone {
+		if uint64(x.Bursts) != wn || uint64(x.BurstNumbers) != wnum || uint64(x.BurstMissing) != wgone {
 			t.Errorf("seed %d: %d bursts of %d, %d missing; want %d, %d, %d", seed, x.Bursts, x.BurstNumbers, x.BurstMissing, wn, wnum, wgone)
 		}
 	}
@@ -104,7 +104,7 @@ func TestTelephoneEvents(t *testing.T) {
 		}
 	}
 	x := flush(tab)[0]
-	if x.Events != 5 || x.EventUnits != 5*960 || x.EventType != 101 || x.MaxJitter > int64(ms)/100 || x.PayloadType != 8 {
+	if x.Events != 5 || x.EventUnits != 5*960 || x.EventType != 101 || int64(x.MaxJitter) > int64(ms)/100 || x.PayloadType != 8 {
 		t.Errorf("%d events, %d units, type %d, jitter %d", x.Events, x.EventUnits, x.EventType, x.MaxJitter)
 	}
 }

@@ -81,7 +81,7 @@ func TestAgainstTshark(t *testing.T) {
 			// where there is neither it is the same.
 			if most, err := strconv.ParseFloat(s.Stats[5], 64); err == nil && len(s.Stats) == 6 &&
 				x.ClockRate == 8000 && x.PayloadChanges == 0 && x.PayloadType < 96 {
-				if got := float64(x.MaxJitter) / 1e6; math.Abs(got-most) > 0.01 {
+				if got := float64(int64(x.MaxJitter)) / 1e6; math.Abs(got-most) > 0.01 {
 					t.Errorf("%s: %s: jitter up to %.3f ms, want %.3f", truth.File, s.SSRC, got, most)
 				}
 				jitters++

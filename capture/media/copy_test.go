@@ -44,16 +44,16 @@ func TestCopies(t *testing.T) {
 			s.p.IPID, s.p.TTL = 100, 64
 			send(t, tab, s, 500, c.lag, c.again, c.change)
 			x := flush(tab)[0]
-			if x.Copies != c.copies || x.Duplicates != c.duplicates || x.Packets != 500+c.duplicates || x.Octets != 160*x.Packets && c.name != "another payload" || x.Missing != 0 {
+			if uint64(x.Copies) != c.copies || x.Duplicates != c.duplicates || x.Packets != 500+c.duplicates || x.Octets != 160*x.Packets && c.name != "another payload" || x.Missing != 0 {
 				t.Errorf("%d copies, %d duplicates, %d packets, %d octets, %d missing", x.Copies, x.Duplicates, x.Packets, x.Octets, x.Missing)
 			}
 			if c.copies > 1 && (x.CopyLagMax < c.lag-2000 || x.CopyLagMax > c.lag+2000 || x.CopyLagMean < c.lag-2000 || x.CopyLagMean > c.lag+2000) {
 				t.Errorf("lag %d, at most %d, want %d", x.CopyLagMean, x.CopyLagMax, c.lag)
 			}
-			if x.Jitter > 1000 && c.copies > 0 {
+			if int64(x.Jitter) > 1000 && c.copies > 0 {
 				t.Errorf("jitter %d", x.Jitter)
 			}
-			if st := tab.Stats(); st.Copies != x.Copies || st.Packets != x.Packets+x.Copies {
+			if st := tab.Stats(); st.Copies != uint64(x.Copies) || st.Packets != x.Packets+uint64(x.Copies) {
 				t.Errorf("%+v", st)
 			}
 		})
@@ -86,7 +86,7 @@ func TestCopiesWithoutIdentification(t *testing.T) {
 			sent++
 			return true
 		}, func(*capture.Packet, int) {})
-		if x := flush(tab)[0]; !c.want(x.Copies, x.Duplicates, sent) || x.Packets != 3000+x.Duplicates {
+		if x := flush(tab)[0]; !c.want(uint64(x.Copies), x.Duplicates, sent) || x.Packets != 3000+x.Duplicates {
 			t.Errorf("%s: %d copies, %d duplicates of %d; %d packets", c.name, x.Copies, x.Duplicates, sent, x.Packets)
 		}
 	}
@@ -97,7 +97,7 @@ func TestCopiesWithoutIdentification(t *testing.T) {
 func TestSameFilePlayedTwice(t *testing.T) {
 	tab, s := media.New(media.Config{Streams: 4}), newSender(1)
 	send(t, tab, s, 400, 500*ms, func(int) bool { return true }, func(p *capture.Packet, i int) { p.IPID += 50 })
-	if x := flush(tab)[0]; x.Copies != 0 || x.Duplicates != 400 {
+	if x := flush(tab)[0]; uint64(x.Copies) != 0 || x.Duplicates != 400 {
 		t.Errorf("%d copies, %d duplicates", x.Copies, x.Duplicates)
 	}
 }
@@ -118,7 +118,7 @@ func TestRestartSeenTwice(t *testing.T) {
 		mustAdd(t, tab, p)
 		now += 20 * ms
 	}
-	if x := flush(tab)[0]; x.Copies != 400 || x.Duplicates != 0 || x.Missing != 0 || x.Gen != 1 || x.Packets != 400 {
+	if x := flush(tab)[0]; uint64(x.Copies) != 400 || x.Duplicates != 0 || x.Missing != 0 || x.Gen != 1 || x.Packets != 400 {
 		t.Errorf("%+v", x)
 	}
 }

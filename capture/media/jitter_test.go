@@ -41,7 +41,7 @@ func TestJitterIsRFC3550(t *testing.T) {
 			ts += c.step
 		}
 		x = one(t, tab)
-		if !near(x.Jitter, int64(j), 1000) || !near(x.MeanJitter, int64(sum/4999), 1000) || !near(x.MaxJitter, int64(most), 1000) {
+		if !near(int64(x.Jitter), int64(j), 1000) || !near(int64(x.MeanJitter), int64(sum/4999), 1000) || !near(int64(x.MaxJitter), int64(most), 1000) {
 			t.Errorf("payload type %d: jitter %d %d %d, want %.0f %.0f %.0f", c.pt, x.Jitter, x.MeanJitter, x.MaxJitter, j, sum/4999, most)
 		}
 		if x.ClockRate != uint32(c.clock) || x.PayloadType != c.pt {
@@ -124,7 +124,7 @@ func TestNoJitterInvented(t *testing.T) {
 			disturb(tab, s, &seq, &ts, &mono)
 			regular(tab, s, &seq, &ts, &mono, 50)
 		}
-		if x := one(t, tab); x.MaxJitter > 100 || x.PayloadType != 8 {
+		if x := one(t, tab); int64(x.MaxJitter) > 100 || x.PayloadType != 8 {
 			t.Errorf("%s: jitter up to %d ns: %+v", name, x.MaxJitter, x)
 		}
 	}
@@ -163,7 +163,7 @@ func TestClockOfDynamicPayloadTypes(t *testing.T) {
 		if clock = x.ClockRate; clock != c.want {
 			t.Errorf("clock %d, want %d of %d", clock, c.want, c.clock)
 		}
-		if has := x.MeanJitter > ms/2 && x.MeanJitter < 3*ms; has != (c.want != 0) {
+		if has := int64(x.MeanJitter) > ms/2 && int64(x.MeanJitter) < 3*ms; has != (c.want != 0) {
 			t.Errorf("clock %d: mean jitter %d ns", c.clock, x.MeanJitter)
 		}
 	}
@@ -190,11 +190,11 @@ func TestClockAcrossDynamicTypes(t *testing.T) {
 	send(96, 200, 960)
 	send(101, 10, 0)
 	send(96, 200, 960)
-	if x := last(); x.ClockRate != 48000 || x.PayloadType != 96 || x.PayloadChanges != 2 || x.MaxJitter > 1000 {
+	if x := last(); x.ClockRate != 48000 || x.PayloadType != 96 || x.PayloadChanges != 2 || int64(x.MaxJitter) > 1000 {
 		t.Errorf("with events: %+v", x)
 	}
 	send(97, 2000, 160)
-	if x := last(); x.ClockRate != 8000 || x.PayloadType != 97 || x.LastPayloadType != 97 || x.MaxJitter > 1000 {
+	if x := last(); x.ClockRate != 8000 || x.PayloadType != 97 || x.LastPayloadType != 97 || int64(x.MaxJitter) > 1000 {
 		t.Errorf("after the change: %+v", x)
 	}
 }
@@ -230,7 +230,7 @@ func TestIntervalMaxima(t *testing.T) {
 		t.Fatalf("%d snapshots", len(got))
 	}
 	end := got[len(got)-1]
-	if end.IntervalMaxDelta != 20*ms || end.MaxDelta != 320*ms || end.MaxJitter != 300*ms/16 || end.IntervalMaxJitter > ms/10 {
+	if end.IntervalMaxDelta != 20*ms || end.MaxDelta != 320*ms || int64(end.MaxJitter) != 300*ms/16 || int64(end.IntervalMaxJitter) > ms/10 {
 		t.Errorf("%+v", end)
 	}
 }

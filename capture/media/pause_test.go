@@ -111,7 +111,7 @@ func checkCall(t *testing.T, x media.Snapshot, c call, first, last int64) {
 	if x.FirstMono != first || x.FirstWall != first+1_700_000_000e9 || x.LastMono != last {
 		t.Errorf("from %d to %d, want %d to %d", x.FirstMono, x.LastMono, first, last)
 	}
-	if x.Octets != 160*x.Packets || x.Markers != markers || x.PayloadType != 8 || x.MaxDelta > 20*ms*int64(copies) || x.TimestampJumps != 0 {
+	if x.Octets != 160*x.Packets || uint64(x.Markers) != markers || x.PayloadType != 8 || x.MaxDelta > 20*ms*int64(copies) || x.TimestampJumps != 0 {
 		t.Errorf("%+v", x)
 	}
 	if x.Confirmed != (len(seen) >= 50) {
@@ -167,8 +167,8 @@ func TestPauses(t *testing.T) {
 				mustAdd(t, tab, s.packet(uint16(p.seq), uint32(p.ts*c.khz), p.at*ms))
 			}
 			x := one(t, tab)
-			if tab.Stats().Created != 1 || x.Missing != c.missing || x.Strays != c.strays || x.Reordered != c.reordered ||
-				x.Duplicates != c.dups || x.Gen != c.gen || x.Packets+x.Strays != uint64(n+len(c.after)) {
+			if tab.Stats().Created != 1 || x.Missing != c.missing || uint64(x.Strays) != c.strays || uint64(x.Reordered) != c.reordered ||
+				x.Duplicates != c.dups || x.Gen != c.gen || x.Packets+uint64(x.Strays) != uint64(n+len(c.after)) {
 				t.Errorf("want %+v\ngot %+v", c, x)
 			}
 			if end := c.after[len(c.after)-1].at; x.LastMono != end*ms {
@@ -212,7 +212,7 @@ func TestClockLearntBesideAStray(t *testing.T) {
 		mustAdd(t, tab, s.next(at))
 		at += 20 * ms
 	}
-	if x := one(t, tab); x.ClockRate != 8000 || x.Strays != 1 || x.Packets != 210 {
+	if x := one(t, tab); x.ClockRate != 8000 || uint64(x.Strays) != 1 || x.Packets != 210 {
 		t.Errorf("%+v", x)
 	}
 }
@@ -227,7 +227,7 @@ func TestNextCallInAFullTable(t *testing.T) {
 	var packets uint64
 	for _, x := range flush(tab) {
 		packets += x.Packets
-		if x.SSRC == s.ssrc && (x.Gen != 1 || x.Packets != 200 || x.Expected != 200 || x.Strays != 0 || x.MaxDelta != 1520*ms) {
+		if x.SSRC == s.ssrc && (x.Gen != 1 || x.Packets != 200 || x.Expected != 200 || uint64(x.Strays) != 0 || x.MaxDelta != 1520*ms) {
 			t.Errorf("%+v", x)
 		}
 	}

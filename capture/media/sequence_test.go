@@ -98,11 +98,11 @@ func TestSequences(t *testing.T) {
 		{name: "strays that do not follow each other", seqs: cat(run(0, 100), []int{30000, 100, 30001, 101}), expected: 102, stray: 2},
 	} {
 		x := arrivals(t, c.seqs...)
-		if x.Expected != c.expected || x.Missing != c.missing || x.Duplicates != c.dups || x.Reordered != c.reordered ||
-			x.Strays != c.stray || x.Gen != c.gen || x.LossEvents != c.runs {
+		if x.Expected != c.expected || x.Missing != c.missing || x.Duplicates != c.dups || uint64(x.Reordered) != c.reordered ||
+			uint64(x.Strays) != c.stray || x.Gen != c.gen || uint64(x.LossEvents) != c.runs {
 			t.Errorf("%s: %+v\n%+v", c.name, c, x)
 		}
-		if x.Packets+x.Strays != uint64(len(c.seqs)) || x.Lost != int64(x.Missing)-int64(x.Duplicates) ||
+		if x.Packets+uint64(x.Strays) != uint64(len(c.seqs)) || x.Lost != int64(x.Missing)-int64(x.Duplicates) ||
 			x.Octets != 160*x.Packets {
 			t.Errorf("%s: does not add up: %+v", c.name, x)
 		}

@@ -141,14 +141,14 @@ func count(order []int) truth {
 
 func (tr truth) check(t *testing.T, x media.Snapshot) {
 	t.Helper()
-	got := truth{x.Packets, x.Expected, x.Missing, x.Duplicates, x.Reordered, x.LossEvents}
+	got := truth{x.Packets, x.Expected, x.Missing, x.Duplicates, uint64(x.Reordered), uint64(x.LossEvents)}
 	if got != tr {
 		t.Errorf("got  %+v\nwant %+v", got, tr)
 	}
 	if x.Lost != int64(tr.expected)-int64(tr.packets) {
 		t.Errorf("lost %d of %d expected, %d packets", x.Lost, tr.expected, tr.packets)
 	}
-	if x.Strays != 0 || x.Gen != 0 {
+	if uint64(x.Strays) != 0 || x.Gen != 0 {
 		t.Errorf("%d strays, generation %d", x.Strays, x.Gen)
 	}
 }

@@ -25,7 +25,7 @@ type Snapshot struct {
 
 	Mark
 	Lost    int64 // RFC 3550 A.3: Expected - Packets; duplicates make it less
-	Markers uint64
+	Markers uint32
 	Gen     uint32 // how often the sender began its sequence numbers anew, without a pause
 
 	PayloadType     uint8  // the one most used
@@ -35,8 +35,9 @@ type Snapshot struct {
 	TimestampJumps  uint32 // timestamps that ran 2 s or more from arrival
 
 	// Nanoseconds. Delta is the time between two packets in order of arrival;
-	// skew is how far timestamps have run ahead of arrival since the start.
-	Jitter, MaxJitter, IntervalMaxJitter int64
+	// skew is how far timestamps have run ahead of arrival since the start. Jitter
+	// is below 2^31, which no sane one comes near.
+	Jitter, MaxJitter, IntervalMaxJitter uint32
 	MaxDelta, IntervalMaxDelta           int64
 	Skew, MaxSkew                        int64 // MaxSkew is the one furthest from 0
 
@@ -47,42 +48,45 @@ type Snapshot struct {
 
 	// Telephone-events (RFC 4733), if EventType really is one: how many, and how
 	// long in all, in timestamp units. Which keys they were is kept nowhere.
-	Events     uint32
 	EventUnits uint64
+	Events     uint32
 	EventType  uint8 // payload type, 0 when Events is
 }
 
 // Mark is where a stream was at a moment: of a Snapshot, what it takes to tell
-// what came after it.
+// what came after it. Who follows streams holds several for each: what a stream
+// counts in 32 bits has no more here.
 type Mark struct {
 	LastWall, LastMono int64 // of the last packet: Unix nanoseconds by the clock as it is now, and monotonic
-	MeanJitter         int64 // ns, since the start
 
 	Packets    uint64 // that fit the sequence, duplicates included
 	Octets     uint64 // of RTP payload in Packets, without header and padding
 	Expected   uint64 // by the sequence numbers, over all generations
 	Missing    uint64 // sequence numbers that never came: Snapshot.Lost + Duplicates
 	Duplicates uint64
-	Reordered  uint64 // that came after one with a higher sequence number; not duplicates
-	Strays     uint64 // whose sequence number fits nowhere; not in Packets
-	LossEvents uint64 // runs of missing sequence numbers
-	Copies     uint64 // by the mirror
+
+	MeanJitter uint32 // ns, since the start
+	Reordered  uint32 // that came after one with a higher sequence number; not duplicates
+	Strays     uint32 // whose sequence number fits nowhere; not in Packets
+	LossEvents uint32 // runs of missing sequence numbers
+	Copies     uint32 // by the mirror
 
 	// Bursts of loss (RFC 3611 4.7.2, Gmin 16): how many, the sequence numbers
 	// from the first to the last missing of each, and how many of them are missing.
-	Bursts, BurstNumbers, BurstMissing uint64
+	Bursts, BurstNumbers, BurstMissing uint32
 }
 
-// maxVisits bounds the work of one call of Snapshot. What is left is due at
-// the next.
-const maxVisits = 1024
+// maxVisits bounds the work of one call of Snapshot, and what its caller has to
+// hold of it: streams that came together are not reported together for ever after.
+// What is left is due at the next.
+const maxVisits = 256
 
 // Snapshot calls fn for every stream whose interval has passed by now
 // (monotonic nanoseconds) and that had packets in it, and a last time, with
 // Ended set, for one that has gone idle or, first of all, has been succeeded by
 // another of the same sender. It publishes Stats. It is meant to be
 // called once per batch of packets: it returns at once when nothing is due,
-// and looks at 1024 streams at most, the longest due first.
+// and looks at 256 streams at most, the longest due first.
 //
 // What fn is given is borrowed until fn returns. fn does not call t.
 func (t *Table) Snapshot(now int64, fn func(*Snapshot)) {
@@ -168,7 +172,7 @@ func (t *Table) report(n uint32, s *stream, ended bool, fn func(*Snapshot)) {
 	t.snapshot = s.snapshot(t.wallOffset)
 	t.lag(n, s)
 	t.snapshot.Ended = ended
-	s.allMaxJitter, s.maxJitter = uint32(t.snapshot.MaxJitter), 0
+	s.allMaxJitter, s.maxJitter = t.snapshot.MaxJitter, 0
 	s.allMaxDelta, s.maxDelta = t.snapshot.MaxDelta, 0
 	s.reported = s.seen()
 	s.once = true
@@ -188,13 +192,13 @@ func (s *stream) snapshot(wallOffset int64) Snapshot {
 		FirstWall: s.firstWall, FirstMono: s.firstMono,
 		Mark: Mark{
 			LastWall: s.last + wallOffset, LastMono: s.last, Packets: s.packets, Octets: s.octets, Expected: s.expected(),
-			Duplicates: s.duplicates, Reordered: uint64(s.reordered), Strays: uint64(s.strays),
-			LossEvents: s.lossEvents(), Copies: uint64(s.copies),
+			Duplicates: s.duplicates, Reordered: s.reordered, Strays: s.strays,
+			LossEvents: s.lossEvents(), Copies: s.copies,
 		},
-		Markers: uint64(s.markers), Gen: s.gen,
+		Markers: s.markers, Gen: s.gen,
 		PayloadType: s.mainPayload(), LastPayloadType: s.pt, PayloadChanges: s.changes,
 		TimestampJumps: s.jumps,
-		Jitter:         int64(s.jitter), IntervalMaxJitter: int64(s.maxJitter), MaxJitter: int64(max(s.maxJitter, s.allMaxJitter)),
+		Jitter:         s.jitter, IntervalMaxJitter: s.maxJitter, MaxJitter: max(s.maxJitter, s.allMaxJitter),
 		IntervalMaxDelta: s.maxDelta, MaxDelta: max(s.maxDelta, s.allMaxDelta),
 		Skew: s.skew, MaxSkew: s.maxSkew,
 		Events: s.events, EventUnits: uint64(s.eventUnits) + uint64(s.eventSpan), EventType: s.eventType,
@@ -202,21 +206,21 @@ func (s *stream) snapshot(wallOffset int64) Snapshot {
 	b := s.bursts
 	b.missing(s.highest, ^s.window[1], ^s.window[0])
 	b.end()
-	x.Bursts, x.BurstNumbers, x.BurstMissing = uint64(b.n), uint64(b.numbers), uint64(b.gone)
+	x.Bursts, x.BurstNumbers, x.BurstMissing = b.n, b.numbers, b.gone
 	x.Lost = int64(x.Expected - x.Packets)
 	x.Missing = uint64(x.Lost) + x.Duplicates
 	x.ClockRate = s.rateOf(x.PayloadType)
 	if s.samples > 0 {
-		x.MeanJitter = int64(s.jitterSum / uint64(s.samples))
+		x.MeanJitter = uint32(s.jitterSum / uint64(s.samples))
 	}
 	return x
 }
 
 // lossEvents returns the runs of missing numbers so far, those in the window
 // included.
-func (s *stream) lossEvents() uint64 {
+func (s *stream) lossEvents() uint32 {
 	hi, lo := s.lossEnds()
-	return uint64(s.lossRuns) + uint64(bits.OnesCount64(hi)+bits.OnesCount64(lo))
+	return s.lossRuns + uint32(bits.OnesCount64(hi)+bits.OnesCount64(lo))
 }
 
 // LossSince returns the loss between two snapshots of one stream, prev the
@@ -234,7 +238,7 @@ func (x *Snapshot) LossSince(prev *Mark) (percent, burstRatio float64) {
 	}
 	share := min(float64(missing)/float64(expected), 1)
 	burstRatio = 1
-	if runs := int64(x.LossEvents - prev.LossEvents); runs > 0 {
+	if runs := int32(x.LossEvents - prev.LossEvents); runs > 0 {
 		burstRatio = max(1, float64(missing)/float64(runs)*(1-share))
 	}
 	return 100 * share, burstRatio

@@ -266,7 +266,7 @@ func Default() Config {
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers},
-		Recent:  Recent{Memory: 16 << 20, Age: 30 * time.Minute},
+		Recent:  Recent{Memory: 4 << 20, Age: 30 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},
 		Trace:   trace.Config{Default: trace.Allow},

@@ -147,7 +147,7 @@ func mediaOptions() []Option {
 
 func recentOptions() []Option {
 	return []Option{
-		single("recent memory", "SIZE", "", "newest records held in memory, besides the log, to be looked at on the probe, 1MiB to 1GiB; off for none", "16MiB",
+		single("recent memory", "SIZE", "", "newest records held in memory, besides the log, to be looked at on the probe, 1MiB to 1GiB; off for none", "8MiB",
 			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
 		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
 			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),

@@ -208,7 +208,7 @@ func (l *list) pipeline(st *probe.Stats) {
 	l.counter("heptap_sip_without_call_id_total", "SIP messages without a Call-ID.", c.SIPNoCallID.Load())
 	l.counter("heptap_sdp_bodies_total", "Offers and answers read.", c.SDPBodies.Load())
 	l.counter("heptap_sdp_malformed_total", "Offers and answers that could not be read.", c.SDPMalformed.Load())
-	l.counter("heptap_sdp_addresses_refused_total", "Media addresses beyond what one call, or all together, may have.", c.BindingsRefused.Load())
+	l.counter("heptap_sdp_addresses_refused_total", "Media addresses beyond what one call, or all together, may have, and codecs of those that all together may have.", c.BindingsRefused.Load())
 	l.gauge("heptap_calls", "Calls followed now.", float64(c.Calls.Load()))
 	l.counter("heptap_calls_seen_total", "Calls begun.", c.CallsSeen.Load())
 	l.counter("heptap_calls_controlled_total", "Calls begun that were known from their media proxy first.", c.CallsControlled.Load())

@@ -9,7 +9,7 @@ import (
 // Sizes of a batch, and how many of them a worker's queue has.
 const (
 	batchItems = 128
-	batchArena = 192 << 10 // holds at least two payloads of the largest size
+	batchArena = 128 << 10 // holds 128 messages of 1 KiB, or at least one payload of the largest size
 	batchSnaps = 64
 	queueDepth = 128
 )

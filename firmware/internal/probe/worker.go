@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -104,6 +105,9 @@ type worker struct {
 	full     chan *batch
 	free     chan *batch // empty ones, back from the merge
 	spare    []*batch    // empty ones that are here; the last one is the next, and warm
+	made     int         // batches there are, at most queueDepth
+	least    int         // the fewest spare ones since trimAt was set
+	trimAt   int64       // when those that were not needed are let go
 	wake     chan<- struct{}
 	progress atomic.Int64 // no item earlier than this is still to come
 
@@ -128,11 +132,8 @@ func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, w
 		full: make(chan *batch, queueDepth), free: make(chan *batch, queueDepth), wake: wake,
 		frames: make([]capture.Frame, framesPerRead),
 	}
-	for range queueDepth {
-		w.spare = append(w.spare, newBatch())
-	}
 	w.cur = w.empty()
-	w.time, w.sampleAt, w.sweepAt = math.MinInt64, math.MinInt64, math.MinInt64
+	w.time, w.sampleAt, w.sweepAt, w.trimAt = math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64
 	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
 	if len(cfg.Inputs) == 1 {
@@ -444,6 +445,9 @@ func (w *worker) afterRead(n int) {
 	if n := len(w.cur.items); n > 0 && (n >= batchItems/2 || len(w.full) < queueDepth/2) {
 		w.send()
 	}
+	if w.time >= w.trimAt {
+		w.trim()
+	}
 	// What is still in the current batch has not been handed over.
 	if len(w.cur.items) == 0 && w.time > w.progress.Load() {
 		w.progress.Store(w.time)
@@ -460,27 +464,53 @@ func (w *worker) snapshot(s *media.Snapshot) {
 }
 
 // empty returns an empty batch, the one that was emptied last: as long as the
-// merge keeps up only a few are ever touched, and the memory of the others
-// stays with the kernel. Without wait it returns nil when there is none.
+// merge keeps up there are only a few. When there are queueDepth and all are in
+// use, it waits for one, or without wait returns nil.
 func (w *worker) empty() *batch {
-	for {
-		select {
-		case b := <-w.free:
-			w.spare = append(w.spare, b)
-			continue
-		default:
-		}
-		break
-	}
+	w.reclaim()
 	if n := len(w.spare); n > 0 {
 		b := w.spare[n-1]
 		w.spare = w.spare[:n-1]
+		w.least = min(w.least, n-1)
 		return b
+	}
+	w.least = 0
+	if w.made < queueDepth {
+		w.made++
+		return newBatch()
 	}
 	if w.wait {
 		return <-w.free
 	}
 	return nil
+}
+
+// reclaim takes back what the merge has emptied.
+func (w *worker) reclaim() {
+	for {
+		select {
+		case b := <-w.free:
+			w.spare = append(w.spare, b)
+		default:
+			return
+		}
+	}
+}
+
+// A moment of trouble must not cost its memory for ever: of the batches that lay
+// idle for trimEvery, all but keptSpare are let go.
+const (
+	trimEvery = 10 * time.Second
+	keptSpare = 8
+)
+
+func (w *worker) trim() {
+	w.reclaim()
+	if n := w.least - keptSpare; n > 0 {
+		w.spare = slices.Delete(w.spare, 0, n) // those that were idle longest
+		w.made -= n
+	}
+	w.least, w.trimAt = len(w.spare), w.time+int64(trimEvery)
 }
 
 // send hands the current batch over and takes an empty one. Without wait it

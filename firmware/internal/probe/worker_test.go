@@ -32,3 +32,47 @@ func TestSegmentsGiveWay(t *testing.T) {
 		t.Errorf("%d messages lost while segments had the room", n)
 	}
 }
+
+// A worker that needed all its batches for a moment lets most of them go when it
+// has not needed them for a while, and has them again when it does.
+func TestBatchesTrimmed(t *testing.T) {
+	w := idleWorker(1)
+	message := capturetest.UDP(caller, callee, []byte(options))
+	frames := capturetest.Frames(time.Unix(1000, 0), 0, message)
+	crowd := func() {
+		for range queueDepth {
+			for range batchItems {
+				w.frame(&frames[0])
+			}
+			w.afterRead(batchItems)
+		}
+		w.frame(&frames[0])
+		w.afterRead(1)
+	}
+	emptied := func() {
+		for len(w.full) > 0 {
+			b := <-w.full
+			b.reset()
+			w.free <- b
+		}
+	}
+	for round := range 2 {
+		crowd()
+		if w.made != queueDepth {
+			t.Fatalf("round %d: %d batches under load, want %d", round, w.made, queueDepth)
+		}
+		emptied()
+		for range 3 { // the first of these sees the last of the crowd's time
+			frames[0].Mono += int64(trimEvery)
+			w.frame(&frames[0])
+			w.afterRead(1)
+			emptied()
+		}
+		if least, most := keptSpare, keptSpare+3; w.made < least || w.made > most {
+			t.Errorf("round %d: %d batches afterwards, want %d to %d", round, w.made, least, most)
+		}
+	}
+	if n := w.counters.QueueDrops.Load(); n > 2*batchItems {
+		t.Errorf("%d messages lost", n)
+	}
+}

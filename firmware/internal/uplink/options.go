@@ -157,7 +157,7 @@ func (o Options) MemoryBudget() (int, error) {
 	}
 	// Pages that are pinned outlive their place in the tier: a commit's worth,
 	// and a few per lane. Offsets cost 4 octets per record of 128 at least.
-	n := o.Memory + o.Memory/4 + o.Memory/32 + spillBytes + spillCount*64
+	n := o.Memory + o.Memory/8 + o.Memory/32 + spillBytes + spillCount*64
 	for _, c := range o.Collectors {
 		n += 2 * (laneBytes + 2*(256<<10) + max(c.Packets-1, 0)*batchBytes)
 	}
