@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -209,6 +210,9 @@ func (x *trial) frameOK(v hep.View) {
 	}
 	if v.Type() == 1 {
 		return
+	}
+	if bytes.IndexByte(v.Correlation(), 0) >= 0 {
+		x.errorf("type %d under an id with NUL: %q", v.Type(), v.Correlation())
 	}
 	x.noSecret(fmt.Sprintf("HEP %d", v.Type()), v.Frame())
 }
@@ -415,4 +419,59 @@ func frontOf(t testing.TB, path string, most int) (out []capture.Frame) {
 		}
 	}
 	return out
+}
+
+// TestHostileLargest replays the largest of each kind, in octets that JSON writes in six
+// each: every one of them still fits a HEP packet.
+func TestHostileLargest(t *testing.T) {
+	c, rep := netip.MustParseAddrPort("192.0.2.9:50000"), strings.Repeat
+	whole := func(src, dst netip.AddrPort, text string) [][]byte {
+		return capturetest.Fragments(capturetest.UDP(src, dst, []byte(text), capturetest.IPID(7)), 1400, 7)
+	}
+	spoken := func(client, server netip.AddrPort, pieces ...piece) (out [][]byte) {
+		var small []piece
+		for _, p := range pieces {
+			for len(p.text) > 0 {
+				n := min(1400, len(p.text))
+				small = append(small, piece{p.dir, p.text[:n]})
+				p.text = p.text[n:]
+			}
+		}
+		return talk(client, server, small...)
+	}
+	sip := "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>\r\nCSeq: 1 INVITE\r\nCall-ID: "
+	body := rep("\x01", 40000)
+	id := rep("\"\\", 100) + "@\x01"
+	web := func(line, extra, body string) string {
+		return line + "Host: " + rep("\x02", 400) + "\r\nContent-Type: application/json\r\nX-Call-ID: " + id + "\r\nX-Request-ID: " + rep("\"", 1200) +
+			"\r\nX-Auth-Token: a\r\nLocation: " + rep("\x7f", 1500) + "\r\n" + extra + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)) + body
+	}
+	ids := func() (all string) { // as many and as long as there may be, each another one
+		for i := range 32 {
+			all += fmt.Sprintf("callid='%d%s' ", i, rep("\xff", 245))
+		}
+		return all
+	}
+	for name, data := range map[string][][]byte{
+		"sip":          whole(c, hostileProxy, sip+id+"\r\n\r\n"+body),
+		"sip id":       whole(c, hostileProxy, sip+rep("\"", 5000)+"\r\n\r\n"),
+		"log":          whole(proxyPort(4000), proxyPort(514), "<134>Nov 14 22:13:20 "+rep("\"", 200)+" "+rep("\\", 200)+"["+rep("\"", 200)+"]: "+body),
+		"log 5424":     whole(proxyPort(4000), proxyPort(514), "<134>1 2026-11-14T22:13:20Z "+rep("\"", 255)+" "+rep("\"", 48)+" "+rep("\"", 128)+" "+rep("\"", 32)+" [a b=\""+rep("\x01", 4000)+"\"] "+body),
+		"log ids":      whole(proxyPort(4000), proxyPort(514), "<134>Nov 14 22:13:20 h x: "+ids()+body),
+		"ng":           whole(proxyPort(4001), proxyPort(2223), bencode("1", "command", "offer", "call-id", rep("\x01", 250), "from-tag", rep("\x01", 4000), "sdp", body)),
+		"rtpproxy":     append(whole(proxyPort(4001), proxyPort(7722), "1 U "+rep("\"", 300)+" 192.0.2.1 6000 "+rep("\"", 4000)+" "+rep("\"", 4000)), whole(proxyPort(7722), proxyPort(4001), "1 "+body)...),
+		"mi":           append(whole(c, proxyPort(8080), `{"jsonrpc":"2.0","method":"`+rep(`\"`, 60)+`","params":["`+rep(`\u0001`, 8000)+`"],"id":"`+rep(`\"`, 60)+`"}`), whole(proxyPort(8080), c, `{"jsonrpc":"2.0","result":"`+rep(`\u0001`, 9000)+`","id":"`+rep(`\"`, 60)+`"}`)...),
+		"mi lines":     append(whole(c, proxyPort(8080), ":"+rep("x", 100)+":\n"+rep("\"\\\x01\n", 9000)), whole(proxyPort(8080), c, "200 "+rep("\"", 1000)+"\n"+body)...),
+		"ami":          spoken(c, proxyPort(5038), piece{1, "Asterisk Call Manager/5.0.2\r\n"}, piece{0, "Action: Originate\r\nActionID: 2\r\n" + rep("Variable: "+rep("\x01", 900)+"\r\n", 14) + "\r\n"}, piece{1, "Response: Success\r\nActionID: 2\r\n" + rep("Output: "+rep("\x01", 900)+"\r\n", 14) + "\r\n"}),
+		"rest":         spoken(proxyPort(4002), netip.MustParseAddrPort("192.0.2.30:8080"), piece{0, web("POST /"+rep("\x01", 3000)+" HTTP/1.1\r\n", "", rep("\x01", 5000))}, piece{1, web("HTTP/1.1 200 "+rep("\x01", 1500)+"\r\n", "", rep("\"", 5000))}),
+		"rest targets": spoken(proxyPort(4002), netip.MustParseAddrPort("192.0.2.30:8080"), piece{0, "GET /" + rep("\xff\"", 1800) + " HTTP/1.1\r\nHost: a\r\n\r\n"}, piece{1, "HTTP/1.1 500 \x00\r\nContent-Length: 0\r\n\r\n"}),
+		"websocket":    spoken(c, proxyPort(80), piece{0, "GET /" + rep("\"", 3000) + " HTTP/1.1\r\nHost: p\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\nSec-WebSocket-Version: 13\r\nX: " + rep("\x01", 3000) + "\r\n\r\n"}, piece{1, "HTTP/1.1 403 " + rep("\x01", 3000) + "\r\nX: " + rep("\x01", 3000) + "\r\nContent-Length: 0\r\n\r\n"}),
+		"isup":         whole(c, hostileProxy, sip+"1@a\r\nContent-Type: application/ISUP;version="+rep("\"", 200)+"\r\n\r\n\xfa"+rep("\x05\x01\x01", 80)+body),
+		"dns":          whole(proxyPort(4003), proxyPort(53), "\x90\x01\x01\x00\x00\x01\x00\x80\x00\x00\x00\x00"+rep("\x3f"+rep("\x01", 63), 3)+"\x04_sip\x00\x00\x21\x00\x01"+rep("\xc0\x0c\x00\x21\x00\x01\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\xc0\x0c", 128)),
+	} {
+		begin, end := prologue()
+		frames := capturetest.Frames(start, 2*time.Millisecond, slices.Concat(begin, data, end)...)
+		x := try(t, hostileConfig(), frames, false, name)
+		t.Log(name, x.types)
+	}
 }
