@@ -3,6 +3,7 @@ package correlate
 import (
 	"bytes"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 
 	"heptap/capture"
@@ -28,6 +29,7 @@ type Note struct {
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
 	Tokens [][]byte      // what may be the Call-ID of a call that is alive, its session's UUID or trace's id, or a name learnt for it
 	Names  [][]byte      // of the tokens, those that are a platform's own names of calls: learnt for the calls found
+	Where  []byte        // the host that the names are of: others may call other calls so; what is as long as a UUID is everywhere the same
 	Ask    *Ask          // the query or reply that it is about, if it is
 	// OnlyLinked makes no record when no call is found.
 	OnlyLinked bool
@@ -51,7 +53,7 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 		}
 		c.identified(id)
 	}
-	c.learnNames(n.Names)
+	c.learnNames(n.Names, n.Where)
 	first := c.firstCall()
 	if linked = first != nil; !linked && n.OnlyLinked {
 		c.Stats.NotesUnlinked.Add(1)
@@ -147,16 +149,17 @@ type name struct {
 // learnNames links what the names stand for, and learns them for the calls that
 // the note names itself. A line with two names, or with many calls, teaches
 // nothing: it may be a list.
-func (c *Correlator) learnNames(ids [][]byte) {
+func (c *Correlator) learnNames(ids [][]byte, where []byte) {
 	if len(ids) == 0 {
 		return
 	}
 	own := c.named
 	for _, id := range ids {
-		s := c.names.find(maphash.Bytes(c.seed, id), c.now)
+		h := c.nameHash(id, where)
+		s := c.names.find(h, c.now)
 		if len(own) == 1 && len(ids) == 1 {
 			if s == nil {
-				s = c.names.add(maphash.Bytes(c.seed, id), c.now)
+				s = c.names.add(h, c.now)
 				c.Stats.NamesLearnt.Add(1)
 			}
 			s.join(own[0].hash)
@@ -171,6 +174,17 @@ func (c *Correlator) learnNames(ids [][]byte) {
 			}
 		}
 	}
+}
+
+// nameHash is of what a host calls a call. Asterisk counts its calls from 1, each
+// of a site's: a name that is shorter than a UUID (RFC 9562 4) is only its host's.
+func (c *Correlator) nameHash(id, where []byte) uint64 {
+	const uuid = 36
+	h := maphash.Bytes(c.seed, id)
+	if len(id) < uuid {
+		h ^= bits.RotateLeft64(maphash.Bytes(c.seed, where), 1)
+	}
+	return h
 }
 
 // join makes h one of the calls, in place of the oldest when there are too many.

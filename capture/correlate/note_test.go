@@ -21,7 +21,7 @@ func (r *rig) note(change func(*correlate.Note), words ...string) (primary strin
 		Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: aliceSIP, Dst: bobSIP}, Else: []byte("log@host"), Payload: []byte(`{}`)}
 	for _, w := range words {
 		n.Tokens = append(n.Tokens, []byte(w))
-		if strings.HasPrefix(w, "C-") {
+		if strings.HasPrefix(w, "C-") || len(w) == 36 {
 			n.Names = append(n.Names, []byte(w))
 		}
 	}
@@ -88,6 +88,24 @@ func TestNoteLearnsNames(t *testing.T) {
 	}
 	r.wait(3 * time.Hour) // the calls are over, and the name is forgotten
 	r.wantNote("log@host", nil, nil, "C-00000001")
+}
+
+// Two servers count their calls from 1 each. A UUID is the same everywhere.
+func TestNoteNamesAreOfOneHost(t *testing.T) {
+	r := newRig(t, nil)
+	begin(r, "a@host")
+	begin(r, "b@host")
+	of := func(host string) func(*correlate.Note) {
+		return func(n *correlate.Note) { n.Where = []byte(host) }
+	}
+	const uuid = "0d7fe0d6-b0e9-4d3b-8d3f-3a0c9f4a0b11"
+	r.wantNote("a@host", []string{"sip:a@host"}, of("pbx1"), "C-00000001", "a@host")
+	r.wantNote("log@host", nil, of("pbx2"), "C-00000001")
+	r.wantNote("b@host", []string{"sip:b@host"}, of("pbx2"), "C-00000001", "b@host")
+	r.wantNote("a@host", []string{"sip:a@host"}, of("pbx1"), "C-00000001")
+	r.wantNote("b@host", []string{"sip:b@host"}, of("pbx2"), "C-00000001")
+	r.wantNote("a@host", []string{"sip:a@host"}, of("pbx1"), uuid, "a@host")
+	r.wantNote("a@host", []string{"sip:a@host"}, of("pbx2"), uuid)
 }
 
 // What a flood of names pushes out is learnt again.

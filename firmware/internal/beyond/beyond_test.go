@@ -183,12 +183,13 @@ func TestLogLinked(t *testing.T) {
 		{"<14>Nov 14 22:13:20 pbx asterisk[1]: VERBOSE[9][C-0000002a] pbx.c: a84b4c76e66710@pc33", 1},
 		{"<14>Nov 14 22:13:20 pbx asterisk[1]: VERBOSE[9][C-0000002a] pbx.c: Executing", 1},
 		{"<14>Nov 14 22:13:20 pbx asterisk[1]: VERBOSE[9][C-0000002b] pbx.c: Executing", 0},
+		{"<14>Nov 14 22:13:20 pbx2 asterisk[1]: VERBOSE[9][C-0000002a] pbx.c: Executing", 0},
 	} {
 		if got := r.send(capture.Syslog, phone, stranger, tt.line); len(got) != tt.want {
 			t.Errorf("%d records of %q, want %d", len(got), tt.line, tt.want)
 		}
 	}
-	if lines, left := r.b.Stats.LogLines.Load(), r.c.Stats.NotesUnlinked.Load(); lines != 6 || left != 2 {
+	if lines, left := r.b.Stats.LogLines.Load(), r.c.Stats.NotesUnlinked.Load(); lines != 7 || left != 3 {
 		t.Errorf("%d lines, %d left out", lines, left)
 	}
 }

@@ -51,7 +51,7 @@ func (b *Beyond) logMessage(m *capture.Message) {
 		host = m.Flow.Src.Addr().Unmap().AppendTo(l.source[:0])
 	}
 	b.id = append(append(b.id[:0], "log@"...), host[:min(len(host), maxField)]...)
-	n.Else = b.id
+	n.Else, n.Where = b.id, b.id[len("log@"):]
 	b.cfg.Correlator.Note(n)
 }
 

@@ -66,6 +66,7 @@ func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request
 	n.Class = record.Final
 	b.log.find([]byte(r.Params))
 	n.Calls, n.Tokens, n.Names = b.log.named, b.log.tokens, b.log.names
+	n.Where = m.Flow.Dst.Addr().Unmap().AppendTo(b.log.source[:0])
 	p.name(b, "mi")
 	o := b.object()
 	o.text("event", "MI "+r.Command)
