@@ -81,7 +81,23 @@ func (d *decoder) decode(frame []byte, wall int64, it *Item) Drop {
 		return DropEmpty
 	}
 	d.begin(&p, wall, it)
-	return d.fill(&p, it)
+	drop := d.fill(&p, it)
+	d.trim()
+	return drop
+}
+
+// keptScratch is the most octets that an idle decoder keeps of each buffer: what
+// was inflated may need megabytes.
+const keptScratch = 16 << 10
+
+// trim lets go of what is only needed now and then.
+func (d *decoder) trim() {
+	clear(d.members[:cap(d.members)]) // they borrow
+	for _, b := range [...]*[]byte{&d.head, &d.text, &d.object.b} {
+		if cap(*b) > keptScratch {
+			*b = nil
+		}
+	}
 }
 
 func (d *decoder) malformed(err error) Drop {

@@ -557,3 +557,25 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestDecoderLetsGo has a connection send the largest there is, once: what is made
+// of it belongs to the item, and its decoder is as small as before.
+func TestDecoderLetsGo(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(`{"text":"` + strings.Repeat("\xff", maxInflated-100) + `"}`)); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	f := frame(t, packet(100, "1", ""))
+	f = append(append(f, 0, 0, 0, 0x10, byte((packed.Len()+6)>>8), byte(packed.Len()+6)), packed.Bytes()...)
+	f[4], f[5] = byte(len(f)>>8), byte(len(f))
+	d := testDecoder(nil)
+	it, drop := decode(t, d, f)
+	if drop != DropNone || len(it.Record.Payload) < maxInflated {
+		t.Fatalf("%v, %d octets", drop, len(it.Record.Payload))
+	}
+	if n := cap(d.head) + cap(d.text) + cap(d.object.b); n > 3*keptScratch {
+		t.Errorf("the decoder keeps %d octets", n)
+	}
+}
