@@ -353,7 +353,9 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 	}
 	rest.TokensOf(&w.tokens, x.Target, x.Request.Body)
 	for i := range w.tokens.Len() {
-		b.tokens = append(b.tokens, w.tokens.At(i))
+		if t := w.tokens.At(i); len(t) >= minNamed { // 1001 may be anything
+			b.tokens = append(b.tokens, t)
+		}
 	}
 	n.Tokens = b.tokens
 	return n

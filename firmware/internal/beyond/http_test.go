@@ -233,6 +233,21 @@ func TestCommandAfterQuery(t *testing.T) {
 	s.want(map[string]string{"type": "mi", "event": "MI core.version"}, map[string]string{"type": "mi", "event": "MI core.version ok", "took_ms": "10"})
 }
 
+// A number of a few digits in a URL is no Call-ID, though a call has it for one;
+// a field that is called so may have any.
+func TestShortCallID(t *testing.T) {
+	s := newSite(t, nil)
+	for _, d := range capturetest.SIPCall(capturetest.Call{Caller: sipPhone, Callee: sipServer, CallerMedia: sipPhone, CalleeMedia: sipServer, CallID: "1001"})[:4] {
+		s.c.Message(&capture.Message{Protocol: capture.SIP, Mono: s.now, Wall: s.now, Payload: d.Payload,
+			Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: d.Src, Dst: d.Dst}})
+	}
+	s.recs = nil
+	ask, _, _ := s.http(sipServer, database)
+	ask("GET /extension/1001 HTTP/1.1\r\nHost: db\r\n\r\n")
+	ask("GET /x HTTP/1.1\r\nHost: db\r\nX-Call-ID: 1001\r\n\r\n")
+	s.want(map[string]string{"type": "rest", "links": ""}, map[string]string{"type": "rest", "links": "sip:1001"})
+}
+
 // TestCommandNamesCall has a command that is about a call that is alive, and one
 // about another.
 func TestCommandNamesCall(t *testing.T) {

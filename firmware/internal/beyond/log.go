@@ -12,7 +12,7 @@ const (
 	maxText       = 8 << 10
 	maxStructured = 1 << 10
 	maxField      = 256
-	minNamed      = 8 // of what a line calls a Call-ID without one being known
+	minNamed      = 8 // of what a line calls a Call-ID without one being known, and of what may be one in a query
 )
 
 // logLine is the line at hand.
