@@ -18,6 +18,7 @@ import (
 	"heptap/capture/defrag"
 	"heptap/capture/dissect"
 	"heptap/capture/duplicate"
+	"heptap/capture/infer"
 	"heptap/capture/media"
 	"heptap/capture/mi"
 	"heptap/capture/pcapfile"
@@ -458,11 +459,21 @@ func lower(names []string) (out []string) {
 	return out
 }
 
+// inferConfig bounds what is remembered for links that no id says, nil for none: requests
+// and queries by how many calls there may be. Each request takes some 750 octets.
+func inferConfig(cfg config.Config) *infer.Config {
+	if cfg.Records.Links != config.LinksInferred {
+		return nil
+	}
+	starts := min(max(cfg.Calls.Max/2, 1024), 32768)
+	return &infer.Config{Starts: starts, Pending: starts / 4}
+}
+
 func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 	return correlate.Config{
 		Calls: cfg.Calls.Max, Streams: cfg.Media.Streams * inputs, CallIdle: cfg.Calls.Idle,
 		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
-		LegHeaders: lower(cfg.Calls.LegHeaders.Items()),
-		Net:        cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
+		LegHeaders: lower(cfg.Calls.LegHeaders.Items()), Infer: inferConfig(cfg),
+		Net: cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
 	}
 }

@@ -57,6 +57,8 @@ func besideOptions() []Option {
 			func(c *Config) *List { return &c.Records.RESTHeaders }, headers),
 		single("records rest-keys", "NAME", "none", "header fields whose value is the Call-ID of a call, besides X-Call-ID, Call-ID and the like; several with commas between them", "X-Dialog",
 			func(c *Config) *List { return &c.Records.RESTKeys }, headers),
+		single("records links", "inferred|seen", "", "how queries and questions of DNS are linked to the calls they were made for, and the legs of a call to each other: by the numbers in them and their times too, with a score, in records of their own (HEP type 96), or only by ids on the wire", "seen",
+			func(c *Config) *Links { return &c.Records.Links }, oneOf(LinksInferred, LinksSeen)),
 		filter("opensips", "w: dr_reload, lb_reload", func(f *MIFilter) *string { return &f.OpenSIPS }),
 		filter("kamailio", "b: core.*, stats.*", func(f *MIFilter) *string { return &f.Kamailio }),
 		filter("freeswitch", "b: status, show*", func(f *MIFilter) *string { return &f.FreeSWITCH }),

@@ -154,7 +154,18 @@ type Records struct {
 	RESTBodies  bool
 	RESTHeaders List
 	RESTKeys    List
+
+	Links Links
 }
+
+// Links says which links to calls are told.
+type Links string
+
+// Which links.
+const (
+	LinksInferred Links = "inferred" // those that numbers and times show, too
+	LinksSeen     Links = "seen"     // those that an id on the wire says
+)
 
 // Recent bounds the newest records that are held in memory to be looked at.
 type Recent struct {
@@ -265,7 +276,7 @@ func Default() Config {
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
-		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers},
+		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
 		Recent:  Recent{Memory: 4 << 20, Age: 30 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},

@@ -239,6 +239,7 @@ func (l *list) pipeline(st *probe.Stats) {
 	l.counter("heptap_names_learnt_total", "Platforms' own names of calls, learnt from lines that carry the Call-ID too.", c.NamesLearnt.Load())
 	l.counter("heptap_legs_total", "Calls of which an id in the INVITE says that they are legs of another call.", c.LegsSeen.Load())
 	l.counter("heptap_legs_doubted_total", "Calls that share such an id with too many others.", c.LegsDoubted.Load())
+	l.inferred(c)
 	l.counter("heptap_links_left_out_total", "Links beyond what one record carries.", c.LinksLeftOut.Load())
 	l.counter("heptap_net_unremembered_total", "Connections of which the calls could not be remembered for want of room.", c.ConnectionsRefused.Load())
 	l.counter("heptap_events_total", "Events found in calls.", c.OneWay.Load(), "event", "one-way audio")
