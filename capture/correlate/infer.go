@@ -200,12 +200,7 @@ func (c *Correlator) readRequest(m *capture.Message) {
 	if ms := c.sdp.Media(); len(ms) > 0 && ms[0].Addr.IsValid() {
 		r.Media = netip.AddrPortFrom(ms[0].Addr, ms[0].Port)
 	}
-	// <username> <sess-id> of six fields (RFC 8866 5.2).
-	if user := bytes.IndexByte(c.sdp.Origin, ' '); user >= 0 {
-		if id := bytes.IndexByte(c.sdp.Origin[user+1:], ' '); id > 0 {
-			r.Session = c.sdp.Origin[:user+1+id]
-		}
-	}
+	r.Session = c.sdp.Origin
 }
 
 // isName says whether a URI's host is a name and no address.

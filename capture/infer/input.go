@@ -27,7 +27,7 @@ type Request struct {
 	Domain []byte // host part of the Request-URI, if it is a name
 
 	MaxForwards int            // -1: none
-	Session     []byte         // <username> and <sess-id> of the SDP's o= line (RFC 8866 5.2), nil without SDP
+	Session     []byte         // the SDP's o= line, all of it (RFC 8866 5.2): many write 1 for <sess-id>; nil without SDP
 	Media       netip.AddrPort // where the SDP's first stream goes, not valid without
 }
 
