@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+	"heptap/capture/record"
+	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/probe"
+)
+
+// exchangeSwitch is a B2BUA that asks web servers where calls go, what callers are called
+// and whether they have credit, as frames: calls and queries, half of which belong to
+// calls. It is the first workload of capture/infer, a tenth of it.
+type exchangeSwitch struct {
+	r      *rand.Rand
+	frames []capture.Frame
+	loss   float64
+	jitter int64
+	pools  map[netip.AddrPort][]*pooled
+	port   uint16
+	calls  int
+	asked  int
+	truth  map[string]string // Call-ID by number of query or Call-ID of a leg; empty: none
+}
+
+// pooled is a connection of an HTTP client that keeps it.
+type pooled struct {
+	client, server netip.AddrPort
+	seq, ack       uint32
+	free           int64 // from when
+}
+
+const (
+	msec = int64(time.Millisecond)
+	sec  = int64(time.Second)
+)
+
+var switchSIP = netip.MustParseAddrPort("10.0.0.1:5060")
+
+func newSwitch(seed uint64) *exchangeSwitch {
+	return &exchangeSwitch{r: rand.New(rand.NewPCG(seed, 1)), loss: 0.01, jitter: msec, pools: map[netip.AddrPort][]*pooled{}, port: 20000, truth: map[string]string{}}
+}
+
+// show puts a frame on the wire, or loses it.
+func (s *exchangeSwitch) show(at int64, data []byte) {
+	if s.r.Float64() < s.loss {
+		return
+	}
+	at += start.UnixNano() + s.r.Int64N(2*s.jitter+1)
+	s.frames = append(s.frames, capture.Frame{Data: data, Length: len(data), Wall: at, Mono: at, Link: capture.LinkEthernet})
+	if s.r.IntN(200) == 0 { // a mirrored copy
+		at += s.r.Int64N(msec)
+		s.frames = append(s.frames, capture.Frame{Data: data, Length: len(data), Wall: at, Mono: at, Link: capture.LinkEthernet})
+	}
+}
+
+// ask shows a query over a connection of the pool, and its reply.
+func (s *exchangeSwitch) ask(belongs string, server uint16, at, took int64, target, body string) {
+	web := netip.AddrPortFrom(netip.MustParseAddr("10.9.0.1"), 8000+server)
+	p := s.connection(web, at)
+	p.free = at + took + msec
+	s.asked++
+	s.truth[fmt.Sprint(s.asked)] = belongs
+	method := "GET"
+	if body != "" {
+		method = "POST"
+	}
+	request := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: web\r\nX-Request-ID: %d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, target, s.asked, len(body), body)
+	reply := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"route\":\"A1\"}")
+	s.show(at, p.segment(0, capture.FlagACK|capture.FlagPSH, request))
+	s.show(at+took, p.segment(1, capture.FlagACK|capture.FlagPSH, reply))
+}
+
+func (s *exchangeSwitch) connection(web netip.AddrPort, at int64) *pooled {
+	for _, p := range s.pools[web] {
+		if p.free < at {
+			return p
+		}
+	}
+	s.port++
+	p := &pooled{client: netip.AddrPortFrom(switchSIP.Addr(), s.port), server: web, seq: 1000, ack: 5000}
+	s.pools[web] = append(s.pools[web], p)
+	s.show(at-3*msec, p.segment(0, capture.FlagSYN, nil))
+	s.show(at-2*msec, p.segment(1, capture.FlagSYN|capture.FlagACK, nil))
+	return p
+}
+
+// segment is one of a direction, which it moves on.
+func (p *pooled) segment(dir int, flags uint8, b []byte) []byte {
+	from, to, seq, ack := p.client, p.server, &p.seq, &p.ack
+	if dir == 1 {
+		from, to, seq, ack = p.server, p.client, &p.ack, &p.seq
+	}
+	t := capture.TCP{Seq: *seq, Ack: *ack, Flags: flags, Window: 65535}
+	if *seq += uint32(len(b)); flags&capture.FlagSYN != 0 {
+		*seq++
+	}
+	return capturetest.TCP(from, to, t, b)
+}
+
+// sip shows messages of a call, one at each of the times.
+func (s *exchangeSwitch) sip(ds []capturetest.Datagram, times ...int64) {
+	for i, at := range times {
+		s.show(at, capturetest.UDP(ds[i].Src, ds[i].Dst, ds[i].Payload))
+	}
+}
+
+func (s *exchangeSwitch) between(lo, hi int64) int64 { return lo + s.r.Int64N(hi-lo+1) }
+
+func (s *exchangeSwitch) took() int64 {
+	return 3*msec + min(int64(s.r.ExpFloat64()*float64(15*msec)), 250*msec)
+}
+
+// call shows one, with its queries and, of every other one, the leg that leaves the switch.
+func (s *exchangeSwitch) call(at int64, called, caller string) {
+	s.calls++
+	id := fmt.Sprintf("call-%d@phones.example", s.calls)
+	phone := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(s.calls >> 8), byte(s.calls)}), 5060)
+	media := netip.AddrPortFrom(phone.Addr(), 6000)
+	ds := capturetest.SIPCall(capturetest.Call{Caller: phone, Callee: switchSIP, CallerMedia: media, CalleeMedia: netip.AddrPortFrom(switchSIP.Addr(), 7000),
+		CallID: id, From: caller, To: called})
+	s.sip(ds[:2], at, at+msec/2)
+	t := at + s.between(msec, 5*msec)
+	n := s.took()
+	s.ask(id, 1, t, n, "/route?to="+strings.TrimPrefix(called, "+"), "")
+	t += n + s.between(msec/2, 3*msec)
+	if s.r.IntN(2) == 0 {
+		n = s.took()
+		s.ask(id, 2, t, n, "/cnam/0"+caller[3:], "")
+		t += n + s.between(msec/2, 3*msec)
+	}
+	n = s.took()
+	s.ask(id, 1, t, n, "/credit", fmt.Sprintf(`{"from":"%s","to":"%s"}`, caller, called))
+	t += n + s.between(msec/2, 3*msec)
+	if s.r.IntN(2) == 0 {
+		s.leg(id, t, called, caller)
+		t += 20 * msec
+	}
+	s.sip(ds[2:], t, t+s.between(500*msec, 5*sec), t+6*sec, t+9*sec, t+9*sec+10*msec)
+}
+
+func (s *exchangeSwitch) leg(of string, at int64, called, caller string) {
+	gateway := netip.MustParseAddrPort("10.2.0.1:5060")
+	id := "out-" + of
+	ds := capturetest.SIPCall(capturetest.Call{Caller: switchSIP, Callee: gateway, CallerMedia: netip.AddrPortFrom(switchSIP.Addr(), 7002), CalleeMedia: netip.AddrPortFrom(gateway.Addr(), 8000),
+		CallID: id, From: caller, To: called})
+	ds[0].Payload = bytes.Replace(ds[0].Payload, []byte("Max-Forwards: 70"), []byte("Max-Forwards: 69"), 1)
+	s.truth[id] = of
+	s.sip(ds, at, at+2*msec, at+10*msec, at+2*sec, at+6*sec, at+8*sec, at+8*sec+5*msec)
+}
+
+// every calls f at random times, so many in a second.
+func (s *exchangeSwitch) every(perSecond float64, seconds int64, f func(at int64)) {
+	for at := int64(0); ; {
+		if at += int64(s.r.ExpFloat64() * float64(sec) / perSecond); at > seconds*sec {
+			return
+		}
+		f(at + sec)
+	}
+}
+
+// busySwitch is the workload: 20 calls and 100 queries a second.
+func busySwitch(seed uint64, seconds int64) *exchangeSwitch {
+	s := newSwitch(seed)
+	number := func() string { return fmt.Sprintf("+4930%07d", 1000000+s.r.IntN(400)*7919) }
+	busy := number()
+	// That the switch is one shows before anything else.
+	for _, d := range capturetest.SIPCall(capturetest.Call{Caller: netip.MustParseAddrPort("10.1.0.0:5060"), Callee: switchSIP, CallID: "first@phones.example"}) {
+		s.show(0, capturetest.UDP(d.Src, d.Dst, d.Payload))
+	}
+	type event struct {
+		at int64
+		do func()
+	}
+	var all []event
+	add := func(perSecond float64, f func(at int64)) {
+		s.every(perSecond, seconds, func(at int64) { all = append(all, event{at, func() { f(at) }}) })
+	}
+	add(20, func(at int64) {
+		to := number()
+		if s.r.IntN(10) == 0 {
+			to = busy
+		}
+		s.call(at, to, number())
+	})
+	add(10, func(at int64) { s.ask("", 1, at, s.took(), "/route?to="+number()[1:], "") })
+	add(5, func(at int64) { s.ask("", 2, at, s.took(), "/cnam/0"+number()[3:], "") })
+	add(5, func(at int64) {
+		s.ask("", 1, at, s.took(), "/credit", fmt.Sprintf(`{"from":"%s","to":"%s"}`, number(), number()))
+	})
+	add(20, func(at int64) { s.ask("", 3, at, s.took(), "/contacts/"+number()[1:], "") })
+	add(10, func(at int64) { s.ask("", 4, at, s.took(), "/session/renew", `{"ttl":3600}`) })
+	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	for _, e := range all {
+		e.do()
+	}
+	slices.SortStableFunc(s.frames, func(a, b capture.Frame) int { return cmp.Compare(a.Wall, b.Wall) })
+	return s
+}
+
+// inferredLinks runs frames through the pipeline, and returns the links found, by
+// number of query or Call-ID of a leg, and which of these were seen at all.
+func inferredLinks(t *testing.T, frames []capture.Frame) (links map[string]string, seen map[string]bool) {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Media.Streams, cfg.Calls.Max, cfg.Records.RESTHeaders = 1024, 20000, "X-Request-ID"
+	c := probe.Config{Replay: true, Media: mediaConfig(cfg), Assembly: assemblyConfig(cfg), Correlate: correlateConfig(cfg, 1), Beyond: beyondConfig(cfg),
+		Inputs: []probe.Input{{Name: "mirror", Source: capturetest.NewFakeSource(frames)}}}
+	links, seen = map[string]string{}, map[string]bool{}
+	number := map[string]string{} // by primary id
+	var r record.Record
+	c.Deliver = func(b []byte) error {
+		record.Seal(b, 1, 0, [16]byte{})
+		if err := record.Parse(b, &r); err != nil {
+			return err
+		}
+		switch id := string(r.Primary); r.Type {
+		case record.SIP:
+			if bytes.HasPrefix(r.Payload, []byte("INVITE")) {
+				seen[id] = true
+			}
+		case record.REST:
+			var m struct{ Headers map[string]string }
+			if err := json.Unmarshal(r.Payload, &m); err != nil {
+				return err
+			}
+			if n := m.Headers["x-request-id"]; n != "" {
+				number[id], seen[n] = n, true
+			}
+		case record.Control:
+			if n := number[id]; n != "" {
+				id = n
+			}
+			if _, ok := links[id]; ok {
+				t.Errorf("%s is linked twice", id)
+			}
+			links[id] = string(r.Links[0].ID)
+		}
+		return nil
+	}
+	if err := probe.New(c).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return links, seen
+}
+
+// TestInferredThroughThePipeline measures how many of the links are right, and how many of
+// the true ones are found, from frames with 1 % lost, 1 ms of jitter and some mirrored twice.
+func TestInferredThroughThePipeline(t *testing.T) {
+	seeds, seconds := 3, int64(90)
+	if testing.Short() || raceDetector {
+		seeds, seconds = 1, 40
+	}
+	var of [2]struct{ belong, linked, right int } // queries, legs
+	for seed := range uint64(seeds) {
+		s := busySwitch(seed+1, seconds)
+		links, seen := inferredLinks(t, s.frames)
+		for id, call := range s.truth {
+			if !seen[id] {
+				continue
+			}
+			n := &of[0]
+			if strings.HasPrefix(id, "out-") {
+				n = &of[1]
+			}
+			if call != "" {
+				n.belong++
+			}
+			if have, ok := links[id]; ok {
+				n.linked++
+				if have == call {
+					n.right++
+				}
+			}
+		}
+	}
+	for i, what := range []string{"queries", "legs"} {
+		n := of[i]
+		precision, recall := float64(n.right)/float64(max(n.linked, 1)), float64(n.right)/float64(max(n.belong, 1))
+		t.Logf("%s: %d belong to calls, %d linked, precision %.2f %%, recall %.2f %%", what, n.belong, n.linked, 100*precision, 100*recall)
+		if precision < 0.99 || recall < 0.85 {
+			t.Errorf("%s: precision %.4f, recall %.4f", what, precision, recall)
+		}
+	}
+}
