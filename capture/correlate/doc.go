@@ -49,6 +49,11 @@
 // advertised the same address long before is taken for a stale one whose BYE
 // we did not see, and not linked.
 //
+// Queries and legs of calls that no id links to a call are linked by what package infer
+// finds (Config.Infer, Note.Ask), in records of their own: the record of a query is
+// made at once. A host is told of as long as it is sent requests and does not only
+// register, as phones do. What other agents saw is not told: their clocks are others.
+//
 // What is seen here of a mirror port (Evidence) is judged by capture/mirror: loss
 // that a stream's receiver did not have (RFC 3550 6.4.1), loss in all streams at
 // once, calls that show no media, media of no call. A stream is compared with the
