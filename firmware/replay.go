@@ -465,7 +465,7 @@ func inferConfig(cfg config.Config) *infer.Config {
 	if cfg.Records.Links != config.LinksInferred {
 		return nil
 	}
-	starts := min(max(cfg.Calls.Max/2, 1024), 32768)
+	starts := min(max(cfg.Calls.Max/4, 1024), 32768)
 	return &infer.Config{Starts: starts, Pending: starts / 4}
 }
 
