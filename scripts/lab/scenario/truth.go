@@ -122,7 +122,7 @@ func (t *truth) take(s *stage) error {
 		t.graph.Nodes[n] = became
 	}
 	t.graph.Nodes[toClosed] = "TCP, refused by the server"
-	t.beside(s.router.asked, log)
+	t.beside(s.router.log(), log)
 	return nil
 }
 
