@@ -33,8 +33,8 @@
 //
 // Expected.Unsaid has what is true although nothing on the wire names it: which call
 // a query with a number was for, which one could not be connected, which one is
-// inside a connection of TLS. That may be inferred, or not: what is inferred must be
-// among these.
+// inside a connection of TLS. Something of it must be inferred; which, the pace of the
+// machine decides. What is inferred must be among it.
 //
 // A line of the log may come before the first SIP of its call in clear, when that
 // came over TLS. It is linked only because it calls the id a Call-ID.
