@@ -138,7 +138,10 @@ func (t *Table) setTag(d *direction, tag uint32) {
 	t.clearTag(d)
 	if d.tag = tag; tag != 0 {
 		b := t.tagBucketOf(d)
-		d.tagChain, *b = *b, d
+		if *b != nil {
+			(*b).tagBefore = d
+		}
+		d.tagChain, d.tagBefore, *b = *b, nil, d
 		d.tagged = true
 	}
 }
@@ -147,13 +150,21 @@ func (t *Table) clearTag(d *direction) {
 	if !d.tagged {
 		return
 	}
-	b := t.tagBucketOf(d)
-	for *b != d {
-		b = &(*b).tagChain
+	if d.tagBefore != nil {
+		d.tagBefore.tagChain = d.tagChain
+	} else {
+		*t.tagBucketOf(d) = d.tagChain
 	}
-	*b = d.tagChain
+	if d.tagChain != nil {
+		d.tagChain.tagBefore = d.tagBefore
+	}
+	d.tagChain, d.tagBefore = nil, nil
 	d.tagged, d.tag = false, 0
 }
+
+// sameTag is how many of the newest directions with one tag and the same ports are
+// looked at. Tags are random; that many are alike only when somebody wants it.
+const sameTag = 16
 
 // find returns the direction that p belongs to: by its addresses, or, on
 // another path of a multi-homed association (RFC 9260 6.4), by ports and
@@ -167,7 +178,8 @@ func (t *Table) find(p *capture.Packet, k *key, side int) *direction {
 	if p.SCTP.VTag == 0 {
 		return nil
 	}
-	for d := *t.tagBucket(p.Tunnel, p.SCTP.VTag, p.SrcPort, p.DstPort); d != nil; d = d.tagChain {
+	d := *t.tagBucket(p.Tunnel, p.SCTP.VTag, p.SrcPort, p.DstPort)
+	for n := 0; d != nil && n < sameTag; d, n = d.tagChain, n+1 {
 		k, side := &d.association.key, d.side()
 		if d.tag != p.SCTP.VTag || k.tunnel() != p.Tunnel || k.port(side) != p.SrcPort || k.port(1-side) != p.DstPort {
 			continue

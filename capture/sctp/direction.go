@@ -27,8 +27,9 @@ type direction struct {
 	association *association
 	tag         uint32 // verification tag of its packets, 0 for not known
 	oldTag      uint32 // the one before a restart
+	tagged      bool   // in the tag index
 	tagChain    *direction
-	tagged      bool // in the tag index
+	tagBefore   *direction // in that chain
 
 	begun   bool
 	dataTag bool   // tag is that of a DATA chunk

@@ -430,6 +430,34 @@ func TestOpenOnesEvicted(t *testing.T) {
 	}
 }
 
+// TestSameTag has many associations between other hosts with one tag and the same
+// ports, of which the oldest give way: only the newest are looked at for what comes
+// by another path.
+func TestSameTag(t *testing.T) {
+	l := newLog(sctp.Config{Associations: 50})
+	add := func(src int, tsn uint32) {
+		p := from(0, 9, 0, dat(tsn, one, "x"))
+		p.Src = []byte{1, 2, byte(src >> 8), byte(src)}
+		l.tab.Add(p)
+	}
+	for i := range 200 {
+		add(i, uint32(i)<<20)
+		if i%3 == 0 && i > 10 {
+			add(i-7, uint32(i-7)<<20+1) // in the middle of them, it is no more the oldest
+		}
+	}
+	for _, c := range []struct {
+		of   int
+		want uint64
+	}{{199, 1}, {190, 2}, {160, 2}, {10, 2}} {
+		add(1000+c.of, uint32(c.of)<<20+2)
+		l.tab.Advance(0)
+		if s := l.tab.Stats(); s.OtherPath != c.want || s.Associations != 50 {
+			t.Errorf("another path of the association %d: %d found, want %d; %d associations", c.of, s.OtherPath, c.want, s.Associations)
+		}
+	}
+}
+
 // TestMemory holds MemoryBytes against what a full table has allocated.
 func TestMemory(t *testing.T) {
 	c := sctp.Config{Associations: 1000, Bytes: 1 << 20, Fragments: 1000}
