@@ -33,6 +33,7 @@ const (
 	DropTCPShort    // the TCP header is cut short
 	DropTCPLength   // TCP data offset contradicts the packet
 	DropSCTPShort   // the SCTP header is cut short
+	DropHidden      // the user's filter hides it, see Frame.Hidden; not of decode
 	NumDropReasons
 )
 
@@ -40,7 +41,7 @@ var dropNames = [NumDropReasons]string{
 	"none", "link type", "link header short", "vlan depth", "arp", "llc", "mpls", "pppoe", "ppp", "macsec", "ethertype",
 	"ip header short", "ip version", "ip length", "ipv6 extension", "esp", "icmp", "igmp",
 	"tunnel", "tunnel header short", "tunnel depth", "ip protocol", "udp header short", "udp length",
-	"tcp header short", "tcp length", "sctp header short",
+	"tcp header short", "tcp length", "sctp header short", "filter sample",
 }
 
 // String returns the reason as summaries print it.

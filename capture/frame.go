@@ -26,6 +26,9 @@ type Frame struct {
 	Mono   int64    // the same instant on the monotonic clock, nanoseconds
 	Link   LinkType // how Data begins
 	Port   uint8    // index of the mirror port, as configured
+	// Hidden says that the user's capture filter hides the frame, and that it is
+	// here as a sample of what is hidden: to be counted, and nothing else.
+	Hidden bool
 
 	// The kernel strips the outermost VLAN tag and hands it over beside the
 	// frame (packet(7), TP_STATUS_VLAN_VALID). When HasVLAN is set, VLANTCI

@@ -50,6 +50,7 @@ type monitor struct {
 	spared history
 	intake history
 	lines  history
+	hidden *hidden
 	said   map[string]string // by mirror port: what the log was told of it
 }
 
@@ -70,7 +71,9 @@ func (h *history) lately(now time.Time) bool {
 	return !h.grown.IsZero() && now.Sub(h.grown) < stillShown
 }
 
-func newMonitor(r *runner) *monitor { return &monitor{r: r, said: map[string]string{}} }
+func newMonitor(r *runner) *monitor {
+	return &monitor{r: r, hidden: r.hidden, said: map[string]string{}}
+}
 
 func (m *monitor) run(ctx context.Context) {
 	tick := time.NewTicker(monitorStep)
@@ -90,6 +93,9 @@ func (m *monitor) look(now time.Time) {
 	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spool.Stats()
 	var s panel.State
 	s.Capture = m.capture(&st, now)
+	m.hidden.note(st.Inputs, now, func(port, filter string, about uint64) {
+		r.log.Warn("the filter of this port hides SIP", "port", port, "filter", filter, "messages_about", about)
+	})
 	m.others(now)
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
 	s.Health = r.health.Level()

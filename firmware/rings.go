@@ -41,12 +41,12 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 		}
 	}
 	for i, p := range r.cfg.Ports {
-		filter, err := ring.CompileFilter(r.own.far, p.Filter)
+		filter, err := ring.CompileSampling(r.own.far, p.Filter)
 		if err != nil {
 			return inputs, fmt.Errorf("capture %s filter: %w", p.Name, err)
 		}
 		rc := ring.Config{Interface: p.Interface, RingBytes: int(p.RingSize), BlockBytes: int(p.BlockSize), Retire: p.Retire,
-			Port: uint8(i), Snaplen: int(p.SnapLength), Filter: filter,
+			Port: uint8(i), Snaplen: int(p.SnapLength), Filter: filter, Sampled: p.Filter != "",
 			Logger: r.log.With("port", p.Name, "iface", p.Interface)}
 		if p.Rings > 1 {
 			rc.Fanout = &ring.Fanout{Group: uint16(os.Getpid()) + uint16(i), Inner: true}
@@ -127,7 +127,7 @@ func (o *ownFlows) add(e ring.Endpoint) {
 	}
 	o.far = append(o.far, e)
 	for _, r := range o.rings {
-		filter, err := ring.CompileFilter(o.far, r.expression)
+		filter, err := ring.CompileSampling(o.far, r.expression)
 		if err == nil {
 			err = r.SetFilter(filter)
 		}

@@ -98,6 +98,7 @@ type runner struct {
 	lines  *syslogd.Listener // nil: off
 	probe  *probe.Probe
 	recent *recent.Store // nil: off
+	hidden *hidden
 	meters *metrics.Sources
 
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
@@ -233,7 +234,9 @@ func (r *runner) open() (err error) {
 		pc.Delivered, r.meters.Recent = r.recent.Add, r.recent.Stats
 	}
 	r.probe = probe.New(pc)
+	r.hidden = newHidden(r.cfg.Ports)
 	m := r.meters
+	m.Hidden = r.hidden.text
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
 	m.Cut, m.Old = r.cut.Load, r.old.Load
 	return nil

@@ -47,7 +47,7 @@ func (w *walker) fill(frames []capture.Frame, clk *clock, link capture.LinkType,
 		f.Length = int(u32(h, hdrLen))
 		f.Wall = int64(u32(h, hdrSec))*1e9 + int64(u32(h, hdrNsec))
 		f.Mono = clk.at(f.Wall)
-		f.Link, f.Port = link, port
+		f.Link, f.Port, f.Hidden = link, port, false
 		f.HasVLAN, f.VLANTCI, f.VLANTPID = vlan(h)
 		n++
 		left--

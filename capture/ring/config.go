@@ -33,6 +33,9 @@ type Config struct {
 	// Filter is the program the kernel runs on each frame, from
 	// CompileFilter; nil passes everything. See SetFilter.
 	Filter []bpf.RawInstruction
+	// Sampled says that Filter, and each that SetFilter is given, is from
+	// CompileSampling: the samples are marked as Frame.Hidden.
+	Sampled bool
 
 	// Logger hears of the interface going away and coming back; nil: nobody.
 	Logger *slog.Logger

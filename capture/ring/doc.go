@@ -75,6 +75,11 @@
 // that drops everything, join, and then get theirs: for the few microseconds
 // in between a frame may be missed, but none is delivered twice.
 //
+// CompileSampling passes a few of the frames that the expression hides, drawn by
+// lot, so that it can be said what that is. Frame.Hidden marks them. They are known
+// by their last octet, which the program cuts off: nothing else that a program says
+// of a frame reaches the ring.
+//
 // # Fanout
 //
 // The kernel's own hash stops at the first tunnel, so a mirror session that

@@ -58,7 +58,22 @@ type Endpoint struct {
 // Ports match first fragments and unfragmented packets only. An error in the
 // expression is an *ExpressionError.
 func CompileFilter(exclude []Endpoint, expression string) ([]bpf.RawInstruction, error) {
-	ins, err := compileFilter(exclude, expression)
+	return compile(exclude, expression, false)
+}
+
+// SampleEvery is how many of the packets that an expression hides there are, on
+// average, to one that CompileSampling passes all the same.
+const SampleEvery = 1024
+
+// CompileSampling is CompileFilter, but of what the expression hides one packet in
+// SampleEvery, drawn by lot, passes without its last octet, so that the ring can
+// tell it from the others: see Config.Sampled. Of exclude nothing passes.
+func CompileSampling(exclude []Endpoint, expression string) ([]bpf.RawInstruction, error) {
+	return compile(exclude, expression, true)
+}
+
+func compile(exclude []Endpoint, expression string, sample bool) ([]bpf.RawInstruction, error) {
+	ins, err := compileFilter(exclude, expression, sample)
 	if err != nil {
 		return nil, fmt.Errorf("capture filter: %w", err)
 	}
@@ -69,7 +84,7 @@ func CompileFilter(exclude []Endpoint, expression string) ([]bpf.RawInstruction,
 	return raw, nil
 }
 
-func compileFilter(exclude []Endpoint, expression string) ([]bpf.Instruction, error) {
+func compileFilter(exclude []Endpoint, expression string, sample bool) ([]bpf.Instruction, error) {
 	own := make([]Endpoint, len(exclude))
 	for i, e := range exclude {
 		var err error
@@ -81,7 +96,7 @@ func compileFilter(exclude []Endpoint, expression string) ([]bpf.Instruction, er
 	if err != nil {
 		return nil, err
 	}
-	ins := generate(own, tree)
+	ins := generate(own, tree, sample)
 	if len(ins) > maxProgram {
 		return nil, fmt.Errorf("%d instructions, the kernel takes %d: use fewer terms, or net and portrange instead of lists", len(ins), maxProgram)
 	}

@@ -34,6 +34,7 @@ type generator struct {
 	own        []Endpoint
 	tree       node
 	pass, drop label
+	hide       label // what the expression does not match
 }
 
 // view is one of the three ways to look at a frame.
@@ -43,12 +44,17 @@ type view struct {
 	l3     uint32 // or here
 }
 
-func generate(own []Endpoint, tree node) []bpf.Instruction {
+func generate(own []Endpoint, tree node, sample bool) []bpf.Instruction {
 	if len(own) == 0 && tree == nil {
 		return []bpf.Instruction{bpf.RetConstant{Val: passAll}}
 	}
 	g := &generator{own: own, tree: tree}
 	g.pass, g.drop = g.label(), g.label()
+	g.hide = g.drop
+	sample = sample && tree != nil // without an expression nothing is hidden
+	if sample {
+		g.hide = g.label()
+	}
 	ether, raw, plain, tagged, short := g.label(), g.label(), g.label(), g.label(), g.label()
 
 	g.emit(bpf.LoadExtension{Num: bpf.ExtLinkLayerType})
@@ -77,7 +83,28 @@ func generate(own []Endpoint, tree node) []bpf.Instruction {
 	g.emit(bpf.RetConstant{Val: passAll})
 	g.here(g.drop)
 	g.emit(bpf.RetConstant{Val: 0})
+	if sample {
+		g.here(g.hide)
+		g.sample()
+	}
 	return g.layout()
+}
+
+// sampleCut is how far before the end of a sampling program the length stands, twice,
+// to which every frame is cut: see withSnaplen.
+const sampleCut = 4
+
+// sample passes one frame in SampleEvery without the last octet of what would pass
+// of it otherwise. It is the end of the program.
+func (g *generator) sample() {
+	g.emit(bpf.LoadExtension{Num: bpf.ExtRand}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: SampleEvery - 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.LoadExtension{Num: bpf.ExtLen},
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: passAll, SkipFalse: 1},
+		bpf.LoadConstant{Dst: bpf.RegA, Val: passAll},
+		bpf.ALUOpConstant{Op: bpf.ALUOpSub, Val: 1},
+		bpf.RetA{})
 }
 
 // skipTags fills the cells. A holds the ethertype at 12, which is a tag's.
@@ -122,7 +149,7 @@ func (g *generator) body(v view) {
 		g.jump(g.pass)
 		return
 	}
-	g.node(v, g.tree, g.pass, g.drop)
+	g.node(v, g.tree, g.pass, g.hide)
 }
 
 func (g *generator) node(v view, n node, t, f label) {

@@ -108,6 +108,9 @@ func (r *Ring) deliver(frames []capture.Frame) int {
 				r.walk.left = 0
 			}
 			if n > 0 {
+				if r.cfg.Sampled {
+					markHidden(frames[:n], r.cfg.Snaplen)
+				}
 				return n
 			}
 		}

@@ -257,7 +257,23 @@ func withSnaplen(prog []bpf.RawInstruction, snaplen int) []bpf.RawInstruction {
 			cut[i].K = min(cut[i].K, uint32(snaplen))
 		}
 	}
+	if n := len(cut); cut[n-1].Op == unix.BPF_RET|unix.BPF_A { // a sampling program
+		cut[n-sampleCut].K, cut[n-sampleCut+1].K = uint32(snaplen), uint32(snaplen)
+	}
 	return cut
+}
+
+// markHidden marks the samples among frames that a sampling program has passed:
+// they are one octet shorter than it makes the others. snaplen is Config.Snaplen.
+func markHidden(frames []capture.Frame, snaplen int) {
+	for i := range frames {
+		f := &frames[i]
+		whole := f.Length
+		if snaplen > 0 {
+			whole = min(whole, snaplen)
+		}
+		f.Hidden = len(f.Data) == whole-1
+	}
 }
 
 // block returns the i-th block.

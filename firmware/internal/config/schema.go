@@ -56,7 +56,7 @@ func portOptions() []Option {
 			func(p *Port) *int64 { return &p.BlockSize }, size(64<<10, 16<<20)),
 		port("rings", "N", "", "spread the port over N rings by flow (PACKET_FANOUT), 1 to 8", "2",
 			func(p *Port) *int { return &p.Rings }, number[int](1, 8)),
-		port("filter", "EXPRESSION", "everything", "capture only what the expression matches, in pcap-filter's words", "udp or host 192.0.2.7",
+		port("filter", "EXPRESSION", "everything", "capture only what the expression matches, in pcap-filter's words; of the rest one packet in 1024 is counted by what it carries, and no more", "udp or host 192.0.2.7",
 			func(p *Port) *string { return &p.Filter }, text),
 		port("link-setup", "on|off", "", "bring the device up as a mirror port: no address, no ARP, no offload that merges frames", "on",
 			func(p *Port) *bool { return &p.LinkSetup }, onOff),

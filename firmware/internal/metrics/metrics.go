@@ -28,6 +28,7 @@ type Sources struct {
 	Health  func() health.Snapshot
 	Recent  func() recent.Stats
 	Intake  func() intake.Stats
+	Hidden  func() string // what is said of what the filters hide, in lines
 	Lines   func() syslogd.Stats
 	Cut     func() uint64 // messages cut to the size that the collector takes
 	Old     func() uint64 // records left out because the collector keeps none so old
@@ -122,6 +123,11 @@ func (s *Sources) WriteText(w io.Writer) error {
 			}
 		}
 	}
+	if s.Hidden != nil {
+		if _, err := io.WriteString(w, s.Hidden()); err != nil {
+			return err
+		}
+	}
 	if s.Recent != nil {
 		if _, err := io.WriteString(w, recentText(s.Recent())); err != nil {
 			return err
@@ -175,6 +181,11 @@ func (l *list) input(in *probe.InputStats) {
 	}
 	for k, n := range in.Protocols {
 		l.counter("heptap_datagrams_total", "UDP datagrams by what they carry.", n, "port", in.Name, "protocol", capture.Protocol(k).String())
+	}
+	for i, n := range in.Hidden {
+		if n > 0 {
+			l.counter("heptap_frames_hidden_sampled_total", "Frames that the port's filter hides, by what they carry, of which one in 1024 is looked at.", n, "port", in.Name, "protocol", probe.HiddenName(i))
+		}
 	}
 	l.counter("heptap_datagrams_relayed_total", "Datagrams found inside TURN.", in.Relayed, p...)
 	l.counter("heptap_tcp_segments_total", "TCP segments.", in.Segments, p...)

@@ -27,6 +27,7 @@ type InputStats struct {
 	Truncated                                                uint64
 	Unread                                                   uint64   // frames that came after the probe was told to stop; 0 until it has ended
 	NotRead                                                  []Unread // what decode does not read, by name
+	Hidden                                                   Hidden   // samples of what the port's filter hides, by what they carry
 	Media                                                    media.Stats
 }
 
@@ -85,7 +86,7 @@ func (p *Probe) Stats() Stats {
 		}
 		in.Segments, in.Ignored, in.TLS, in.SIPTLS = c.Segments.Load(), c.Ignored.Load(), c.TLS.Load(), c.SIPTLS.Load()
 		in.SCTP, in.Fragments, in.Relayed, in.StreamDrops = c.SCTP.Load(), c.Fragments.Load(), c.Relayed.Load(), c.StreamDrops.Load()
-		in.NotRead = w.unread.list()
+		in.NotRead, in.Hidden = w.unread.list(), w.hidden.stats()
 		if w.fragments != nil {
 			s.Assembly.Fragments = w.fragments.Stats()
 		}

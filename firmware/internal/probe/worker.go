@@ -88,6 +88,7 @@ type worker struct {
 	table    *media.Table
 	counters Counters
 	unread   unread
+	hidden   hidden
 	mirror   *mirror.Tally
 	ignore   *stream.Ignore
 	// fragments puts together what came in fragments when there is no other
@@ -245,6 +246,11 @@ func (w *worker) frame(f *capture.Frame) {
 	}
 	w.time = f.Mono
 	p := &w.rtp[w.nrtp]
+	if f.Hidden {
+		w.tally.dropped[capture.DropHidden]++
+		w.hidden.add(f, p)
+		return
+	}
 	if reason := decode.Decode(f, p); reason != capture.DropNone {
 		w.dropped(f, p, reason)
 		return
@@ -361,7 +367,7 @@ func (w *worker) handKnown(p *capture.Packet, proto capture.Protocol) {
 // not worth a copy.
 func (w *worker) segment(p *capture.Packet) {
 	w.tally.segments++
-	if b := p.Payload; len(b) >= 3 && b[1] == 3 && b[0] >= 20 && b[0] <= 23 && b[2] <= 4 { // TLS record (RFC 8446 5.1)
+	if isTLS(p.Payload) {
 		w.tally.tls++
 		if p.SrcPort == sipsPort || p.DstPort == sipsPort {
 			w.tally.sipTLS++
@@ -373,6 +379,9 @@ func (w *worker) segment(p *capture.Packet) {
 	}
 	w.handStream(p)
 }
+
+// isTLS reports whether b begins with a record of TLS (RFC 8446 5.1).
+func isTLS(b []byte) bool { return len(b) >= 3 && b[1] == 3 && b[0] >= 20 && b[0] <= 23 && b[2] <= 4 }
 
 const sipsPort = 5061 // RFC 3261 19.1.2
 

@@ -27,8 +27,8 @@ type scene struct {
 }
 
 // newScene builds a site. prepare, which may be nil, changes it before the
-// probe starts.
-func newScene(t *testing.T, cfg lab.SiteConfig, prepare func(*lab.Site)) *scene {
+// probe starts, which is configured by lines too.
+func newScene(t *testing.T, cfg lab.SiteConfig, prepare func(*lab.Site), lines ...string) *scene {
 	t.Helper()
 	for _, program := range []string{"tcpdump", "tshark"} {
 		_, err := exec.LookPath(program)
@@ -52,8 +52,8 @@ func newScene(t *testing.T, cfg lab.SiteConfig, prepare func(*lab.Site)) *scene 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.box, err = box.Start(within(t, 30*time.Second), site, box.Config{Binary: binary, Lines: []string{
-		"set capture span0 interface span0", "set system board generic"}})
+	s.box, err = box.Start(within(t, 30*time.Second), site, box.Config{Binary: binary, Lines: append([]string{
+		"set capture span0 interface span0", "set system board generic"}, lines...)})
 	if err != nil {
 		t.Fatal(err)
 	}
