@@ -19,7 +19,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"heptap/capture"
@@ -196,7 +195,7 @@ func (x *trial) take(r *record.Record) {
 			}
 		case 5, 34, 54, 100:
 			x.payload(fmt.Sprintf("homer7 %d", v.Type()), v.Payload())
-			if id := v.Correlation(); len(id) == 0 || !utf8.Valid(id) || bytes.ContainsFunc(id, unicode.IsControl) {
+			if id := v.Correlation(); len(id) == 0 || !utf8.Valid(id) || bytes.ContainsFunc(id, func(r rune) bool { return r < ' ' }) {
 				x.errorf("homer7 type %d under the id %q: %s", v.Type(), id, v.Payload())
 			}
 		default:
