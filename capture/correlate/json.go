@@ -3,21 +3,15 @@ package correlate
 import (
 	"net/netip"
 	"strconv"
-	"unicode/utf8"
+
+	"heptap/capture/jsonout"
 )
 
 // object appends the members of one JSON object to a buffer. It allocates
 // nothing while the buffer has room.
 type object struct{ b []byte }
 
-func (o *object) key(k string) {
-	if last := o.b[len(o.b)-1]; last != '{' {
-		o.b = append(o.b, ',')
-	}
-	o.b = append(o.b, '"')
-	o.b = append(o.b, k...)
-	o.b = append(o.b, '"', ':')
-}
+func (o *object) key(k string) { o.b = jsonout.AppendKey(o.b, k) }
 
 func (o *object) int(k string, v int64) {
 	o.key(k)
@@ -89,25 +83,5 @@ func (o *object) ints(k string, all func(yield func(int64) bool)) {
 }
 
 func (o *object) quote(v []byte) {
-	o.b = append(o.b, '"')
-	for len(v) > 0 {
-		r, n := utf8.DecodeRune(v)
-		switch {
-		case r == 0 || r == utf8.RuneError && n == 1:
-			o.b = append(o.b, `\ufffd`...)
-		case r == '"' || r == '\\':
-			o.b = append(o.b, '\\', byte(r))
-		case r == '\r':
-			o.b = append(o.b, '\\', 'r')
-		case r == '\n':
-			o.b = append(o.b, '\\', 'n')
-		case r < 0x20 || r == 0x7f:
-			const hex = "0123456789abcdef"
-			o.b = append(o.b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		default:
-			o.b = append(o.b, v[:n]...)
-		}
-		v = v[n:]
-	}
-	o.b = append(o.b, '"')
+	o.b = jsonout.AppendQuoted(o.b, v, jsonout.ShortLines|jsonout.EscapedMarks)
 }

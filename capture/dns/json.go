@@ -2,7 +2,8 @@ package dns
 
 import (
 	"strconv"
-	"unicode/utf8"
+
+	"heptap/capture/jsonout"
 )
 
 // MaxJSON is about how many octets AppendJSON appends at most: no answer is
@@ -25,62 +26,62 @@ const maxText = 1024
 // "cut":true when answers are missing. "questions" has the first one alone.
 // OPT is left out. Text that is not UTF-8, and NUL, become U+FFFD.
 func (v *View) AppendJSON(dst []byte) []byte {
-	o := object{dst: append(dst, '{')}
-	o.uint("id", uint64(v.ID))
-	o.bool("qr", v.Response)
-	o.text("opcode", opcodeName(v.Opcode))
-	o.bool("aa", v.Authoritative)
-	o.bool("tc", v.Truncated)
-	o.bool("rd", v.RecursionDesired)
-	o.bool("ra", v.RecursionAvailable)
-	o.uint("z", uint64(v.Z))
-	o.text("rcode", RCodeName(v.RCode))
+	o := object{jsonout.Object{B: append(dst, '{')}}
+	o.Uint("id", uint64(v.ID))
+	o.Bool("qr", v.Response)
+	o.Word("opcode", opcodeName(v.Opcode))
+	o.Bool("aa", v.Authoritative)
+	o.Bool("tc", v.Truncated)
+	o.Bool("rd", v.RecursionDesired)
+	o.Bool("ra", v.RecursionAvailable)
+	o.Uint("z", uint64(v.Z))
+	o.Word("rcode", RCodeName(v.RCode))
 	if v.Questions > 0 {
-		o.open("questions", '[')
-		o.element()
+		o.Open("questions", '[')
+		o.Element()
 		o.name("name", v.Question.Name)
 		o.kind(v.Question.Type, v.Question.Class)
-		o.dst = append(o.dst, "}]"...)
+		o.B = append(o.B, "}]"...)
 	}
 	if number, ok := v.ENUM(); ok {
-		o.text("enum", number)
+		o.Word("enum", number)
 	}
 	cut := v.Cut
 	if v.Answers > 0 {
-		o.open("answers", '[')
+		o.Open("answers", '[')
 		w := v.Walk()
 		for a := (Answer{}); w.Next(&a); {
-			if cut = cut || len(o.dst)-len(dst) > MaxJSON; len(o.dst)-len(dst) > MaxJSON {
+			if cut = cut || len(o.B)-len(dst) > MaxJSON; len(o.B)-len(dst) > MaxJSON {
 				break
 			}
 			if a.Type != OPT {
-				o.element()
+				o.Element()
 				o.answer(&a)
-				o.dst = append(o.dst, '}')
+				o.B = append(o.B, '}')
 			}
 		}
-		o.dst = append(o.dst, ']')
+		o.B = append(o.B, ']')
 	}
 	if cut {
-		o.bool("cut", true)
+		o.Bool("cut", true)
 	}
-	return append(o.dst, '}')
+	return append(o.B, '}')
 }
 
 // answer writes the members of one answer.
 func (o *object) answer(a *Answer) {
 	o.name("name", a.Name)
 	o.kind(a.Type, a.Class)
-	o.uint("ttl", uint64(a.TTL))
+	o.Uint("ttl", uint64(a.TTL))
 	if a.Broken || a.Class&^classTop != ClassIN {
 		return
 	}
 	switch a.Type {
 	case A, AAAA:
-		o.key("ip")
-		o.dst = append(o.dst, '"')
-		o.dst = a.Addr.AppendTo(o.dst)
-		o.dst = append(o.dst, '"')
+		o.Key("ip")
+		o.B = append(o.B, '"')
+		o.B = a.Addr.AppendTo(o.B)
+		o.B = append(o.B, '"')
 	case NS:
 		o.name("ns", a.Target)
 	case CNAME:
@@ -92,144 +93,70 @@ func (o *object) answer(a *Answer) {
 	case TXT:
 		o.txt(a)
 	case MX:
-		o.open("mx", '{')
-		o.uint("preference", uint64(a.Priority))
+		o.Open("mx", '{')
+		o.Uint("preference", uint64(a.Priority))
 		o.name("exchange", a.Target)
-		o.dst = append(o.dst, '}')
+		o.B = append(o.B, '}')
 	case SRV:
-		o.open("srv", '{')
-		o.uint("priority", uint64(a.Priority))
-		o.uint("weight", uint64(a.Weight))
-		o.uint("port", uint64(a.Port))
+		o.Open("srv", '{')
+		o.Uint("priority", uint64(a.Priority))
+		o.Uint("weight", uint64(a.Weight))
+		o.Uint("port", uint64(a.Port))
 		o.name("target", a.Target)
-		o.dst = append(o.dst, '}')
+		o.B = append(o.B, '}')
 	case NAPTR:
-		o.open("naptr", '{')
-		o.uint("order", uint64(a.Order))
-		o.uint("preference", uint64(a.Preference))
-		o.octets("flags", a.Flags)
-		o.octets("service", a.Service)
-		o.octets("regexp", a.Regexp)
+		o.Open("naptr", '{')
+		o.Uint("order", uint64(a.Order))
+		o.Uint("preference", uint64(a.Preference))
+		o.Text("flags", a.Flags)
+		o.Text("service", a.Service)
+		o.Text("regexp", a.Regexp)
 		o.name("replacement", a.Target)
-		o.dst = append(o.dst, '}')
+		o.B = append(o.B, '}')
 	}
 }
 
-// object appends members to dst.
-type object struct{ dst []byte }
-
-// key appends a member's name. It separates what stands before by its last
-// octet, so it works for nested objects too.
-func (o *object) key(name string) {
-	o.comma()
-	o.dst = append(o.dst, '"')
-	o.dst = append(o.dst, name...)
-	o.dst = append(o.dst, '"', ':')
-}
-
-func (o *object) comma() {
-	if c := o.dst[len(o.dst)-1]; c != '{' && c != '[' {
-		o.dst = append(o.dst, ',')
-	}
-}
-
-func (o *object) open(name string, bracket byte) {
-	o.key(name)
-	o.dst = append(o.dst, bracket)
-}
-
-func (o *object) element() {
-	o.comma()
-	o.dst = append(o.dst, '{')
-}
-
-func (o *object) uint(name string, n uint64) {
-	o.key(name)
-	o.dst = strconv.AppendUint(o.dst, n, 10)
-}
-
-func (o *object) bool(name string, b bool) {
-	o.key(name)
-	o.dst = strconv.AppendBool(o.dst, b)
-}
-
-// text writes a string of ours, which needs no escaping.
-func (o *object) text(name, s string) {
-	o.key(name)
-	o.dst = append(o.dst, '"')
-	o.dst = append(o.dst, s...)
-	o.dst = append(o.dst, '"')
-}
+// object is one that members are appended to.
+type object struct{ jsonout.Object }
 
 // kind writes a type and a class.
 func (o *object) kind(t Type, c Class) {
 	if s := t.name(); s != "" {
-		o.text("type", s)
+		o.Word("type", s)
 	} else {
 		o.numbered("type", "TYPE", uint16(t))
 	}
 	if s := c.name(); s != "" {
-		o.text("class", s)
+		o.Word("class", s)
 	} else {
 		o.numbered("class", "CLASS", uint16(c))
 	}
 }
 
 func (o *object) numbered(name, prefix string, n uint16) {
-	o.key(name)
-	o.dst = append(o.dst, '"')
-	o.dst = append(o.dst, prefix...)
-	o.dst = strconv.AppendUint(o.dst, uint64(n), 10)
-	o.dst = append(o.dst, '"')
+	o.Key(name)
+	o.B = append(o.B, '"')
+	o.B = append(o.B, prefix...)
+	o.B = strconv.AppendUint(o.B, uint64(n), 10)
+	o.B = append(o.B, '"')
 }
 
 func (o *object) name(name string, n Name) {
-	o.key(name)
+	o.Key(name)
 	var buf [4 * maxName]byte
-	o.quote(n.Append(buf[:0]))
-}
-
-func (o *object) octets(name string, s []byte) {
-	o.key(name)
-	o.quote(s)
+	o.B = jsonout.AppendQuoted(o.B, n.Append(buf[:0]), 0)
 }
 
 // txt writes the strings of a TXT record as one.
 func (o *object) txt(a *Answer) {
-	o.key("txt")
-	o.dst = append(o.dst, '"')
+	o.Key("txt")
+	o.B = append(o.B, '"')
 	left := maxText
 	a.Text(func(s []byte) bool {
 		s = s[:min(len(s), left)]
 		left -= len(s)
-		o.escape(s)
+		o.B = jsonout.AppendEscaped(o.B, s, 0)
 		return left > 0
 	})
-	o.dst = append(o.dst, '"')
-}
-
-func (o *object) quote(s []byte) {
-	o.dst = append(o.dst, '"')
-	o.escape(s)
-	o.dst = append(o.dst, '"')
-}
-
-func (o *object) escape(s []byte) {
-	const hex = "0123456789abcdef"
-	b := o.dst
-	for len(s) > 0 {
-		r, n := utf8.DecodeRune(s)
-		switch {
-		case r == 0 || r == utf8.RuneError && n == 1:
-			b = append(b, "\uFFFD"...)
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r < 0x20 || r == 0x7f:
-			b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		default:
-			b = append(b, s[:n]...)
-		}
-		s = s[n:]
-	}
-	o.dst = b
+	o.B = append(o.B, '"')
 }

@@ -2,7 +2,8 @@ package rtcp
 
 import (
 	"strconv"
-	"unicode/utf8"
+
+	"heptap/capture/jsonout"
 )
 
 // AppendJSON appends one part of a compound, as Split cuts it, to dst as one
@@ -22,13 +23,13 @@ func AppendJSON(dst []byte, part []byte) []byte {
 	if !ok {
 		return dst
 	}
-	o := object{dst: append(dst, '{')}
+	o := object{jsonout.Object{B: append(dst, '{')}}
 	o.head(p)
 	o.extended(part)
 	o.description(part)
 	o.bye(part)
 	o.others(part)
-	return append(o.dst, '}')
+	return append(o.B, '}')
 }
 
 // AppendSecureJSON appends what is in clear of an SRTCP packet (RFC 3711 3.4):
@@ -38,109 +39,51 @@ func AppendSecureJSON(dst, b []byte) []byte {
 	if len(b) < headerSize+4 {
 		return dst
 	}
-	o := object{dst: append(dst, '{')}
-	o.uint("ssrc", uint64(word(b, 1)))
-	o.uint("type", uint64(b[1]))
-	o.key("srtcp")
-	o.dst = append(o.dst, "true"...)
-	return append(o.dst, '}')
+	o := object{jsonout.Object{B: append(dst, '{')}}
+	o.Uint("ssrc", uint64(word(b, 1)))
+	o.Uint("type", uint64(b[1]))
+	o.Key("srtcp")
+	o.B = append(o.B, "true"...)
+	return append(o.B, '}')
 }
 
-// object appends members to dst.
-type object struct{ dst []byte }
-
-// key appends a member's name. It separates what stands before by its last
-// octet, so it works for nested objects too.
-func (o *object) key(name string) {
-	o.comma()
-	o.dst = append(o.dst, '"')
-	o.dst = append(o.dst, name...)
-	o.dst = append(o.dst, '"', ':')
-}
-
-func (o *object) comma() {
-	if c := o.dst[len(o.dst)-1]; c != '{' && c != '[' {
-		o.dst = append(o.dst, ',')
-	}
-}
-
-func (o *object) uint(name string, n uint64) {
-	o.key(name)
-	o.dst = strconv.AppendUint(o.dst, n, 10)
-}
-
-func (o *object) int(name string, n int64) {
-	o.key(name)
-	o.dst = strconv.AppendInt(o.dst, n, 10)
-}
-
-func (o *object) open(name string, bracket byte) {
-	o.key(name)
-	o.dst = append(o.dst, bracket)
-}
-
-func (o *object) element() {
-	o.comma()
-	o.dst = append(o.dst, '{')
-}
-
-func (o *object) close(bracket byte) { o.dst = append(o.dst, bracket) }
-
-func (o *object) text(name string, s []byte) {
-	o.key(name)
-	const hex = "0123456789abcdef"
-	b := append(o.dst, '"')
-	for len(s) > 0 {
-		r, n := utf8.DecodeRune(s)
-		switch {
-		case r == 0 || r == utf8.RuneError && n == 1:
-			b = append(b, "\uFFFD"...)
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r < 0x20 || r == 0x7f:
-			b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		default:
-			b = append(b, s[:n]...)
-		}
-		s = s[n:]
-	}
-	o.dst = append(b, '"')
-}
+// object is one that members are appended to.
+type object struct{ jsonout.Object }
 
 // head writes what describes the first packet.
 func (o *object) head(p Packet) {
 	if s, ok := p.SenderInfo(); ok {
-		o.open("sender_information", '{')
-		o.uint("ntp_timestamp_sec", uint64(s.NTPSeconds))
-		o.uint("ntp_timestamp_usec", uint64(s.NTPFraction))
-		o.uint("rtp_timestamp", uint64(s.RTPTime))
-		o.uint("packets", uint64(s.Packets))
-		o.uint("octets", uint64(s.Octets))
-		o.close('}')
+		o.Open("sender_information", '{')
+		o.Uint("ntp_timestamp_sec", uint64(s.NTPSeconds))
+		o.Uint("ntp_timestamp_usec", uint64(s.NTPFraction))
+		o.Uint("rtp_timestamp", uint64(s.RTPTime))
+		o.Uint("packets", uint64(s.Packets))
+		o.Uint("octets", uint64(s.Octets))
+		o.Close('}')
 	}
-	o.uint("ssrc", uint64(p.SSRC()))
-	o.uint("type", uint64(p.Type))
+	o.Uint("ssrc", uint64(p.SSRC()))
+	o.Uint("type", uint64(p.Type))
 	if p.Type != SR && p.Type != RR {
 		return
 	}
-	o.uint("report_count", uint64(p.Count))
-	o.open("report_blocks", '[')
+	o.Uint("report_count", uint64(p.Count))
+	o.Open("report_blocks", '[')
 	for i := 0; ; i++ {
 		r, ok := p.ReportBlock(i)
 		if !ok {
 			break
 		}
-		o.element()
-		o.uint("source_ssrc", uint64(r.SSRC))
-		o.uint("fraction_lost", uint64(r.FractionLost))
-		o.int("packets_lost", int64(r.PacketsLost))
-		o.uint("highest_seq_no", uint64(r.HighestSeq))
-		o.uint("ia_jitter", uint64(r.Jitter))
-		o.uint("lsr", uint64(r.LSR))
-		o.uint("dlsr", uint64(r.DLSR))
-		o.close('}')
+		o.Element()
+		o.Uint("source_ssrc", uint64(r.SSRC))
+		o.Uint("fraction_lost", uint64(r.FractionLost))
+		o.Int("packets_lost", int64(r.PacketsLost))
+		o.Uint("highest_seq_no", uint64(r.HighestSeq))
+		o.Uint("ia_jitter", uint64(r.Jitter))
+		o.Uint("lsr", uint64(r.LSR))
+		o.Uint("dlsr", uint64(r.DLSR))
+		o.Close('}')
 	}
-	o.close(']')
+	o.Close(']')
 }
 
 // description writes the items of all SDES packets of the part.
@@ -153,7 +96,7 @@ func (o *object) description(part []byte) {
 		}
 		if p.Type == SDES {
 			if !found {
-				o.uint("sdes_ssrc", uint64(p.SSRC()))
+				o.Uint("sdes_ssrc", uint64(p.SSRC()))
 			}
 			found = true
 			chunks += int(p.Count)
@@ -162,8 +105,8 @@ func (o *object) description(part []byte) {
 	if !found {
 		return
 	}
-	o.uint("sdes_report_count", uint64(chunks))
-	o.open("sdes_information", '[')
+	o.Uint("sdes_report_count", uint64(chunks))
+	o.Open("sdes_information", '[')
 	for w := Walk(part); ; {
 		p, ok := w.Next()
 		if !ok {
@@ -177,25 +120,25 @@ func (o *object) description(part []byte) {
 			o.item(i, chunks > 1)
 		}
 	}
-	o.close(']')
+	o.Close(']')
 }
 
 // item writes one SDES item, with its chunk's SSRC, as rtpengine does, when
 // that would be in doubt.
 func (o *object) item(i Item, ssrc bool) {
-	o.element()
-	o.uint("type", uint64(i.Type))
+	o.Element()
+	o.Uint("type", uint64(i.Type))
 	if i.Type == ItemPRIV {
 		prefix, value := i.split()
-		o.text("prefix", prefix)
-		o.text("text", value)
+		o.Text("prefix", prefix)
+		o.Text("text", value)
 	} else {
-		o.text("text", i.Text)
+		o.Text("text", i.Text)
 	}
 	if ssrc {
-		o.uint("sdes_chunk_ssrc", uint64(i.SSRC))
+		o.Uint("sdes_chunk_ssrc", uint64(i.SSRC))
 	}
-	o.close('}')
+	o.Close('}')
 }
 
 // bye writes the sources that leave.
@@ -211,7 +154,7 @@ func (o *object) bye(part []byte) {
 			continue
 		}
 		if !found {
-			o.open("bye", '[')
+			o.Open("bye", '[')
 		}
 		found = true
 		for i := 0; ; i++ {
@@ -219,18 +162,18 @@ func (o *object) bye(part []byte) {
 			if !ok {
 				break
 			}
-			o.comma()
-			o.dst = strconv.AppendUint(o.dst, uint64(ssrc), 10)
+			o.Comma()
+			o.B = strconv.AppendUint(o.B, uint64(ssrc), 10)
 		}
 		if reason == nil {
 			reason = p.Reason()
 		}
 	}
 	if found {
-		o.close(']')
+		o.Close(']')
 	}
 	if len(reason) > 0 {
-		o.text("bye_reason", reason)
+		o.Text("bye_reason", reason)
 	}
 }
 
@@ -248,23 +191,23 @@ func (o *object) others(part []byte) {
 			continue
 		}
 		if !found {
-			o.open("other_packets", '[')
+			o.Open("other_packets", '[')
 		}
 		found = true
-		o.element()
-		o.uint("type", uint64(p.Type))
-		o.uint("ssrc", uint64(p.SSRC()))
+		o.Element()
+		o.Uint("type", uint64(p.Type))
+		o.Uint("ssrc", uint64(p.SSRC()))
 		if feedback {
-			o.uint("format", uint64(p.Count))
-			o.uint("media_ssrc", uint64(media))
+			o.Uint("format", uint64(p.Count))
+			o.Uint("media_ssrc", uint64(media))
 		} else {
-			o.uint("subtype", uint64(p.Count))
-			o.text("name", name)
-			o.uint("octets", uint64(len(data)))
+			o.Uint("subtype", uint64(p.Count))
+			o.Text("name", name)
+			o.Uint("octets", uint64(len(data)))
 		}
-		o.close('}')
+		o.Close('}')
 	}
 	if found {
-		o.close(']')
+		o.Close(']')
 	}
 }

@@ -3,6 +3,8 @@ package beyond
 import (
 	"strconv"
 	"unicode/utf8"
+
+	"heptap/capture/jsonout"
 )
 
 // object appends the members of one JSON object to a buffer. It allocates
@@ -18,14 +20,7 @@ func (b *Beyond) done(o *object) []byte {
 	return b.payload
 }
 
-func (o *object) key(k string) {
-	if last := o.b[len(o.b)-1]; last != '{' {
-		o.b = append(o.b, ',')
-	}
-	o.b = append(o.b, '"')
-	o.b = append(o.b, k...)
-	o.b = append(o.b, '"', ':')
-}
+func (o *object) key(k string) { o.b = jsonout.AppendKey(o.b, k) }
 
 func (o *object) int(k string, v int64) {
 	o.key(k)
@@ -48,7 +43,7 @@ func (o *object) text(k, v string) {
 	if v != "" {
 		o.key(k)
 		o.b = append(o.b, '"')
-		o.part(v)
+		quote(o, v)
 		o.b = append(o.b, '"')
 	}
 }
@@ -83,8 +78,6 @@ func (o *object) words(k string, parts ...[]byte) {
 // maxWord is the most octets of what is part of an event's name.
 const maxWord = 128
 
-func (o *object) part(v string) { quote(o, v) }
-
 // trimRune returns v without the front of a character at its end.
 func trimRune(v []byte) []byte {
 	for n := 1; n < utf8.UTFMax && n <= len(v); n++ {
@@ -98,39 +91,7 @@ func trimRune(v []byte) []byte {
 	return v
 }
 
-// quote appends v as JSON has it in a string: escaped, what is not UTF-8
-// replaced (RFC 8259 8.1), and so is NUL, which PostgreSQL refuses even escaped.
+// quote appends v as JSON has it in a string.
 func quote[S string | []byte](o *object, v S) {
-	for i := 0; i < len(v); {
-		c := v[i]
-		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
-			start := i
-			for i < len(v) && v[i] >= ' ' && v[i] < 0x7f && v[i] != '"' && v[i] != '\\' {
-				i++
-			}
-			o.b = append(o.b, v[start:i]...)
-			continue
-		}
-		var r [utf8.UTFMax]byte
-		k := copy(r[:], v[i:min(len(v), i+utf8.UTFMax)])
-		char, n := utf8.DecodeRune(r[:k])
-		switch {
-		case char == 0 || char == utf8.RuneError && n == 1:
-			o.b = append(o.b, `\ufffd`...)
-		case char == '"' || char == '\\':
-			o.b = append(o.b, '\\', byte(char))
-		case char == '\r':
-			o.b = append(o.b, '\\', 'r')
-		case char == '\n':
-			o.b = append(o.b, '\\', 'n')
-		case char == '\t':
-			o.b = append(o.b, '\\', 't')
-		case char < 0x20 || char == 0x7f:
-			const hex = "0123456789abcdef"
-			o.b = append(o.b, '\\', 'u', '0', '0', hex[char>>4], hex[char&15])
-		default:
-			o.b = append(o.b, v[i:i+n]...)
-		}
-		i += n
-	}
+	o.b = jsonout.AppendEscaped(o.b, v, jsonout.ShortLines|jsonout.ShortTabs|jsonout.EscapedMarks)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"heptap/capture/jsonout"
 )
 
 // maxMembers bounds an object: no sender that is known has a quarter of it.
@@ -216,27 +218,5 @@ func (o *object) text(k string, v []byte) {
 // appendQuoted appends s as a JSON string. What is not UTF-8 becomes U+FFFD, and
 // so does NUL, which PostgreSQL refuses even escaped.
 func appendQuoted(b, s []byte) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	for len(s) > 0 {
-		r, n := utf8.DecodeRune(s)
-		switch {
-		case r == 0 || r == utf8.RuneError && n == 1:
-			b = append(b, `\ufffd`...)
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r == '\r':
-			b = append(b, '\\', 'r')
-		case r == '\n':
-			b = append(b, '\\', 'n')
-		case r == '\t':
-			b = append(b, '\\', 't')
-		case r < 0x20 || r == 0x7f:
-			b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		default:
-			b = append(b, s[:n]...)
-		}
-		s = s[n:]
-	}
-	return append(b, '"')
+	return jsonout.AppendQuoted(b, s, jsonout.ShortLines|jsonout.ShortTabs|jsonout.EscapedMarks)
 }
