@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func (s *exchangeSwitch) show(at int64, data []byte) {
 func (s *exchangeSwitch) ask(belongs string, server uint16, at, took int64, target, body string) {
 	web := netip.AddrPortFrom(netip.MustParseAddr("10.9.0.1"), 8000+server)
 	p := s.connection(web, at)
-	p.free = at + took + msec
+	p.free = at + took + 4*msec // no request seems to come before the reply to the one before
 	s.asked++
 	s.truth[fmt.Sprint(s.asked)] = belongs
 	method := "GET"
@@ -292,5 +293,60 @@ func TestInferredThroughThePipeline(t *testing.T) {
 		if precision < 0.99 || recall < 0.85 {
 			t.Errorf("%s: precision %.4f, recall %.4f", what, precision, recall)
 		}
+	}
+}
+
+var restID = regexp.MustCompile(`rest-[0-9a-z]+-[0-9a-z]+`)
+
+// TestReplayLinks replays one call with a query and a leg: a link's record has both ids in
+// chunk 101, and there is none when only ids that were seen count.
+func TestReplayLinks(t *testing.T) {
+	s := newSwitch(1)
+	s.loss, s.jitter = 0, 0
+	for i, d := range capturetest.SIPCall(capturetest.Call{Caller: netip.MustParseAddrPort("10.1.0.0:5060"), Callee: switchSIP, CallID: "first@phones.example"}) {
+		s.show(int64(i)*msec, capturetest.UDP(d.Src, d.Dst, d.Payload))
+	}
+	const called, caller = "+493012345678", "+494087654321"
+	phone := netip.MustParseAddrPort("10.1.0.1:5060")
+	ds := capturetest.SIPCall(capturetest.Call{Caller: phone, Callee: switchSIP, CallID: "a@phones.example", From: caller, To: called})
+	s.sip(ds[:2], sec, sec+msec)
+	s.ask("a@phones.example", 1, sec+5*msec, 4*msec, "/credit", `{"from":"`+caller+`","to":"`+called+`"}`)
+	s.leg("a@phones.example", sec+12*msec, called, caller)
+	s.sip(ds[2:], sec+40*msec, 2*sec, 2*sec+msec)
+	slices.SortStableFunc(s.frames, func(a, b capture.Frame) int { return cmp.Compare(a.Wall, b.Wall) })
+	file := writeCapture(t, "links.pcap", s.frames)
+	for _, tt := range []struct {
+		name, lines string
+		want        []string
+	}{
+		{"default", "", []string{
+			`96 out-a@phones.example {"sip":["a@phones.example","out-a@phones.example"]}`, `96 rest {"sip":"a@phones.example","rest":"rest"}`}},
+		{"seen", "set records links seen\n", nil},
+		{"homer7", "set collector c address 127.0.0.1:9060\nset collector c profile homer7\n", []string{
+			`100 out-a@phones.example {"sip":["a@phones.example","out-a@phones.example"]}`, `100 control@vm {"sip":"a@phones.example","rest":"rest"}`}},
+		{"homer7 with inferred links", "set collector c address 127.0.0.1:9060\nset collector c profile homer7\nset collector c inferred-links on\n", []string{
+			`100 a@phones.example {"sip":["a@phones.example","out-a@phones.example"]}`, `100 out-a@phones.example {"sip":["a@phones.example","out-a@phones.example"]}`,
+			`100 a@phones.example {"sip":"a@phones.example","rest":"rest"}`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := heptap(t, nil, "replay", "-o", "-", "-config", write(t, "c.conf", "set system node vm\n"+tt.lines), file).want(t, 0)
+			var got []string
+			for line := range strings.Lines(heptap(t, []byte(out.stdout), "decode", "-").want(t, 0).stdout) {
+				var p struct {
+					Type             int
+					Primary, Payload string
+					Extra            json.RawMessage
+				}
+				if err := json.Unmarshal([]byte(line), &p); err != nil {
+					t.Fatalf("%q: %v", line, err)
+				}
+				if strings.Contains(p.Payload, `"event":"link"`) {
+					got = append(got, restID.ReplaceAllString(fmt.Sprintf("%d %s %s", p.Type, p.Primary, p.Extra), "rest"))
+				}
+			}
+			if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+		})
 	}
 }

@@ -33,6 +33,9 @@ type Note struct {
 	Ask    *Ask          // the query or reply that it is about, if it is
 	// OnlyLinked makes no record when no call is found.
 	OnlyLinked bool
+	// Again says that n will be noted once more if it names no call: it is not
+	// counted then.
+	Again bool
 }
 
 // Note makes a record of n, linked to the calls that it names, and reports
@@ -56,7 +59,9 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 	c.learnNames(n.Names, n.Where)
 	first := c.firstCall()
 	if linked = first != nil; !linked && n.OnlyLinked {
-		c.Stats.NotesUnlinked.Add(1)
+		if !n.Again {
+			c.Stats.NotesUnlinked.Add(1)
+		}
 		return false
 	}
 	primary := n.Primary

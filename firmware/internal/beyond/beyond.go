@@ -59,6 +59,7 @@ func (f *Filters) pass(b mi.Backend, command string) bool {
 // Stats are running totals. They may be read from any goroutine.
 type Stats struct {
 	LogLines, LogNoText atomic.Uint64 // and those of them that are no text
+	LogHeld, LogLate    atomic.Uint64 // lines that were looked at a second time, and those of them that named a call then
 
 	NG, DNS, MI Exchanges
 	NGNoCall    atomic.Uint64 // commands to media proxies that name no call
@@ -105,6 +106,7 @@ type Beyond struct {
 	dns pairs[dnsRequest]
 	mi  pairs[miRequest]
 
+	held    heldLines
 	web     *web // with the first connection of HTTP
 	miConns int
 
@@ -134,7 +136,7 @@ func New(cfg Config) *Beyond {
 
 // MemoryBytes is the most that a Beyond holds.
 func (cfg *Config) MemoryBytes() int64 {
-	const scratch = 256 << 10
+	const scratch = 256<<10 + maxHeld*maxHeldLine
 	n := int64(unsafe.Sizeof(Beyond{})) + scratch
 	n += slots * int64(unsafe.Sizeof(pair[ngRequest]{})+maxCallID+2*maxTag)
 	n += slots * int64(unsafe.Sizeof(pair[dnsRequest]{}))

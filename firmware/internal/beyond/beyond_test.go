@@ -189,7 +189,8 @@ func TestLogLinked(t *testing.T) {
 			t.Errorf("%d records of %q, want %d", len(got), tt.line, tt.want)
 		}
 	}
-	if lines, left := r.b.Stats.LogLines.Load(), r.c.Stats.NotesUnlinked.Load(); lines != 7 || left != 3 {
+	r.b.Flush()                                                                                            // lines that were held have had their second chance
+	if lines, left := r.b.Stats.LogLines.Load(), r.c.Stats.NotesUnlinked.Load(); lines != 7 || left != 2 { // the first line has found its call by then
 		t.Errorf("%d lines, %d left out", lines, left)
 	}
 }

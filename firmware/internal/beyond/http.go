@@ -108,8 +108,10 @@ func (b *Beyond) followHTTP(flow capture.FiveTuple) dissect.Follower {
 	return c
 }
 
-// Advance tells the time: what has waited for too long is told as failed.
+// Advance tells the time: what was held is looked at again, and queries that have
+// waited for too long are told as failed.
 func (b *Beyond) Advance(mono int64) {
+	b.releaseHeld(mono)
 	w := b.web
 	if w == nil || mono < w.nextAt {
 		return

@@ -12,6 +12,7 @@ const (
 	maxText       = 8 << 10
 	maxStructured = 1 << 10
 	maxField      = 256
+	likelyID      = 16
 	minNamed      = 8 // of what a line calls a Call-ID without one being known, and of what may be one in a query
 )
 
@@ -24,6 +25,7 @@ type logLine struct {
 	named  [][]byte // what the line itself calls a Call-ID
 	tokens [][]byte
 	names  [][]byte
+	likely bool // there is a token that looks like a Call-ID
 	take   func(syslog.Token) bool
 	render func() []byte
 }
@@ -34,30 +36,39 @@ func (l *logLine) init(b *Beyond) {
 	l.take, l.render = l.token, b.renderLog
 }
 
-// logMessage makes a note of one line of a log.
+// logMessage makes a note of one line of a log, or holds it.
 func (b *Beyond) logMessage(m *capture.Message) {
 	b.Stats.LogLines.Add(1)
-	l := &b.log
-	if l.view.Parse(m.Payload) != nil {
+	if b.log.view.Parse(m.Payload) != nil {
 		b.Stats.LogNoText.Add(1)
 		return
 	}
+	if hold := !b.cfg.AllLogs && len(m.Payload) <= maxHeldLine; !b.logNote(m, hold) && hold && b.log.likely {
+		b.hold(m)
+	}
+}
+
+// logNote makes a note of the line that was parsed, and reports whether it names a
+// call. again says that it may be held if it names none.
+func (b *Beyond) logNote(m *capture.Message, again bool) (linked bool) {
+	l := &b.log
 	l.cut = m.Flags&capture.CutShort != 0
 	l.find(l.view.Message, l.view.Structured)
 	n := b.begin(m, record.Log)
 	n.Calls, n.Tokens, n.Names, n.OnlyLinked, n.Render = l.named, l.tokens, l.names, !b.cfg.AllLogs, l.render
+	n.Again = again && l.likely
 	host := l.view.Host
 	if len(host) == 0 {
 		host = m.Flow.Src.Addr().Unmap().AppendTo(l.source[:0])
 	}
 	b.id = append(append(b.id[:0], "log@"...), host[:min(len(host), maxField)]...)
 	n.Else, n.Where = b.id, b.id[len("log@"):]
-	b.cfg.Correlator.Note(n)
+	return b.cfg.Correlator.Note(n)
 }
 
 // find fills named, tokens and names with what texts have of them, and borrows it.
 func (l *logLine) find(texts ...[]byte) {
-	l.named, l.tokens, l.names = l.named[:0], l.tokens[:0], l.names[:0]
+	l.named, l.tokens, l.names, l.likely = l.named[:0], l.tokens[:0], l.names[:0], false
 	for _, text := range texts {
 		syslog.Tokens(text, l.take)
 	}
@@ -74,6 +85,7 @@ func (l *logLine) token(t syslog.Token) bool {
 	if t.Kind == syslog.UUID || t.Kind == syslog.Asterisk {
 		l.names = append(l.names, t.Value)
 	}
+	l.likely = l.likely || t.Kind != syslog.Word || len(t.Value) >= likelyID
 	return true
 }
 

@@ -10,6 +10,8 @@ import (
 func (l *list) beyond(s *beyond.Stats) {
 	l.counter("heptap_log_lines_total", "Lines of logs seen.", s.LogLines.Load())
 	l.counter("heptap_log_malformed_total", "Of those, the ones that are no text.", s.LogNoText.Load())
+	l.counter("heptap_log_held_total", "Lines that named no call, and were looked at again half a second later.", s.LogHeld.Load())
+	l.counter("heptap_log_late_total", "Of those, the ones that named a call by then.", s.LogLate.Load())
 	for _, p := range [...]struct {
 		name string
 		e    *beyond.Exchanges

@@ -161,6 +161,7 @@ func (p *Probe) Run(ctx context.Context) error {
 	wg.Wait()
 	p.merge.drain()
 	p.assembly.Flush()
+	p.beyond.Flush()
 	p.correlator.Flush()
 	return errors.Join(append(errs, p.err)...)
 }
