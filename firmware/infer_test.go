@@ -264,13 +264,15 @@ func TestInferredThroughThePipeline(t *testing.T) {
 		seeds, seconds = 1, 40
 	}
 	var of [2]struct{ belong, linked, right int } // queries, legs
+	shown, known := 0, 0
 	for seed := range uint64(seeds) {
 		s := busySwitch(seed+1, seconds)
 		links, seen := inferredLinks(t, s.frames)
 		for id, call := range s.truth {
-			if !seen[id] {
+			if shown++; !seen[id] {
 				continue
 			}
+			known++
 			n := &of[0]
 			if strings.HasPrefix(id, "out-") {
 				n = &of[1]
@@ -285,6 +287,9 @@ func TestInferredThroughThePipeline(t *testing.T) {
 				}
 			}
 		}
+	}
+	if known < shown*97/100 {
+		t.Errorf("%d of %d queries and legs have records", known, shown)
 	}
 	for i, what := range []string{"queries", "legs"} {
 		n := of[i]

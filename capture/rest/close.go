@@ -1,5 +1,7 @@
 package rest
 
+import "slices"
+
 // Gap tells that n octets of the direction were not captured, an unknown number
 // when n is not positive, and that what was not consumed will not be shown
 // again: the next Write begins behind them.
@@ -50,7 +52,7 @@ func (c *Conn) lose(dir int, why Reason) {
 	}
 	x.Reply.Gap = true
 	x.Reply.end(c.p, w.last, false)
-	if c.early == x {
+	if slices.Contains(c.early, x) {
 		c.orphan(x)
 	} else {
 		c.fail(x, why)
@@ -61,7 +63,7 @@ func (c *Conn) lose(dir int, why Reason) {
 // any, and later on.
 func (c *Conn) broken(dir int) {
 	c.p.stats.Broken++
-	if c.order == 0 && c.early == nil && c.n == 0 {
+	if c.order == 0 && len(c.early) == 0 && c.n == 0 {
 		c.mode = NotHTTP
 		return
 	}
@@ -96,7 +98,7 @@ func (c *Conn) Cut(dir int) {
 		c.finish(dir, w.last, true)
 	}
 	c.failAll(Closed)
-	if x := w.x; x != nil && x == c.early {
+	if x := w.x; slices.Contains(c.early, x) {
 		c.orphan(x)
 	} else if x != nil {
 		c.fail(x, Closed)
@@ -133,8 +135,8 @@ func (c *Conn) Expire(now int64) {
 		c.flags &^= offered
 		c.fail(x, why)
 	}
-	if x := c.early; x != nil && x.Reply.First <= before {
-		c.orphan(x)
+	for len(c.early) > 0 && c.early[0].Reply.First <= before {
+		c.orphan(c.early[0])
 	}
 }
 

@@ -1,6 +1,10 @@
 package rest
 
-import "heptap/capture/httpwire"
+import (
+	"slices"
+
+	"heptap/capture/httpwire"
+)
 
 // Handler takes what a connection carries. Exchanges and slices are borrowed
 // until the method returns.
@@ -27,7 +31,8 @@ const (
 	NotHTTP        // it does not begin as HTTP/1 does
 )
 
-// maxOpen is how many exchanges of a connection are told at once, maxLine how
+// maxOpen is how many exchanges of a connection are told at once, and how many replies
+// wait for their requests, maxLine how
 // many requests are remembered in all: while a hole in the replies is waited for,
 // the requests go on.
 const (
@@ -62,11 +67,11 @@ type Conn struct {
 	p      *Parser
 	h      Handler
 	way    [2]way
-	line   []slot    // a ring, as long as it had to be so far
-	head   int       // of line: the oldest
-	n      int       // of line
-	open   int       // how many of line have an exchange
-	early  *Exchange // a reply that waits for its request
+	line   []slot      // a ring, as long as it had to be so far
+	head   int         // of line: the oldest
+	n      int         // of line
+	open   int         // how many of line have an exchange
+	early  []*Exchange // replies that wait for their requests, which a hole holds up
 	order  uint32
 	client int8 // the direction of the requests
 	mode   Mode
@@ -98,7 +103,7 @@ func (c *Conn) Client() int {
 
 // Idle reports whether nothing is in progress.
 func (c *Conn) Idle() bool {
-	return c.n == 0 && c.early == nil && !c.way[0].busy && !c.way[1].busy
+	return c.n == 0 && len(c.early) == 0 && !c.way[0].busy && !c.way[1].busy
 }
 
 // Write takes octets of one direction: b holds all that was not consumed before,
@@ -261,8 +266,8 @@ func (c *Conn) drop(x *Exchange) {
 			c.way[i].x = nil
 		}
 	}
-	if c.early == x {
-		c.early = nil
+	if i := slices.Index(c.early, x); i >= 0 {
+		c.early = slices.Delete(c.early, i, i+1)
 	}
 	c.p.give(x)
 }

@@ -235,6 +235,8 @@ func TestExchanges(t *testing.T) {
 			[]string{`1> GET /b HTTP/1.1 0 ""`, `1< 204 0 ""`}},
 		{"the reply first", []step{{2, 1, "", ok}, {2, 0, "", get}, {3, 0, "", getB}, {4, 1, "", none}},
 			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 200 2 "ok"`, `2> GET /b HTTP/1.1 0 ""`, `2< 204 0 ""`}},
+		{"a lost request holds up those behind it", []step{{2, 1, "", ok}, {5, 1, "", none}, {8, 1, "", big + "abcdefghij"}, {0, 0, "gap 30", ""}, {4, 0, "", get}, {7, 0, "", getB}, {10, 0, "", getC}, {11, 1, "", none}},
+			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 204 0 ""`, `2> GET /b HTTP/1.1 0 ""`, `2< 200 10 "abcdefghij"`, `3> GET /c HTTP/1.1 0 ""`, `3< 204 0 ""`}},
 		{"half the reply first", []step{{2, 1, "", big + "abc"}, {2, 0, "", get}, {3, 1, "", "defghij"}},
 			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 200 10 "abcdefghij"`}},
 		{"malformed reply", []step{{1, 0, "", get}, {2, 1, "", "garbage\r\n\r\n"}, {3, 0, "", getB}, {4, 1, "", ok}},

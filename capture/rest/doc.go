@@ -16,6 +16,7 @@
 //
 //   - A reply that is seen before its request waits for it. The times tell
 //     whether it is: a request does not begin after its reply, give or take Skew.
+//     Behind a hole in the requests, which is waited for, up to 16 may come so.
 //     Others are orphans, as is the first reply of a connection that was there
 //     before we looked.
 //   - Where octets of the replies are missing, what was asked in between was
@@ -34,7 +35,8 @@
 //
 // # Bounds
 //
-// A Conn is 300 octets and 32 for each request that waited at once so far. It
+// A Conn is 330 octets, 32 for each request that waited at once so far and 8 for
+// each reply. It
 // follows up to 16 exchanges at once; requests beyond are counted and not told,
 // but keep their place in line, up to 256. Then the oldest goes. An Exchange holds 2 x (4 KiB +
 // BodyBytes) octets of text. A Parser makes no more than MaxExchanges, keeps

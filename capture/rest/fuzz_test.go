@@ -126,7 +126,7 @@ func (s script) disturb(t *testing.T, r *rand.Rand) {
 	}
 	c.End(Reason(r.IntN(int(NumReasons))))
 	balanced(t, p, l)
-	if c.n != 0 || c.open != 0 || c.early != nil {
+	if c.n != 0 || c.open != 0 || len(c.early) != 0 {
 		t.Fatalf("%d in line, %d open", c.n, c.open)
 	}
 }

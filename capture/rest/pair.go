@@ -1,6 +1,10 @@
 package rest
 
-import "heptap/capture/httpwire"
+import (
+	"slices"
+
+	"heptap/capture/httpwire"
+)
 
 // at returns the i-th place in line, the oldest being 0.
 func (c *Conn) at(i int) *slot { return &c.line[(c.head+i)%len(c.line)] }
@@ -41,9 +45,10 @@ func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 	if h.Asked() == httpwire.AskedConnect || h.Has("connection", "upgrade") {
 		c.flags |= offered
 	}
-	if x := c.early; x != nil {
+	for len(c.early) > 0 {
+		x := c.early[0]
 		if w.first <= x.Reply.First+Skew {
-			c.early = nil
+			c.early = slices.Delete(c.early, 0, 1)
 			c.ask(x, dir, h, raw)
 			return
 		}
@@ -121,15 +126,17 @@ func (c *Conn) unasked() *Exchange {
 		c.p.stats.Orphans++
 		return nil
 	}
-	if c.early != nil {
-		c.orphan(c.early)
+	if len(c.early) == maxOpen {
+		c.orphan(c.early[0])
 	}
-	if c.early = c.p.take(); c.early == nil {
+	x := c.p.take()
+	if x == nil {
 		c.p.stats.Orphans++
 		return nil
 	}
-	c.early.early = true
-	return c.early
+	x.early = true
+	c.early = append(c.early, x)
+	return x
 }
 
 // leave stops following HTTP where something else begins.
@@ -210,10 +217,10 @@ func (c *Conn) failAll(why Reason) {
 	}
 }
 
-// failEarly is done with the reply that came before its request.
+// failEarly is done with the replies that came before their requests.
 func (c *Conn) failEarly(why Reason) {
-	if c.early != nil {
-		c.orphan(c.early)
+	for len(c.early) > 0 {
+		c.orphan(c.early[0])
 	}
 	for i := range c.way {
 		switch x := c.way[i].x; {
