@@ -294,3 +294,157 @@ func TestForgottenQueries(t *testing.T) {
 		t.Errorf("%d forgotten, %d decided", n, d)
 	}
 }
+
+// newCalls hands in whole calls through a switch, each with a Call-ID of its own, a query
+// and another leg.
+type newCalls struct {
+	c     *correlate.Correlator
+	ds    []capturetest.Datagram
+	m     capture.Message
+	note  correlate.Note
+	ask   correlate.Ask
+	n     int
+	asked bool
+}
+
+func newNewCalls(in *infer.Config, asks bool) *newCalls {
+	k := &newCalls{asked: asks, c: correlate.New(correlate.Config{Calls: 1000, Streams: 10, CallIdle: time.Hour, Infer: in, Emit: func(*record.Record) {}})}
+	a := numbered("a-00000000@example.com", aliceSIP, bobSIP)
+	b := numbered("b-00000000@example.com", bobSIP, carolSIP)
+	k.ds = append(append(append(append(a[:2:2], b[:4]...), a[2:]...), b[4]), b[5:]...)
+	for i := range k.ds { // each its own text
+		k.ds[i].Payload = bytes.Clone(k.ds[i].Payload)
+	}
+	k.m = capture.Message{Protocol: capture.SIP, Mono: 1e9, Wall: 1e9}
+	k.note = correlate.Note{Type: record.REST, Class: record.Final, Primary: []byte("rest-1"), Payload: []byte("{}")}
+	k.ask.Target = []byte(bothNumbers)
+	return k
+}
+
+func (k *newCalls) call() {
+	k.n++
+	for i := range k.ds {
+		d := &k.ds[i]
+		at := bytes.Index(d.Payload, []byte("@example.com"))
+		for n, j := k.n, at-1; j >= at-8; j-- {
+			d.Payload[j] = '0' + byte(n%10)
+			n /= 10
+		}
+		k.m.Mono += int64(2 * time.Millisecond)
+		k.m.Wall = k.m.Mono
+		k.m.Flow = capture.FiveTuple{Proto: capture.ProtoUDP, Src: d.Src, Dst: d.Dst}
+		k.m.Payload = d.Payload
+		k.c.Message(&k.m)
+		if i == 1 && k.asked {
+			k.query(false)
+			k.query(true)
+		}
+	}
+	k.m.Mono += int64(time.Second)
+	k.c.Advance(k.m.Mono)
+}
+
+func (k *newCalls) query(reply bool) {
+	k.m.Mono += int64(time.Millisecond)
+	n := &k.note
+	n.At = tcp.Meta{Mono: k.m.Mono, Wall: k.m.Mono}
+	n.Flow = capture.FiveTuple{Proto: capture.ProtoTCP, Src: bobSIP, Dst: webSite}
+	k.ask.ID, k.ask.Reply, k.ask.First, n.Ask = uint64(k.n), reply, k.m.Mono, &k.ask
+	if reply {
+		n.Flow = n.Flow.Reverse()
+	}
+	k.c.Note(n)
+}
+
+// Once the tables have gone round nothing is allocated.
+func TestInferenceAllocatesNothing(t *testing.T) {
+	k := newNewCalls(&infer.Config{Starts: 1024, Pending: 256}, true)
+	for range 10000 {
+		k.call()
+	}
+	if n := testing.AllocsPerRun(200, k.call); n != 0 {
+		t.Errorf("%v allocations per call", n)
+	}
+	s := &k.c.Stats
+	if q, l := s.InferredQueries[infer.Linked].Load(), s.InferredLegs[infer.Linked].Load(); q < 10000 || l < 10000 || s.InferForgotten.Load() != 0 {
+		t.Errorf("%d queries and %d legs linked, %d forgotten", q, l, s.InferForgotten.Load())
+	}
+}
+
+// BenchmarkNewCalls is a call of two legs, 14 messages, without and with inference, and with a
+// query.
+func BenchmarkNewCalls(b *testing.B) {
+	for _, tt := range []struct {
+		name string
+		in   *infer.Config
+		asks bool
+	}{{"seen", nil, false}, {"inferred", &infer.Config{}, false}, {"inferred, with a query", &infer.Config{}, true}} {
+		b.Run(tt.name, func(b *testing.B) {
+			k := newNewCalls(tt.in, tt.asks)
+			b.ReportAllocs()
+			for b.Loop() {
+				k.call()
+			}
+		})
+	}
+}
+
+// FuzzInference plays a random sequence of messages and notes between hosts, of any
+// text and in any order. Whatever it is, each query and each leg has at most one record of a
+// link, and what was taken is decided in the end.
+func FuzzInference(f *testing.F) {
+	f.Add([]byte{0, 0, 1, 0x40, 0, 3, 0x50, 0, 2, 0x10, 1, 1, 0x02, 0, 9, 0x60, 200, 0}, []byte(nil))
+	f.Add([]byte{0, 0, 1, 0x70, 0, 3, 0x40, 1, 1, 0x70, 1, 1}, []byte("INVITE sip:%2B49%3x@[::1] SIP/2.0\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nMax-Forwards: 7x\r\nP-Asserted-Identity: <tel:%34>\r\nFrom: <sip:%@x>;tag=1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=-\r\nm=audio 1 RTP/AVP 0\r\n"))
+	f.Fuzz(func(t *testing.T, ops, raw []byte) {
+		hosts := []netip.AddrPort{aliceSIP, bobSIP, carolSIP, webSite}
+		linked := map[string]bool{}
+		cfg := correlate.Config{Calls: 4, Streams: 1, CallIdle: time.Hour, Infer: &infer.Config{Starts: 16, Pending: 16, Templates: 16}}
+		cfg.Emit = func(r *record.Record) {
+			if _, err := r.AppendBinary(nil); err != nil && len(r.Payload) <= record.MaxPayload {
+				t.Fatal(err)
+			}
+			if r.Type != record.Control {
+				return
+			}
+			id := fmt.Sprintf("%v %s", r.Links[1].Type, r.Primary)
+			if len(r.Links) != 2 || !json.Valid(r.Payload) || string(r.Links[1].ID) != string(r.Primary) || r.Links[0].Score < 98 || r.Links[0].Type != record.SIP ||
+				r.Links[1].Type == record.REST && linked[id] {
+				t.Fatalf("%s: %+v %s", id, r, r.Payload)
+			}
+			linked[id] = true
+		}
+		c := correlate.New(cfg)
+		now, asked := int64(1e9), map[uint64]bool{}
+		for ops = ops[:min(len(ops), 3000)]; len(ops) >= 3; ops = ops[3:] {
+			op, arg, step := ops[0], ops[1], ops[2]
+			now += int64(int8(step)) * 1e6
+			from, to := hosts[arg&3], hosts[arg>>2&3]
+			m := capture.Message{Protocol: capture.SIP, Mono: max(now, 1), Wall: now, Flow: capture.FiveTuple{Proto: 17, Src: from, Dst: to}}
+			switch op >> 4 {
+			case 4, 5:
+				id := uint64(op&15) + uint64(step)<<4
+				n := correlate.Note{Type: record.REST, At: tcp.Meta{Mono: m.Mono, Wall: now}, Flow: m.Flow, Primary: fmt.Append(nil, "rest-", id), Payload: []byte("{}"),
+					Ask: &correlate.Ask{ID: id, Reply: op>>4 == 5 || asked[id], First: m.Mono, Target: []byte(bothNumbers), Body: raw}}
+				if n.Ask.Reply && arg&0x80 != 0 {
+					n.Tokens = [][]byte{[]byte("c1")}
+				}
+				asked[id] = true
+				c.Note(&n)
+			case 6:
+				now += int64(arg) * 1e7
+				c.Advance(now)
+			case 7:
+				m.Payload = raw
+				c.Message(&m)
+			default:
+				d := numbered(fmt.Sprint("c", op>>4), from, to)[op%7]
+				m.Flow.Src, m.Flow.Dst, m.Payload = d.Src, d.Dst, d.Payload
+				c.Message(&m)
+			}
+		}
+		c.Flush()
+		if n := c.Stats.InferWaiting.Load(); n != 0 {
+			t.Fatalf("%d wait", n)
+		}
+	})
+}

@@ -35,7 +35,7 @@
 //
 // # Bounds
 //
-// A Conn is 330 octets, 32 for each request that waited at once so far and 8 for
+// A Conn is 300 octets, 32 for each request that waited at once so far and 8 for
 // each reply. It
 // follows up to 16 exchanges at once; requests beyond are counted and not told,
 // but keep their place in line, up to 256. Then the oldest goes. An Exchange holds 2 x (4 KiB +

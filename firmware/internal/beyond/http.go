@@ -32,7 +32,7 @@ const (
 
 	// webBytes is the most that a web holds: exchanges with their text, connections
 	// with the places of 256 requests, decompressors and a buffer (package rest).
-	webBytes = int64(unsafe.Sizeof(web{})) + maxExchanges*2*(4<<10+bodyBytes) + maxFollowed*(int64(unsafe.Sizeof(httpConn{}))+330+(32+8)*16) + 1<<20
+	webBytes = int64(unsafe.Sizeof(web{})) + maxExchanges*2*(4<<10+bodyBytes) + maxFollowed*(int64(unsafe.Sizeof(httpConn{}))+300+(32+8)*16) + 1<<20
 )
 
 // web follows connections of HTTP.
