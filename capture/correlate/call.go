@@ -36,6 +36,7 @@ type call struct {
 	silent    bool       // it is among Correlator.silentCalls
 	streams   []*stream
 	overs     overs  // the connections it went over
+	work      uint32 // the newest of stranded.works, plus one; 0 for none
 	leg       []byte // Call-ID of the first leg of the same call, empty for none known
 	placed    uint32 // see inference, 0 for none
 

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"hash/maphash"
+	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -99,6 +100,10 @@ type Stats struct {
 	NamesLearnt        atomic.Uint64 // platforms' own names of calls
 	LinksLeftOut       atomic.Uint64 // beyond what a record carries
 
+	StrandsLinked  atomic.Uint64 // connections that could not be made and were linked to the call that failed for it
+	StrandsOpen    atomic.Uint64 // others of hosts that take calls further
+	StrandsLeftOut atomic.Uint64 // too many at once
+
 	LegsSeen    atomic.Uint64 // calls of which an id in the INVITE says that they are legs of another
 	LegsDoubted atomic.Uint64 // of which it says so of too many others
 
@@ -145,6 +150,7 @@ type Correlator struct {
 	failures  bucket
 	names     *names
 	inference *inference // nil when there is none
+	stranded  *stranded  // likewise
 
 	ports    [evidencePorts]evidence
 	awaiting awaiting
@@ -193,6 +199,9 @@ func New(cfg Config) *Correlator {
 	}
 	if cfg.Infer != nil {
 		c.inference = newInference(*cfg.Infer, c.decided)
+		if cfg.Net {
+			c.stranded = new(stranded)
+		}
 	}
 	return c
 }
@@ -220,6 +229,9 @@ func (c *Correlator) Advance(mono int64) {
 		return
 	}
 	c.now, c.begun = mono, true
+	if c.stranded != nil && c.stranded.n > 0 {
+		c.decideStrands(mono)
+	}
 	c.wheel.advance(mono, c.due)
 	c.checkAwaited()
 	c.expireStreams()
@@ -235,6 +247,9 @@ func (c *Correlator) Flush() {
 	if c.inference != nil {
 		c.inference.m.Flush()
 		c.Stats.keepInferred(c.inference.m.Stats())
+	}
+	if c.stranded != nil {
+		c.decideStrands(math.MaxInt64)
 	}
 	c.flushing = true
 	for _, call := range c.wheel.all() {
@@ -259,7 +274,7 @@ func (cfg *Config) MemoryBytes() int64 {
 	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
 	inference := int64(0)
 	if cfg.Infer != nil {
-		inference = inferenceBytes(*cfg.Infer)
+		inference = inferenceBytes(*cfg.Infer) + strandedBytes()
 	}
 	return fixed + inference + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
 		int64(maxCodecSets(cfg.Calls))*(int64(unsafe.Sizeof(codecSet{}))+mapEntry) +

@@ -326,7 +326,7 @@ func (c *Correlator) decided(d infer.Decision) {
 	if len(d.Leg) > 0 {
 		c.Stats.InferredLegs[d.Outcome].Add(1)
 		if k, _ := c.lookup(d.Leg); d.Outcome == infer.Linked && c.holds(k) {
-			c.linkRecord(record.SIP, d.Leg, &c.inference.placed[k.placed%maxPlaced], &d)
+			c.linkRecord(record.SIP, d.Leg, &c.inference.placed[k.placed%maxPlaced], d.CallID, d.Score, d.Reasons.AppendJSON)
 		}
 		return
 	}
@@ -339,7 +339,7 @@ func (c *Correlator) decided(d infer.Decision) {
 		return
 	}
 	e.state, e.score, e.call = inferred, uint8(d.Score), append(e.call[:0], d.CallID...)
-	c.linkRecord(e.typ, e.primary, &e.told, &d)
+	c.linkRecord(e.typ, e.primary, &e.told, d.CallID, d.Score, d.Reasons.AppendJSON)
 }
 
 // holds says whether it is still known where the first INVITE of k went.
@@ -351,24 +351,24 @@ func (c *Correlator) holds(k *call) bool {
 	return false
 }
 
-// linkRecord makes the record of an inferred link, from what is found under id to the call
-// of d.
-func (c *Correlator) linkRecord(t record.Type, id []byte, at *placed, d *infer.Decision) {
-	c.links = append(c.links[:0], record.Link{Type: record.SIP, How: record.Inferred, Score: uint8(d.Score), ID: d.CallID})
+// linkRecord makes the record of an inferred link, from what is found under id to a
+// call. appendReasons appends what speaks for it as a JSON array.
+func (c *Correlator) linkRecord(t record.Type, id []byte, at *placed, callID []byte, score int, appendReasons func([]byte) []byte) {
+	c.links = append(c.links[:0], record.Link{Type: record.SIP, How: record.Inferred, Score: uint8(score), ID: callID})
 	own := record.Link{Type: t, How: record.Seen, ID: id}
 	if t == record.SIP { // the two are alike
-		own.How, own.Score = record.Inferred, uint8(d.Score)
+		own.How, own.Score = record.Inferred, uint8(score)
 	}
 	c.links = append(c.links, own)
 	o := object{append(c.payload[:0], '{')}
 	o.text("event", "link")
 	o.text("how", record.Inferred.String())
-	o.int("score", int64(d.Score))
+	o.int("score", int64(score))
 	o.key("reasons")
-	o.b = d.Reasons.AppendJSON(o.b)
+	o.b = appendReasons(o.b)
 	o.text("type", t.String())
 	o.bytes("from", id)
-	o.bytes("to", d.CallID)
+	o.bytes("to", callID)
 	c.payload = append(o.b, '}')
 	c.rec = record.Record{Type: record.Control, Class: record.Final, Wall: at.wall + max(c.now-at.mono, 0), Mono: max(c.now, at.mono), Flow: at.flow,
 		Primary: id, Links: c.links, Payload: c.payload}

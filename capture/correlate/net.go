@@ -54,6 +54,9 @@ func (c *Correlator) Opened(n *Connection) {
 	c.web(o, n.Web)
 	o.tls(n.TLS, at.Wall)
 	c.emitNet(o, n, &at, nil)
+	if failed {
+		c.strand(n.ID, &n.Flow, n.Attempt.Began, n.Ending.At, false)
+	}
 }
 
 // failed says whether the handshake above TCP has failed.
@@ -104,6 +107,7 @@ func (c *Correlator) Failed(u *tcp.Unopened, id uint64) {
 	o.attempt(&u.Attempt)
 	o.float("tried_for", ms(at.Mono-u.Attempt.Began.Mono)/1000)
 	c.emitNet(o, n, &at, nil)
+	c.strand(id, &u.Flow, u.Attempt.Began, at, u.Outcome == tcp.Unanswered)
 }
 
 func failedText(u *tcp.Unopened, at *tcp.Meta) string {

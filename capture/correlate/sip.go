@@ -44,6 +44,9 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	if c.inference != nil && c.relayed == nil {
 		c.inferMessage(m, k, c.fresh, from, to)
 	}
+	if c.stranded != nil && c.relayed == nil && k != nil {
+		c.work(m, k, to)
+	}
 }
 
 // emit completes c.rec with what every record takes from its message.

@@ -248,6 +248,10 @@ func (l *list) pipeline(st *probe.Stats) {
 	l.counter("heptap_notes_linked_total", "Those of them that name a call.", c.NotesLinked.Load())
 	l.counter("heptap_notes_unlinked_total", "Log lines and the like of which no record was made, because they name no call.", c.NotesUnlinked.Load())
 	l.counter("heptap_names_learnt_total", "Platforms' own names of calls, learnt from lines that carry the Call-ID too.", c.NamesLearnt.Load())
+	const strands = "Connections that a SIP server could not make, by whether the call is known that failed for it."
+	l.counter("heptap_strands_total", strands, c.StrandsLinked.Load(), "call", "known")
+	l.counter("heptap_strands_total", strands, c.StrandsOpen.Load(), "call", "unknown")
+	l.counter("heptap_strands_left_out_total", "Such connections beyond those that can be looked at, at once.", c.StrandsLeftOut.Load())
 	l.counter("heptap_legs_total", "Calls of which an id in the INVITE says that they are legs of another call.", c.LegsSeen.Load())
 	l.counter("heptap_legs_doubted_total", "Calls that share such an id with too many others.", c.LegsDoubted.Load())
 	l.inferred(c)

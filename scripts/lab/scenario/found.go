@@ -18,7 +18,7 @@ import (
 const (
 	typeMI   = 87
 	typeREST = 88
-	typeLink = 96 // a link that was found late, under the id of the query
+	typeLink = 96 // a link that was found late, under the id of the query or connection
 	typeLog  = 100
 )
 
@@ -152,8 +152,10 @@ func (r *reading) node(e *entry) Node {
 	case box.TypeNet, typeREST, typeMI:
 		return r.nodes[e.key()]
 	case typeLink:
-		if n, known := r.nodes[fmt.Sprint(typeREST, " ", e.Primary)]; known {
-			return n
+		for _, kind := range []int{typeREST, box.TypeNet} {
+			if n, known := r.nodes[fmt.Sprint(kind, " ", e.Primary)]; known {
+				return n
+			}
 		}
 		return r.call(e.Primary)
 	case typeLog:
