@@ -251,11 +251,11 @@ func TestRunWithCollector(t *testing.T) {
 	}
 	free.Close()
 	b := launch(t, nil, "run", "-config", conf, "-collect", free.Addr().String())
-	b.says("memory budget.*total_MiB.*recent_MiB=16 ")
+	b.says("memory budget.*total_MiB.*recent_MiB=4 ")
 	b.says("msg=capturing")
 	send()
 	b.until("^records_made_total .* 20$")
-	b.until("^recent records: 20 over [0-9]+s, 0.0 of 16.0 MiB$")
+	b.until("^recent records: 20 over [0-9]+s, 0.0 of 4.0 MiB$")
 	r := b.stop(0)
 	lines := r.lines(t)
 	seen := map[string]int{}
