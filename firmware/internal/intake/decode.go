@@ -276,7 +276,7 @@ func (d *decoder) fill(p *hep.Packet, it *Item) Drop {
 		} else if payload, ok = d.miText(p.Payload); ok {
 			d.repaired(it, payload)
 		} else {
-			r.Payload = it.keep(p.Payload)
+			r.Payload = it.keep(d.mask(p.Payload))
 		}
 	case typeOldXlog, hep.TypeLog:
 		d.log(p, it)
@@ -377,12 +377,18 @@ func (d *decoder) member(o *object, m *member, prefix string) {
 	case m.named("Ws-Request") || m.named("Ws-Reply"):
 		d.head = mask.AppendHead(d.head[:0], d.text)
 		o.b = appendQuoted(o.b, d.head)
-	case m.named("first_line") || m.named("payload"):
-		d.head = mask.AppendBody(d.head[:0], nil, d.text)
-		o.b = appendQuoted(o.b, d.head)
+	case m.named("first_line") || m.named("payload") || m.named("parameters") || m.named("reply") || m.named("text"):
+		o.b = appendQuoted(o.b, d.mask(d.text))
 	default:
 		o.b = appendQuoted(o.b, d.text)
 	}
+}
+
+// mask returns a text without its secrets, until the next call. Octets that are no
+// text, and what has none, come back as they are.
+func (d *decoder) mask(text []byte) []byte {
+	d.head = mask.AppendBody(d.head[:0], nil, text)
+	return d.head
 }
 
 // masterKey is the name under which OpenSIPS sends the key of a TLS session.
@@ -481,7 +487,7 @@ func (d *decoder) rest(p *hep.Packet, it *Item) {
 			it.link(record.SIP, r.Primary) // in this form the Call-ID takes the place of the id
 		}
 	} else {
-		r.Payload = it.keep(p.Payload)
+		r.Payload = it.keep(d.mask(p.Payload))
 	}
 	// Every OpenSIPS puts its ports there in the host's order, and none a name.
 	if opensips && !d.keepPorts && len(r.Node) == 0 && r.Flow.Src.Port()|r.Flow.Dst.Port() != 0 {
@@ -511,7 +517,7 @@ func (d *decoder) log(p *hep.Packet, it *Item) {
 			return
 		}
 	}
-	r.Payload = it.keep(p.Payload)
+	r.Payload = it.keep(d.mask(p.Payload))
 }
 
 // callID is the primary id of a line, unless OpenSIPS had none.

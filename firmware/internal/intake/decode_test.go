@@ -579,3 +579,29 @@ func TestDecoderLetsGo(t *testing.T) {
 		t.Errorf("the decoder keeps %d octets", n)
 	}
 }
+
+// TestSecrets has agents send what they should not: in either form of OpenSIPS, and
+// as anybody may send it.
+func TestSecrets(t *testing.T) {
+	for _, tt := range []struct {
+		typ      uint8
+		in, want string
+	}{
+		{87, `{"command":"reg_add","backend":"http","parameters":"user=a, password=geheim"}`, `{"command":"reg_add","backend":"http","parameters":"user=a, password=***"}`},
+		{87, `{"code":200,"reason":"OK","reply":"{\"secret\":\"geheim\",\"a\":1}"}`, `{"code":200,"reason":"OK","reply":"{\"secret\":\"***\",\"a\":1}"}`},
+		{87, "reg_add:fifo:password=geheim", `{"command":"reg_add","backend":"fifo","parameters":"password=***"}`},
+		{87, "200:OK:token: geheim", `{"code":"200","reason":"OK","reply":"token: ***"}`},
+		{87, `{"result":{"password":"geheim"}}`, `{"reply":"{\"result\":{\"password\":\"***\"}}"}`},
+		{87, "what is password=geheim", "what is password=***"},
+		{88, "what is password=geheim", "what is password=***"},
+		{100, `{"Event":"INFO","text":"Authorization: Basic geheim"}`, `{"Event":"INFO","text":"Authorization: ***"}`},
+		{100, "<13>sbc app: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:geheim|2^20", "<13>sbc app: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20"},
+		{100, `{"x":{"password":"geheim"}}`, `{"x":{"password":"***"}}`},
+		{86, "INFO:sip:a:geheim@b", `{"Event":"INFO","text":"sip:a:***@b"}`},
+	} {
+		it, drop := decode(t, testDecoder(nil), frame(t, packet(tt.typ, "1", tt.in)))
+		if got := string(it.Record.Payload); drop != DropNone || got != tt.want {
+			t.Errorf("type %d %s:\n got %s\nwant %s", tt.typ, tt.in, got, tt.want)
+		}
+	}
+}

@@ -30,8 +30,9 @@
 //   - type 86 becomes 100
 //   - the ports of OpenSIPS's REST records are put into network order
 //   - a connection that OpenSIPS closes without addresses gets those it was opened with
-//   - master-key is blanked, and so are the secrets of HTTP heads and bodies
-//     (package mask). What may hold a key and cannot be read is dropped
+//   - master-key is blanked, and so are the secrets of HTTP heads and bodies, of management
+//     commands, their replies, and lines of logs (package mask). What may hold a key and
+//     cannot be read is dropped
 //
 // What another heptap has repaired (hep.FlagRelayed) is left as it is.
 //

@@ -145,11 +145,9 @@ func (d *decoder) restText(b []byte) ([]byte, bool) {
 	}
 	o := &d.object
 	o.begin()
-	d.head = mask.AppendBody(d.head[:0], nil, line)
-	o.text("first_line", d.head)
+	o.text("first_line", d.mask(line))
 	if len(body) > 0 {
-		d.head = mask.AppendBody(d.head[:0], nil, body)
-		o.text("payload", d.head)
+		o.text("payload", d.mask(body))
 	}
 	return o.end(), true
 }
@@ -196,7 +194,7 @@ func (d *decoder) miText(b []byte) ([]byte, bool) {
 	o := &d.object
 	o.begin()
 	if len(b) > 0 && (b[0] == '{' || b[0] == '[') {
-		o.text("reply", b)
+		o.text("reply", d.mask(b))
 		return o.end(), true
 	}
 	first, rest, found := cut(b, d.delimiter)
@@ -209,13 +207,13 @@ func (d *decoder) miText(b []byte) ([]byte, bool) {
 		o.text("command", first)
 		o.text("backend", second)
 		if more {
-			o.text("parameters", third)
+			o.text("parameters", d.mask(third))
 		}
 	case len(first) == 3 && first[0] >= '1' && first[0] <= '6' && digits(first):
 		o.text("code", first)
 		o.text("reason", second)
 		if more {
-			o.text("reply", third)
+			o.text("reply", d.mask(third))
 		}
 	default:
 		return nil, false
@@ -241,6 +239,6 @@ func (d *decoder) logText(b []byte) ([]byte, bool) {
 	o := &d.object
 	o.begin()
 	o.text("Event", level)
-	o.text("text", line)
+	o.text("text", d.mask(line))
 	return o.end(), true
 }
