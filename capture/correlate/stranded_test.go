@@ -1,6 +1,7 @@
 package correlate_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -208,7 +209,7 @@ func TestStrandedPrecision(t *testing.T) {
 				r.now = now
 			})
 		}
-		slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
+		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 		for _, s := range steps {
 			if r.now = s.at; rnd.Float64() >= 0.01 { // one in a hundred is not captured
 				s.do(r)
