@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ const Patience = 60 * time.Second
 // Options of a Collector. The zero value is a TCP collector that behaves.
 type Options struct {
 	Network string // "tcp", which "" means, or "udp"
-	Addr    string // "host:port"; empty is a free port of 127.0.0.1
+	Addr    string // "host:port"; empty is a free port of an address of this process's own
 
 	// RecvBufferBytes sets SO_RCVBUF of each connection when it is accepted (of
 	// the socket for UDP). The window offered in the handshake, 64 KiB, stays
@@ -97,9 +98,11 @@ func New(tb testing.TB, opts Options) *Collector {
 		err = c.listen()
 	} else {
 		// Below the ports the kernel gives to outgoing connections, so that none
-		// of them takes ours between Kill and Restart.
+		// of them takes ours between Kill and Restart; on an address that no other
+		// test process listens on, for the same reason.
+		host := ownLoopback(os.Getpid())
 		for range 100 {
-			c.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+rand.IntN(12000)))
+			c.addr = net.JoinHostPort(host, strconv.Itoa(20000+rand.IntN(12000)))
 			if err = c.listen(); err == nil {
 				break
 			}
@@ -110,6 +113,12 @@ func New(tb testing.TB, opts Options) *Collector {
 	}
 	tb.Cleanup(c.Kill)
 	return c
+}
+
+// ownLoopback returns an address of 127.0.0.0/8 for a process, of which there are
+// 2^22 on Linux at most. All of that network is the loopback interface's.
+func ownLoopback(pid int) string {
+	return netip.AddrFrom4([4]byte{127, 64 | byte(pid>>16&0x3f), byte(pid >> 8), byte(pid)}).String()
 }
 
 // Addr returns "host:port", the same after Restart.

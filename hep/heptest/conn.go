@@ -75,9 +75,10 @@ func (k *conn) read() {
 func (k *conn) took(b []byte, err error) bool {
 	k.c.mu.Lock()
 	defer k.c.mu.Unlock()
-	if k.ended {
-		return false // Kill or Reset was first: the octets died with the process
+	if k.ended && k.info.End != ErrKilled {
+		return false // Reset was first: the octets died with the connection
 	}
+	// After Kill they were read all the same, and their kernel may have said so.
 	defer k.c.notify()
 	k.info.Received += uint64(len(b))
 	k.info.Tail = append(k.info.Tail, b...)
@@ -85,7 +86,7 @@ func (k *conn) took(b []byte, err error) bool {
 		size, bad := hep.FrameLength(k.info.Tail)
 		if bad != nil {
 			k.c.faults = append(k.c.faults, bad)
-			k.end(bad)
+			k.end(bad) // does nothing to one that has ended
 			return false
 		}
 		if len(k.info.Tail) < size {
@@ -99,6 +100,8 @@ func (k *conn) took(b []byte, err error) bool {
 		}
 	}
 	switch {
+	case k.ended:
+		return false
 	case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
 		return true
 	case err == io.EOF && k.c.opts.NeverAnswerHalfClose:
