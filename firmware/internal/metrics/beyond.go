@@ -55,6 +55,8 @@ func (l *list) received(s *syslogd.Stats) {
 	l.gauge("heptap_syslog_connections", "Connections that lines of logs come by.", float64(s.Open))
 	const help = "Connections, and datagrams, for lines of logs, by what became of them."
 	l.counter("heptap_syslog_senders_total", help, s.Conns, "fate", "served")
+	l.counter("heptap_syslog_senders_total", help, s.Idle, "fate", "idle")
+	l.counter("heptap_syslog_senders_total", help, s.Replaced, "fate", "made room")
 	l.counter("heptap_syslog_senders_total", help, s.Refused, "fate", "too many")
 	l.counter("heptap_syslog_senders_total", help, s.Forbidden, "fate", "not allowed")
 	l.counter("heptap_syslog_senders_total", help, s.NotSyslog, "fate", "not syslog")

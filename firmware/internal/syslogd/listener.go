@@ -20,12 +20,20 @@ type Options struct {
 	Allow    []netip.Prefix // senders; none means all
 	Now      func() int64   // monotonic clock of the pipeline, ns
 	Log      *slog.Logger   // nil discards
+	Idle     time.Duration  // a connection without a line for so long is closed; 0 means 4 h
 }
 
 const (
 	maxConns     = 64
 	maxConnsEach = 16 // of one address
 	lineBytes    = 16 << 10
+
+	// idle is long: a daemon with nothing to say may lose the line that it writes to
+	// a connection that was closed.
+	idle = 4 * time.Hour
+	// spare is how long a connection has been idle, in nanoseconds, that gives its
+	// place to a new one.
+	spare = int64(time.Minute)
 
 	// Hold is how much later than its arrival a line counts as seen: the message
 	// that it is about, seen on a mirror port, comes first.
@@ -42,12 +50,14 @@ type Stats struct {
 	NotSyslog uint64 // connections that did not begin as syslog does
 	Conns     uint64 // connections served
 	Open      int    // of them, now
+	Idle      uint64 // of them, those closed because no line came for too long
+	Replaced  uint64 // likewise, because a new one needed the place
 	Refused   uint64 // connections beyond what there may be
 	Errors    uint64 // of receiving and accepting
 }
 
 type counters struct {
-	udp, tcp, taken, full, forbidden, cut, notSyslog, conns, refused, errors atomic.Uint64
+	udp, tcp, taken, full, forbidden, cut, notSyslog, conns, idle, replaced, refused, errors atomic.Uint64
 }
 
 // Listener receives lines. Peek and Done are for one goroutine.
@@ -60,14 +70,23 @@ type Listener struct {
 	count counters
 
 	mu    sync.Mutex
-	conns map[*net.TCPConn]netip.Addr // guarded by mu
-	ended bool                        // guarded by mu
+	conns map[*net.TCPConn]*sender // guarded by mu
+	ended bool                     // guarded by mu
+}
+
+// sender is who opened a connection.
+type sender struct {
+	addr netip.Addr
+	last atomic.Int64 // when its last line came, by Options.Now; at first, when it was accepted
 }
 
 // Listen opens the sockets; Run serves them. Whoever does not call Run calls
 // Close.
 func Listen(o Options) (*Listener, error) {
-	l := &Listener{queue: newQueue(), o: o, log: o.Log, conns: map[*net.TCPConn]netip.Addr{}}
+	l := &Listener{queue: newQueue(), o: o, log: o.Log, conns: map[*net.TCPConn]*sender{}}
+	if l.o.Idle <= 0 {
+		l.o.Idle = idle
+	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -145,7 +164,8 @@ func (l *Listener) Stats() Stats {
 	open := len(l.conns)
 	l.mu.Unlock()
 	return Stats{UDP: c.udp.Load(), TCP: c.tcp.Load(), Taken: c.taken.Load(), Full: c.full.Load(), Forbidden: c.forbidden.Load(),
-		Cut: c.cut.Load(), NotSyslog: c.notSyslog.Load(), Conns: c.conns.Load(), Open: open, Refused: c.refused.Load(), Errors: c.errors.Load()}
+		Cut: c.cut.Load(), NotSyslog: c.notSyslog.Load(), Conns: c.conns.Load(), Open: open,
+		Idle: c.idle.Load(), Replaced: c.replaced.Load(), Refused: c.refused.Load(), Errors: c.errors.Load()}
 }
 
 // MemoryBytes is the most a Listener made of o holds.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -93,33 +94,57 @@ func (l *Listener) accept(ctx context.Context, s *net.TCPListener, wg *sync.Wait
 		}
 		failures = 0
 		from := addrOf(c.RemoteAddr())
-		if !l.allowed(from.Addr()) || !l.enter(c, from.Addr()) {
+		who := &sender{addr: from.Addr()}
+		if !l.allowed(who.addr) || !l.enter(c, who) {
 			_ = c.Close()
 			continue
 		}
 		wg.Go(func() {
-			l.serveTCP(c, capture.FiveTuple{Proto: capture.ProtoTCP, Src: from, Dst: addrOf(c.LocalAddr())})
+			l.serveTCP(c, who, capture.FiveTuple{Proto: capture.ProtoTCP, Src: from, Dst: addrOf(c.LocalAddr())})
 			l.leave(c)
 		})
 	}
 }
 
-// enter takes c in, unless there are too many, or Run is ending.
-func (l *Listener) enter(c *net.TCPConn, from netip.Addr) bool {
+// enter takes c in, unless Run is ending. Where there are too many already, of
+// one address or of all, the one that has been idle for longest makes room; if none
+// has been for long, c is one too many.
+func (l *Listener) enter(c *net.TCPConn, who *sender) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := l.o.Now()
+	who.last.Store(now)
 	same := 0
-	for _, a := range l.conns {
-		if a == from {
+	for _, o := range l.conns {
+		if o.addr == who.addr {
 			same++
 		}
 	}
-	if l.ended || len(l.conns) >= maxConns || same >= maxConnsEach {
+	crowded := same >= maxConnsEach
+	if l.ended || (crowded || len(l.conns) >= maxConns) && !l.replace(now-spare, who.addr, crowded) {
 		l.count.refused.Add(1)
 		return false
 	}
-	l.conns[c] = from
+	l.conns[c] = who
 	l.count.conns.Add(1)
+	return true
+}
+
+// replace closes the connection whose last line is the oldest, if it is no newer than
+// latest: one of addr only, or any.
+func (l *Listener) replace(latest int64, addr netip.Addr, only bool) bool {
+	var longest *net.TCPConn
+	for c, o := range l.conns {
+		if at := o.last.Load(); at <= latest && (!only || o.addr == addr) {
+			longest, latest = c, at
+		}
+	}
+	if longest == nil {
+		return false
+	}
+	_ = longest.Close() // its goroutine ends by that
+	delete(l.conns, longest)
+	l.count.replaced.Add(1)
 	return true
 }
 
@@ -130,22 +155,30 @@ func (l *Listener) leave(c *net.TCPConn) {
 	delete(l.conns, c)
 }
 
-// serveTCP reads c to its end. A daemon with nothing to say may be silent for
-// days; that it is gone, TCP's keep-alives tell.
-func (l *Listener) serveTCP(c *net.TCPConn, flow capture.FiveTuple) {
+// serveTCP reads c to its end, or until no whole line has come for too long. That
+// its daemon is gone, TCP's keep-alives tell before.
+func (l *Listener) serveTCP(c *net.TCPConn, who *sender, flow capture.FiveTuple) {
 	var framer syslog.Framer
 	buf := make([]byte, 0, lineBytes)
+	_ = c.SetReadDeadline(time.Now().Add(l.o.Idle)) // an error means it is closed
 	for {
 		n, err := c.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		done, ok := l.frames(&framer, flow, buf, err != nil)
 		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				l.count.idle.Add(1)
+			}
 			return
 		}
 		if !ok {
 			l.count.notSyslog.Add(1)
 			l.log.Debug("not syslog", "from", flow.Src)
 			return
+		}
+		if done > 0 {
+			who.last.Store(l.o.Now())
+			_ = c.SetReadDeadline(time.Now().Add(l.o.Idle))
 		}
 		buf = buf[:copy(buf, buf[done:])]
 	}

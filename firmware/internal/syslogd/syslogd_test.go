@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,6 +141,84 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if s := l.Stats(); s.Open != maxConnsEach {
 		t.Errorf("%+v", s)
 	}
+}
+
+// serve runs a Listener on a TCP port with a clock of its own.
+func serve(t *testing.T, o Options) (l *Listener, at netip.AddrPort, clock *atomic.Int64) {
+	t.Helper()
+	clock = new(atomic.Int64)
+	o.TCP, o.Now = []string{"127.0.0.1:0"}, clock.Load
+	l, err := Listen(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	_, tcp := l.Addrs()
+	return l, tcp[0], clock
+}
+
+// A new connection takes the place of the one that has had no line for longest, and
+// of none that had one within a minute. What is no whole line keeps no place.
+func TestNewcomerTakesTheLongestIdlePlace(t *testing.T) {
+	l, at, clock := serve(t, Options{})
+	var conns []net.Conn
+	for n := range maxConnsEach {
+		conns = append(conns, dial(t, "tcp", at))
+		until(t, "it is served", func() bool { return l.Stats().Open == n+1 })
+		clock.Add(int64(time.Second))
+	}
+	clock.Store(int64(59 * time.Second)) // the first was accepted 59 s ago
+	dial(t, "tcp", at)
+	until(t, "one is refused", func() bool { return l.Stats().Refused == 1 })
+	clock.Store(int64(100 * time.Second))
+	send(t, conns[0], "<14>a line\n")
+	send(t, conns[1], "<14>half a li")
+	if got, _ := next(t, l); got != "<14>a line" {
+		t.Error(got)
+	}
+	until(t, "the first is not idle", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for c, who := range l.conns {
+			if addrOf(c.RemoteAddr()) == addrOf(conns[0].LocalAddr()) {
+				return who.last.Load() == int64(100*time.Second)
+			}
+		}
+		return false
+	})
+	dial(t, "tcp", at)
+	until(t, "one has made room", func() bool { return l.Stats().Replaced == 1 })
+	if _, err := conns[1].Read(make([]byte, 1)); err == nil {
+		t.Error("the second, with half a line, is still open")
+	}
+	if s := l.Stats(); s.Open != maxConnsEach || s.Refused != 1 || s.Conns != maxConnsEach+1 {
+		t.Errorf("%+v", s)
+	}
+	send(t, conns[0], "<14>another\n")
+	for {
+		if got, _ := next(t, l); got == "<14>another" {
+			break
+		}
+	}
+}
+
+// A connection is closed when no whole line came for too long.
+func TestIdleConnectionIsClosed(t *testing.T) {
+	l, at, _ := serve(t, Options{Idle: 200 * time.Millisecond})
+	c := dial(t, "tcp", at)
+	send(t, c, "<14>one\n<14>tw")
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("it is open")
+	}
+	until(t, "it is counted", func() bool { s := l.Stats(); return s.Idle == 1 && s.Open == 0 })
 }
 
 // What nobody takes is dropped at the queue's limits, and counted.
