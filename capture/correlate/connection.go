@@ -1,7 +1,11 @@
 package correlate
 
 import (
+	"bytes"
+	"hash/maphash"
+	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,10 +67,11 @@ type Web struct {
 	Reason         []byte
 }
 
-// What a connection remembers of the calls that it carried: the newest of them.
+// What a connection remembers of the SIP that it carried: the newest calls, and in the
+// room that is left the newest of the others.
 const (
-	maxConnCalls = record.MaxLinks
-	maxConnIDs   = 1024 // octets of their Call-IDs
+	maxCarried    = record.MaxLinks
+	maxCarriedIDs = 1024 // octets of their Call-IDs
 	// maxCallConns is how many connections of one call are told apart; one that
 	// goes over more counts again on the oldest.
 	maxCallConns = 4
@@ -74,13 +79,16 @@ const (
 
 // conn is a connection that was opened and has not been closed.
 type conn struct {
-	ids   []byte // Call-IDs, one after the other
-	ends  [maxConnCalls]int32
-	began int64                // wall time of the first call's first message, Unix nanoseconds
-	after [maxConnCalls]uint32 // of each call's first message here, milliseconds later than that
-	n     int
-	total uint64 // calls
-	next  *conn  // free
+	ids    []byte // Call-IDs, one after the other: of calls, then of others
+	ends   [maxCarried]int32
+	began  int64              // wall time of the very first message, Unix nanoseconds
+	after  [maxCarried]uint32 // of each id's first message here, milliseconds later than that
+	calls  int                // ids of calls
+	n      int                // all ids
+	total  uint64             // calls
+	others uint64             // what is no call; again what was forgotten in between
+	newest uint64             // hash of the id of the newest of these
+	next   *conn              // free
 }
 
 // overs are connections that a call went over.
@@ -107,51 +115,103 @@ func (c *Correlator) carried(id uint64, k *call, wall int64) {
 	if id == 0 || !k.overs.add(id) {
 		return
 	}
+	if n := c.conns[id]; n != nil {
+		n.total++
+		n.add(k.id, true, wall)
+	}
+}
+
+// carriedOther does so with SIP that belongs to no call: registrations, messages,
+// subscriptions, pings.
+func (c *Correlator) carriedOther(id uint64, callID []byte, wall int64) {
 	n := c.conns[id]
-	if n == nil {
+	if n == nil || len(callID) > maxCallID {
 		return
 	}
-	if n.total == 0 {
+	h := maphash.Bytes(c.seed, callID)
+	if h == n.newest { // its response, most often
+		return
+	}
+	n.newest = h
+	for other := range n.list(n.calls, n.n) {
+		if bytes.Equal(other, callID) {
+			return
+		}
+	}
+	n.others++
+	n.add(callID, false, wall)
+}
+
+// add makes room for an id, and takes it in; another one takes no call's room.
+func (n *conn) add(id []byte, isCall bool, wall int64) {
+	if n.total+n.others == 1 {
 		n.began = wall
 	}
-	n.total++
-	for n.n == maxConnCalls || n.n > 0 && len(n.ids)+len(k.id) > maxConnIDs {
-		n.forget()
+	for n.n == maxCarried || n.n > 0 && len(n.ids)+len(id) > maxCarriedIDs {
+		switch {
+		case n.calls < n.n:
+			n.forget(n.calls)
+		case isCall:
+			n.forget(0)
+		default:
+			return
+		}
 	}
-	n.ids = append(n.ids, k.id...)
-	n.ends[n.n] = int32(len(n.ids))
-	n.after[n.n] = uint32(min(max((wall-n.began)/int64(time.Millisecond), 0), math.MaxUint32))
+	i := n.n
+	if isCall {
+		i = n.calls
+		n.calls++
+	}
+	from := n.start(i)
+	n.ids = slices.Insert(n.ids, int(from), id...)
+	size := int32(len(id))
+	for j := n.n; j > i; j-- {
+		n.ends[j], n.after[j] = n.ends[j-1]+size, n.after[j-1]
+	}
+	n.ends[i] = from + size
+	n.after[i] = uint32(min(max((wall-n.began)/int64(time.Millisecond), 0), math.MaxUint32))
 	n.n++
 }
 
-// forget drops the oldest call.
-func (n *conn) forget() {
-	size := n.ends[0]
-	n.ids = append(n.ids[:0], n.ids[size:]...)
-	for i := 1; i < n.n; i++ {
-		n.ends[i-1] = n.ends[i] - size
-		n.after[i-1] = n.after[i]
+// start is where the id of that index begins.
+func (n *conn) start(i int) int32 {
+	if i == 0 {
+		return 0
 	}
-	n.n--
+	return n.ends[i-1]
 }
 
-// calls yields the Call-IDs, the oldest first.
-func (n *conn) calls(yield func([]byte) bool) {
-	from := int32(0)
-	for _, to := range n.ends[:n.n] {
-		if !yield(n.ids[from:to]) {
-			return
+// forget drops the id of that index.
+func (n *conn) forget(i int) {
+	from, size := n.start(i), n.ends[i]-n.start(i)
+	n.ids = slices.Delete(n.ids, int(from), int(from+size))
+	for j := i + 1; j < n.n; j++ {
+		n.ends[j-1], n.after[j-1] = n.ends[j]-size, n.after[j]
+	}
+	if n.n--; i < n.calls {
+		n.calls--
+	}
+}
+
+// list yields the ids from one index to another, the oldest first.
+func (n *conn) list(i, end int) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for ; i < end; i++ {
+			if !yield(n.ids[n.start(i):n.ends[i]]) {
+				return
+			}
 		}
-		from = to
 	}
 }
 
 // firsts yields when the first message of each came, in Unix microseconds, to the
 // millisecond.
-func (n *conn) firsts(yield func(int64) bool) {
-	for _, ms := range n.after[:n.n] {
-		if !yield(n.began/1000 + 1000*int64(ms)) {
-			return
+func (n *conn) firsts(i, end int) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for ; i < end; i++ {
+			if !yield(n.began/1000 + 1000*int64(n.after[i])) {
+				return
+			}
 		}
 	}
 }

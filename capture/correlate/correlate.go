@@ -56,7 +56,7 @@ type Config struct {
 	ReportInterval time.Duration // between the interval reports of a stream, 0 for none
 	UnknownRTP     bool          // make reports for confirmed streams of no known call
 	Net            bool          // make records of connections
-	Connections    int           // of which the calls are remembered that they carried
+	Connections    int           // of which the SIP is remembered that they carried
 	LegHeaders     []string      // header fields whose value is the Call-ID of a call's first leg, in lower case
 	Events         bool          // make log records of one-way audio, and of RTP that stops and resumes
 	// Infer says how links are found that no id on the wire says: from queries (Note.Ask)
@@ -93,7 +93,7 @@ type Stats struct {
 	NetOpened, NetClosed atomic.Uint64                  // connections told of, whether or not records are made of them
 	NetFailed            [tcp.NumOutcomes]atomic.Uint64 // handshakes that led to nothing, likewise
 	NetSuppressed        atomic.Uint64                  // failures of which no record was made, because there were too many
-	ConnectionsRefused   atomic.Uint64                  // whose calls are not remembered for want of room
+	ConnectionsRefused   atomic.Uint64                  // whose SIP is not remembered for want of room
 
 	Notes, NotesLinked atomic.Uint64 // records of what is beside signalling, and those of them that name a call
 	NotesUnlinked      atomic.Uint64 // notes of which no record was made, because they name none
@@ -278,5 +278,5 @@ func (cfg *Config) MemoryBytes() int64 {
 	}
 	return fixed + inference + int64(cfg.Calls)*(perCall+bindingsPerCall*perBind) + int64(cfg.Streams)*perRTP +
 		int64(maxCodecSets(cfg.Calls))*(int64(unsafe.Sizeof(codecSet{}))+mapEntry) +
-		int64(cfg.Connections)*(int64(unsafe.Sizeof(conn{}))+maxConnIDs+mapEntry)
+		int64(cfg.Connections)*(int64(unsafe.Sizeof(conn{}))+maxCarriedIDs+mapEntry)
 }

@@ -19,6 +19,8 @@ import (
 //	            CLOSED: closed, reset, aborted (SCTP), forgotten (idle, or no room),
 //	            replaced (by one with the same ports). STATS: open, the capture has ended before it
 //	calls_at    when the first message of each of calls came, in Unix microseconds
+//	others      the Call-IDs of what else of SIP it carried: REGISTER, MESSAGE, SUBSCRIBE,
+//	            OPTIONS. others_at is as calls_at. Calls come first, in the links too
 //
 // Addresses are of who opened the connection and of whom it was opened to.
 
@@ -189,12 +191,21 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 	o.tlsEnd(n.TLS)
 	if had != nil {
 		o.int("calls_total", int64(had.total))
-		if had.n > 0 {
-			o.list("calls", had.calls)
-			o.ints("calls_at", had.firsts)
+		o.carriedIDs("calls", had, 0, had.calls)
+		if had.others > 0 {
+			o.int("others_total", int64(had.others))
+			o.carriedIDs("others", had, had.calls, had.n)
 		}
 	}
 	c.emitNet(o, n, &e.At, had)
+}
+
+// carriedIDs appends the ids that had remembers, from one index to another.
+func (o *object) carriedIDs(key string, had *conn, i, end int) {
+	if i < end {
+		o.list(key, had.list(i, end))
+		o.ints(key+"_at", had.firsts(i, end))
+	}
 }
 
 // closing says how a connection ended, in one word, why, and who ended it.
@@ -332,10 +343,9 @@ func (c *Correlator) emitNet(o *object, n *Connection, at *tcp.Meta, had *conn) 
 	c.id = decimal(c.id[:0], n.ID)
 	c.links = c.links[:0]
 	if had != nil {
-		had.calls(func(id []byte) bool {
+		for id := range had.list(0, had.n) {
 			c.links = append(c.links, record.Link{Type: record.SIP, How: record.Flow, ID: id})
-			return true
-		})
+		}
 	}
 	c.rec = record.Record{Type: record.Net, Class: record.Final, Wall: at.Wall, Mono: at.Mono, Flow: n.Flow,
 		HasVLAN: at.HasVLAN, VLAN: at.VLAN, TOS: at.TOS, Primary: c.id, Links: c.links, Payload: c.payload}

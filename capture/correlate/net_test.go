@@ -1,6 +1,7 @@
 package correlate_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -118,6 +119,89 @@ func TestConnectionOfManyCalls(t *testing.T) {
 	r.c.Closed(n, tcp.RST)
 	if g := r.nets()[1]; g.report["calls_total"] != 9. || len(g.links) != 5 || !strings.HasSuffix(g.links[4], "x8") {
 		t.Errorf("%v: %v", g.report["calls_total"], g.links)
+	}
+}
+
+// single sends a request outside of any call, and its answer.
+func (r *rig) single(conn uint64, method, callID string) {
+	head := "Via: SIP/2.0/TCP x;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: " + callID + "\r\nCSeq: 1 " + method + "\r\nContent-Length: 0\r\n\r\n"
+	for i, start := range []string{method + " sip:b SIP/2.0\r\n", "SIP/2.0 200 OK\r\n"} {
+		f := capture.FiveTuple{Proto: capture.ProtoTCP, Src: aliceSIP, Dst: bobSIP}
+		if i == 1 {
+			f = f.Reverse()
+		}
+		r.c.Message(&capture.Message{Protocol: capture.SIP, Wall: r.now, Mono: r.now, Payload: []byte(start + head), Conn: conn, Flow: f})
+		r.pass(10 * time.Millisecond)
+	}
+}
+
+// What is no call leads from its connection too: after the calls, in the room that they
+// leave.
+func TestConnectionAndOthers(t *testing.T) {
+	r := newRig(t, withNet)
+	n := r.connection(1)
+	r.c.Opened(n)
+	first := r.now / 1000
+	for _, m := range []string{"REGISTER", "MESSAGE", "SUBSCRIBE", "OPTIONS"} {
+		r.single(1, m, m+"-1")
+	}
+	r.over(1, "one")
+	r.single(1, "REGISTER", "REGISTER-1") // refreshed
+	r.single(0, "OPTIONS", "elsewhere")
+	r.single(1, "OPTIONS", strings.Repeat("x", 257))
+	r.c.Closed(n, tcp.FIN)
+	g := r.nets()[1]
+	if want := "[sip:one sip:REGISTER-1 sip:MESSAGE-1 sip:SUBSCRIBE-1 sip:OPTIONS-1]"; fmt.Sprint(g.links) != want {
+		t.Errorf("links %v", g.links)
+	}
+	if fmt.Sprint(g.report["calls"], g.report["others"], g.report["calls_total"], g.report["others_total"]) != "[one] [REGISTER-1 MESSAGE-1 SUBSCRIBE-1 OPTIONS-1] 1 4" {
+		t.Errorf("%v", g.report)
+	}
+	at := fmt.Sprintf("%f %f", []any{float64(first + 80_000)}, []any{float64(first), float64(first + 20_000), float64(first + 40_000), float64(first + 60_000)})
+	if got := fmt.Sprintf("%f %f", g.report["calls_at"], g.report["others_at"]); got != at {
+		t.Errorf("first messages at %s, want %s", got, at)
+	}
+}
+
+// Pings never take the room of a call, and calls take that of pings, the oldest first.
+func TestConnectionCallsComeFirst(t *testing.T) {
+	r := newRig(t, withNet)
+	n := r.connection(1)
+	r.c.Opened(n)
+	for i := range 30 {
+		r.single(1, "OPTIONS", fmt.Sprintf("ping-%02d", i))
+	}
+	for i := range 14 {
+		r.over(1, fmt.Sprintf("call-%02d", i))
+	}
+	r.c.Closed(n, tcp.FIN)
+	g := r.nets()[1]
+	if len(g.links) != 16 || g.links[0] != "sip:call-00" || g.links[13] != "sip:call-13" || g.links[14] != "sip:ping-28" || g.links[15] != "sip:ping-29" {
+		t.Errorf("%v", g.links)
+	}
+	if g.report["others_total"] != 30. || g.report["calls_total"] != 14. {
+		t.Errorf("%v", g.report)
+	}
+	f := capture.FiveTuple{Proto: capture.ProtoTCP, Src: aliceSIP, Dst: bobSIP}
+	m, ping := &capture.Message{Protocol: capture.SIP, Wall: r.now, Mono: r.now, Conn: 2, Flow: f}, []byte("OPTIONS sip:b SIP/2.0\r\nCall-ID: ping-00\r\nCSeq: 1 OPTIONS\r\n\r\n")
+	c := correlate.New(correlate.Config{Net: true, Connections: 10, Emit: func(*record.Record) {}})
+	c.Opened(r.connection(2))
+	if got := testing.AllocsPerRun(1000, func() {
+		ping[bytes.IndexByte(ping, '-')+1]++ // another one
+		m.Payload = ping
+		c.Message(m)
+	}); got != 0 {
+		t.Errorf("%v allocations for a ping", got)
+	}
+	r = newRig(t, withNet)
+	r.c.Opened(n)
+	for i := range 20 {
+		r.over(1, fmt.Sprintf("call-%02d", i))
+		r.single(1, "OPTIONS", fmt.Sprintf("ping-%02d", i))
+	}
+	r.c.Closed(n, tcp.FIN)
+	if g := r.nets()[1]; len(g.links) != 16 || g.links[0] != "sip:call-04" || g.links[15] != "sip:call-19" || g.report["others"] != nil || g.report["others_total"] != 20. {
+		t.Errorf("%v, %v", g.links, g.report)
 	}
 }
 

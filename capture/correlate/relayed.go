@@ -42,6 +42,8 @@ func (c *Correlator) Repeated(m *capture.Message) {
 	if k, _ := c.lookup(v.CallID); k != nil {
 		k.seen = c.now
 		c.carried(m.Conn, k, m.Wall)
+	} else {
+		c.carriedOther(m.Conn, v.CallID, m.Wall)
 	}
 }
 

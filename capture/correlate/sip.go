@@ -27,7 +27,9 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	if len(v.CallID) == 0 {
 		c.Stats.SIPNoCallID.Add(1)
 	} else {
-		k = c.followCall(m)
+		if k = c.followCall(m); k == nil {
+			c.carriedOther(m.Conn, v.CallID, m.Wall)
+		}
 	}
 	from, to := c.saw(&m.Flow)
 	c.links = c.links[:0]

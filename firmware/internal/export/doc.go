@@ -61,7 +61,7 @@
 // Of inferred ones it is the likeliest, none when two are, and 0x11 names it only with
 // Options.Inferred; the payload does in any case. A frame for a call is stamped at the
 // call's first message when the record says when that was, as the end of a connection
-// does in "calls_at" (microseconds, one for each link), because Homer looks for a call's
+// does in "calls_at" and "others_at" (microseconds, one for each link), because Homer looks for a call's
 // records around the call. Frames stop at maxCopies octets for one record.
 //
 // In 0x11 NUL and what is not UTF-8 are left out, as the server does with the SIP message, and

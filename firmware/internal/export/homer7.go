@@ -79,9 +79,9 @@ func (p *Profile) findCalls(r *record.Record, sound bool) {
 	if r.Type == record.RTPReport {
 		return // the correlator makes one for each call
 	}
-	var first []byte // when each call was first on a connection, if the record says so
+	var first, then []byte // when each was first on a connection, if the record says so
 	if sound && r.Type == record.Net {
-		first = p.scan.callsAt
+		first, then = p.scan.callsAt, p.scan.othersAt
 	}
 	for i := range r.Links {
 		l := &r.Links[i]
@@ -89,9 +89,13 @@ func (p *Profile) findCalls(r *record.Record, sound bool) {
 			continue
 		}
 		c := call{id: l.ID, how: l.How, score: l.Score, at: r.Wall}
-		if us, rest, ok := nextNumber(first); ok {
-			first = rest
-			if us > 0 && us < r.Wall/1000 {
+		us, rest, ok := nextNumber(first)
+		if !ok && then != nil {
+			us, rest, ok = nextNumber(then)
+			then = nil
+		}
+		if ok {
+			if first = rest; us > 0 && us < r.Wall/1000 {
 				c.at = 1000 * us
 			}
 		}

@@ -12,6 +12,7 @@ type members struct {
 	any           bool   // it has members
 	names         uint8  // those of memberNames, a bit each
 	callsAt       []byte // value of "calls_at", an array
+	othersAt      []byte // likewise "others_at"
 	cic, opc, dpc bool   // are integers
 	badBlocks     bool   // "report_blocks" is no array
 }
@@ -257,6 +258,10 @@ func (m *members) note(name, value []byte) {
 	case "calls_at":
 		if value[0] == '[' {
 			m.callsAt = value
+		}
+	case "others_at":
+		if value[0] == '[' {
+			m.othersAt = value
 		}
 	}
 }

@@ -263,7 +263,7 @@ func (e *Engine) other(r *record.Record) uint64 {
 	known := false
 	look := func(id []byte) (kept bool) {
 		i := e.table.find(id, e.now)
-		if i == none {
+		if i == none || r.Type == record.Net && e.table.entries[i].kind == others { // a ping says nothing of its connection
 			return false
 		}
 		if !known {

@@ -236,6 +236,8 @@ func TestCalls(t *testing.T) {
 		{"one of several calls is enough", "rule a deny from phones",
 			[]*record.Record{invite("1", phone, proxy), invite("2", trunk, proxy), invite("3", phone, proxy), rtp(gw, gw, "1", "3"), rtp(gw, gw, "1", "2"), rtp(gw, gw, "2", "1"),
 				other(record.Net, "9", gw, gw, "3", "1", "2"), other(record.Net, "9", gw, gw, "3", "1"), other(record.Net, "9", gw, gw, "3", "unknown")}, "nynnyyynn"},
+		{"pings say nothing of their connection", "rule a deny method OPTIONS",
+			[]*record.Record{request("OPTIONS", "o", phone, proxy), invite("1", phone, proxy), other(record.Net, "9", phone, proxy, "o"), other(record.Net, "9", phone, proxy, "1", "o"), other(record.Log, "o", gw, gw)}, "nyyyn"},
 		{"legs through a B2BUA", "rule a allow from phones\ndefault deny",
 			[]*record.Record{leg(invite("b", proxy, trunk), "a"), invite("a", phone, proxy), leg(answer("200 OK", "INVITE", "b", trunk, proxy), "a"), bye("b", trunk, proxy), rtp(gw, gw, "b"), bye("c", trunk, proxy)}, "nyyyyn"},
 		{"a leg has rules of its own", "rule t deny to trunks\nrule r deny types rtp from phones\nrule a allow from phones\ndefault deny",

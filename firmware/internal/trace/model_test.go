@@ -109,6 +109,7 @@ type model struct {
 	c     *Config
 	first map[string]*event
 	leg   map[string]string
+	call  map[string]bool // it is a call's
 }
 
 // decide returns the place of the rule that decides, len(rules) for the default,
@@ -116,6 +117,7 @@ type model struct {
 func (m *model) decide(v *event) (rule int, counted []int, keep bool) {
 	if v.typ == record.SIP {
 		f := m.first[v.callID]
+		m.call[v.callID] = m.call[v.callID] || v.method != "OPTIONS" && v.method != "REGISTER"
 		begins := v.method == "INVITE" && !v.response && !v.toTag
 		if f == nil || begins && (f.method != "INVITE" || f.response || f.toTag) {
 			f = v
@@ -134,7 +136,7 @@ func (m *model) decide(v *event) (rule int, counted []int, keep bool) {
 		ids = append([]string{v.callID}, ids...)
 	}
 	for _, id := range ids {
-		if f := m.first[id]; f != nil {
+		if f := m.first[id]; f != nil && (v.typ != record.Net || m.call[id]) {
 			found = append(found, f)
 		}
 	}
@@ -260,7 +262,7 @@ func TestModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := model{c: &c, first: map[string]*event{}, leg: map[string]string{}}
+		m := model{c: &c, first: map[string]*event{}, leg: map[string]string{}, call: map[string]bool{}}
 		want := make([]uint64, len(c.Rules)+1)
 		denied := uint64(0)
 		for n := range 60 {

@@ -175,9 +175,7 @@ func (t *truth) request(method, transport string, from netip.AddrPort, user, tar
 	}
 	for _, c := range over {
 		t.graph.link(n, c, "flow")
-		if n.Kind == Call {
-			t.graph.link(c, n, "flow")
-		}
+		t.graph.link(c, n, "flow")
 	}
 }
 
