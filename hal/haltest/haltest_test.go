@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"heptap/hal"
 	"heptap/hal/haltest"
@@ -21,6 +22,41 @@ func TestFakeButton(t *testing.T) {
 		b := haltest.NewButton("fake")
 		return haltest.ButtonUnderTest{Button: b, Press: b.Press, Release: b.Release}
 	})
+}
+
+func TestFakeWatchdog(t *testing.T) {
+	haltest.TestWatchdog(t, func(*testing.T) haltest.WatchdogUnderTest {
+		w := haltest.NewWatchdog("fake", 0)
+		return haltest.WatchdogUnderTest{Watchdog: w, Running: w.Running}
+	})
+}
+
+func TestWatchdogBites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := haltest.NewWatchdog("w", hal.ResetByWatchdog)
+		if s, err := w.State(); err != nil || s.LastReset != hal.ResetByWatchdog {
+			t.Fatalf("state %+v, %v", s, err)
+		}
+		time.Sleep(haltest.WatchdogDefault - time.Second)
+		if err := w.Feed(); err != nil || w.Bitten() {
+			t.Fatalf("err %v, bitten %t", err, w.Bitten())
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(haltest.WatchdogDefault)
+		if !w.Bitten() || w.Feeds() != 1 {
+			t.Errorf("bitten %t, fed %d times: a closed one runs on", w.Bitten(), w.Feeds())
+		}
+	})
+}
+
+func TestWatchdogUnstoppable(t *testing.T) {
+	w := haltest.NewWatchdog("w", 0)
+	w.Unstoppable()
+	if err := w.Stop(); !errors.Is(err, hal.ErrStillRunning) || !w.Running() {
+		t.Errorf("err %v, running %t", err, w.Running())
+	}
 }
 
 func TestLEDRecords(t *testing.T) {
