@@ -18,6 +18,7 @@ type Option struct {
 	Help    string
 	Example string
 	Many    bool // takes any number of words, of which blanks make one value
+	Secret  bool // the value is shown to nobody
 
 	set func(c *Config, names []string, value string) error
 	// each calls fn for every place of c that has the option, with the names
@@ -188,7 +189,7 @@ func single[T comparable](path, arg, def, help, example string, at func(*Config)
 	if def == "" {
 		def = zero
 	}
-	return Option{Path: strings.Fields(path), Arg: arg, Default: def, Help: help, Example: example,
+	return Option{Path: strings.Fields(path), Arg: arg, Default: def, Help: help, Example: example, Secret: isSecret[T](),
 		set: func(c *Config, _ []string, value string) error { return k.into(at(c), value) },
 		each: func(c *Config, fn func([]string, string, string)) {
 			fn(nil, k.format(*at(c)), zero)
@@ -202,7 +203,7 @@ func port[T comparable](word, arg, def, help, example string, at func(*Port) *T,
 	if def == "" {
 		def = zero
 	}
-	return Option{Path: []string{"capture", "<port>", word}, Arg: arg, Default: def, Help: help, Example: example,
+	return Option{Path: []string{"capture", "<port>", word}, Arg: arg, Default: def, Help: help, Example: example, Secret: isSecret[T](),
 		set: func(c *Config, names []string, value string) error {
 			p, err := place(&c.Ports, names[0], MaxPorts, "mirror port", func(p *Port) string { return p.Name }, defaultPort)
 			if err != nil {
@@ -224,7 +225,7 @@ func collector[T comparable](word, arg, def, help, example string, at func(*Coll
 	if def == "" {
 		def = zero
 	}
-	return Option{Path: []string{"collector", "<name>", word}, Arg: arg, Default: def, Help: help, Example: example,
+	return Option{Path: []string{"collector", "<name>", word}, Arg: arg, Default: def, Help: help, Example: example, Secret: isSecret[T](),
 		set: func(c *Config, names []string, value string) error {
 			p, err := place(&c.Collector, names[0], MaxCollectors, "collector", func(c *Collector) string { return c.Name }, defaultCollector)
 			if err != nil {
@@ -237,6 +238,13 @@ func collector[T comparable](word, arg, def, help, example string, at func(*Coll
 				fn([]string{c.Collector[i].Name}, k.format(*at(&c.Collector[i])), zero)
 			}
 		}}
+}
+
+// isSecret says whether values of type T are shown to nobody.
+func isSecret[T any]() bool {
+	var v T
+	_, ok := any(v).(Secret)
+	return ok
 }
 
 // place finds the list's element of that name, or makes it.
