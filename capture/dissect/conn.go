@@ -118,9 +118,6 @@ func (c *Conn) Data(dir int, pending []byte, fresh int, gap int64, at *At) (cons
 // message without Content-Length is whole then (RFC 3261 18.3). Data may go on
 // after it, with or without a gap.
 func (c *Conn) Cut(dir int, pending []byte, finished bool, at *At) {
-	if finished && c.follower != nil {
-		defer c.cutFollower(dir)
-	}
 	if len(pending) == 0 {
 		return
 	}
@@ -139,7 +136,7 @@ func (c *Conn) Closed() {
 		c.up.close(c.shared)
 	}
 	c.closeTLS()
-	c.Unfollow(EndLeft)
+	c.Unfollow(Ending{By: -1})
 	c.up, c.lines, c.mode = nil, nil, ignoring
 }
 
@@ -310,6 +307,6 @@ func (c *Conn) settle(v Verdict, proto capture.Protocol, m mode) {
 	}
 	c.verdict, c.proto, c.mode = v, proto, m
 	if !m.followed() {
-		c.Unfollow(EndLeft)
+		c.Unfollow(Ending{By: -1})
 	}
 }

@@ -12,13 +12,25 @@ type Follower interface {
 	// Gap tells that n octets of a direction are missing before those of the
 	// next Write, or an unknown number when n is not positive.
 	Gap(dir int, n int64)
-	// Cut tells that the sender of a direction has finished.
-	Cut(dir int)
+	// Cut tells that the sender of a direction has finished, with the frame at.
+	Cut(dir int, at *At)
 	// End is the last call.
-	End(why End)
+	End(e Ending)
 }
 
-// End says why a Follower is shown no more.
+// Ending says how it came that a Follower is shown no more.
+type Ending struct {
+	Why End
+	// By is the direction of who ended the connection: that of the RST, or of the
+	// first FIN; -1 for nobody.
+	By int8
+	// At is the frame of the RST, or of the last FIN. Of a connection that is only
+	// left it is the time of that; the zero At when what it carries became something
+	// else.
+	At At
+}
+
+// End says why.
 type End uint8
 
 // The reasons.
@@ -57,11 +69,11 @@ func (c *Conn) show(p piece, n, size int) {
 	c.follower.Write(p.dir, at, p.b[n:n+size])
 }
 
-// cutFollower tells the follower, if there still is one, that a direction has
-// ended.
-func (c *Conn) cutFollower(dir int) {
+// Finished tells the follower, if there is one, that the sender of a direction has
+// finished, with the frame at. It comes after Cut.
+func (c *Conn) Finished(dir int, at *At) {
 	if c.follower != nil {
-		c.follower.Cut(dir)
+		c.follower.Cut(dir, at)
 	}
 }
 
@@ -69,9 +81,9 @@ func (c *Conn) cutFollower(dir int) {
 func (c *Conn) Followed() bool { return c.follower != nil }
 
 // Unfollow tells the follower, if there is one, that this was all.
-func (c *Conn) Unfollow(why End) {
+func (c *Conn) Unfollow(e Ending) {
 	if c.follower != nil {
-		c.follower.End(why)
+		c.follower.End(e)
 		c.follower = nil
 	}
 }

@@ -17,8 +17,8 @@ type follower struct {
 
 func (f *follower) Write(dir int, at *dissect.At, b []byte) { f.shown[dir] += string(b) }
 func (f *follower) Gap(dir int, n int64)                    { f.note("gap %d of %d", n, dir) }
-func (f *follower) Cut(dir int)                             { f.note("cut %d", dir) }
-func (f *follower) End(why dissect.End)                     { f.note("end %d", why) }
+func (f *follower) Cut(dir int, at *dissect.At)             { f.note("cut %d at %d", dir, at.Mono) }
+func (f *follower) End(e dissect.Ending)                    { f.note("end %d by %d", e.Why, e.By) }
 
 func (f *follower) note(format string, args ...any) {
 	f.log = append(f.log, fmt.Sprintf(format, args...))
@@ -56,12 +56,13 @@ func TestFollower(t *testing.T) {
 			}
 		}
 		r.conn.Cut(0, nil, true, &r.at[0])
-		r.conn.Unfollow(dissect.EndReset)
+		r.conn.Finished(0, &dissect.At{Mono: 77})
+		r.conn.Unfollow(dissect.Ending{Why: dissect.EndReset, By: 1})
 		r.end()
 		if f.shown[0] != strings.Repeat(post, 3) || f.shown[1] != strings.Repeat(okay, 3) {
 			t.Errorf("in pieces of %d: %q", size, f.shown)
 		}
-		if got := strings.Join(f.log, ", "); got != "cut 0, end 2" {
+		if got := strings.Join(f.log, ", "); got != "cut 0 at 77, end 2 by 1" {
 			t.Error(got)
 		}
 	}
@@ -75,7 +76,7 @@ func TestFollowerLate(t *testing.T) {
 	r.segment(segment{data: post})
 	r.segment(segment{dir: 1, data: okay, gap: 10})
 	r.end()
-	if got := strings.Join(f.log, ", "); f.shown[0] != post || f.shown[1] != okay || got != "gap -1 of 0, gap -1 of 1, gap 10 of 1, end 0" {
+	if got := strings.Join(f.log, ", "); f.shown[0] != post || f.shown[1] != okay || got != "gap -1 of 0, gap -1 of 1, gap 10 of 1, end 0 by -1" {
 		t.Errorf("%q, %s", f.shown, got)
 	}
 }
@@ -87,7 +88,7 @@ func TestFollowerUpgrade(t *testing.T) {
 	r.segment(segment{data: upgradeRequest})
 	r.segment(segment{dir: 1, data: reply + "\x81\x02hi"})
 	r.end()
-	if got := strings.Join(f.log, ", "); f.shown[0] != upgradeRequest || f.shown[1] != reply || got != "end 0" {
+	if got := strings.Join(f.log, ", "); f.shown[0] != upgradeRequest || f.shown[1] != reply || got != "end 0 by -1" {
 		t.Errorf("%q, %s", f.shown, got)
 	}
 }

@@ -176,6 +176,16 @@ func (c *Conn) Gap(dir int, n int64) {
 	c.disorder()
 }
 
+// Waiting yields the numbers of the requests whose reply may still come, the
+// oldest first. In between the Conn must not be called.
+func (c *Conn) Waiting(yield func(seq uint64) bool) {
+	for i := range c.pending {
+		if !yield(c.pending[i].seq) {
+			return
+		}
+	}
+}
+
 // End says that nothing will follow.
 func (c *Conn) End() {
 	for i := range c.sides {

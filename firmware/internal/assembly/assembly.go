@@ -107,6 +107,7 @@ type Assembly struct {
 	message  capture.Message
 	counters counters
 
+	at         dissect.At           // of a FIN
 	connection correlate.Connection // the one that is told of, and
 	web        correlate.Web        // its
 	associated correlate.Association

@@ -61,6 +61,10 @@ func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *str
 func (c *connection) Cut(dir int, pending []byte, why stream.Reason, at *stream.Meta) {
 	c.assembly.current = c
 	c.conn.Cut(dir, pending, why == stream.FIN, (*dissect.At)(at))
+	if why == stream.FIN && c.conn.Followed() {
+		c.assembly.at = dissect.At(c.stream.Ending().At) // at may be that of the last octet
+		c.conn.Finished(dir, &c.assembly.at)
+	}
 	c.judge(0)
 }
 
@@ -102,20 +106,27 @@ func (c *connection) end(why stream.Reason) {
 	if _, proto := c.conn.Verdict(); proto == capture.TLS {
 		c.endTLS()
 	}
-	c.conn.Unfollow(endOf(why))
+	if c.conn.Followed() {
+		c.conn.Unfollow(c.ending(why))
+	}
 	if c.told {
 		c.assembly.config.Net.Closed(c.describe(), why)
 	}
 	c.recycle()
 }
 
-// endOf says to a follower why.
-func endOf(why stream.Reason) dissect.End {
+// ending says to a follower why, by whom and when.
+func (c *connection) ending(why stream.Reason) dissect.Ending {
+	e := c.stream.Ending()
 	switch why {
 	case stream.FIN:
-		return dissect.EndClosed
+		return dissect.Ending{Why: dissect.EndClosed, By: e.First, At: dissect.At(e.At)}
 	case stream.RST:
-		return dissect.EndReset
+		return dissect.Ending{Why: dissect.EndReset, By: e.Reset, At: dissect.At(e.At)}
 	}
-	return dissect.EndLeft
+	left := dissect.Ending{Why: dissect.EndLeft, By: -1, At: dissect.At(e.At)}
+	if now := c.assembly.now; now > e.At.Mono { // nothing came
+		left.At.Wall, left.At.Mono = e.At.Wall+now-e.At.Mono, now
+	}
+	return left
 }

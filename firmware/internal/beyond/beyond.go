@@ -108,7 +108,8 @@ type Beyond struct {
 
 	held    heldLines
 	web     *web // with the first connection of HTTP
-	miConns int
+	miConns []*miConn
+	nextAt  int64 // when what waits for replies is looked at again
 
 	// scratch, reused for each message
 	note    correlate.Note

@@ -43,7 +43,6 @@ type web struct {
 	told   [maxExchanges]exchange
 	free   []uint16
 	tokens rest.Tokens
-	nextAt int64
 }
 
 // exchange is what is remembered of a request for its reply.
@@ -112,19 +111,23 @@ func (b *Beyond) followHTTP(flow capture.FiveTuple) dissect.Follower {
 // waited for too long are told as failed.
 func (b *Beyond) Advance(mono int64) {
 	b.releaseHeld(mono)
-	w := b.web
-	if w == nil || mono < w.nextAt {
+	if mono < b.nextAt {
 		return
 	}
 	const second = int64(1e9)
-	w.nextAt = mono + second
+	b.nextAt = mono + second
+	for _, c := range b.miConns {
+		c.expire(mono)
+	}
+	w := b.web
+	if w == nil {
+		return
+	}
 	for c := w.first; c != nil; c = c.next {
 		if c.conn.Idle() {
 			continue
 		}
-		c.failedAt = mono
-		c.conn.Expire(mono)
-		c.failedAt = 0
+		c.expire(mono)
 	}
 	b.Stats.keep(w.parser.Stats())
 }
@@ -135,8 +138,8 @@ type httpConn struct {
 	conn       *rest.Conn
 	flow       capture.FiveTuple // of direction 0
 	at         dissect.At        // of the last octets
-	failedAt   int64             // when it is no octets that told, 0 otherwise
-	user       [maxUser]byte     // who the last request said it was
+	ends       ends
+	user       [maxUser]byte // who the last request said it was
 	userN      uint8
 	prev, next *httpConn
 }
@@ -153,12 +156,24 @@ func (c *httpConn) Write(dir int, at *dissect.At, p []byte) {
 func (c *httpConn) Gap(dir int, n int64) { c.conn.Gap(dir, n) }
 
 // Cut implements dissect.Follower.
-func (c *httpConn) Cut(dir int) { c.conn.Cut(dir) }
+func (c *httpConn) Cut(dir int, at *dissect.At) {
+	c.ends.finished(dir, at)
+	c.conn.Cut(dir)
+}
+
+// expire fails what has waited for too long at mono.
+func (c *httpConn) expire(mono int64) {
+	before := c.ends
+	c.ends.over(&dissect.Ending{By: -1, At: after(&c.at, mono)}, &c.at)
+	c.conn.Expire(mono)
+	c.ends = before
+}
 
 // End implements dissect.Follower.
-func (c *httpConn) End(why dissect.End) {
+func (c *httpConn) End(e dissect.Ending) {
+	c.ends.over(&e, &c.at)
 	reasons := [...]rest.Reason{dissect.EndLeft: rest.NoReply, dissect.EndClosed: rest.Closed, dissect.EndReset: rest.Reset}
-	c.conn.End(reasons[why])
+	c.conn.End(reasons[e.Why])
 	w := c.b.web
 	if c.prev != nil {
 		c.prev.next = c.next
@@ -198,11 +213,17 @@ func (c *httpConn) Head(_ int, head []byte) {
 // message is what a note takes its time and addresses from: of mono, and in
 // direction dir.
 func (c *httpConn) message(dir int, mono int64) *capture.Message {
-	m := &c.b.message
-	*m = capture.Message{Flow: c.flow, Port: c.at.Port, TOS: c.at.TOS, HasVLAN: c.at.HasVLAN, VLAN: c.at.VLAN,
-		Mono: mono, Wall: c.at.Wall + mono - c.at.Mono}
+	at := after(&c.at, mono)
+	return c.b.messageAt(&c.flow, dir, &at)
+}
+
+// messageAt is what a note takes its time and addresses from: of the frame at, in
+// direction dir of a connection.
+func (b *Beyond) messageAt(flow *capture.FiveTuple, dir int, at *dissect.At) *capture.Message {
+	m := &b.message
+	*m = capture.Message{Flow: *flow, Port: at.Port, TOS: at.TOS, HasVLAN: at.HasVLAN, VLAN: at.VLAN, Mono: at.Mono, Wall: at.Wall}
 	if dir == 1 {
-		m.Flow = c.flow.Reverse()
+		m.Flow = flow.Reverse()
 	}
 	return m
 }
@@ -293,6 +314,7 @@ func (c *httpConn) Reply(x *rest.Exchange) {
 	if x.Interim > 0 {
 		o.int("interim", int64(x.Interim))
 	}
+	c.ends.leaver(&o, x.Dir, x.Request.Last, x.Reply.Last)
 	b.part(&o, &x.Reply)
 	n.Payload = b.done(&o)
 	b.ask(e.of.serial, true)
@@ -303,41 +325,27 @@ func (c *httpConn) Reply(x *rest.Exchange) {
 func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 	b := c.b
 	e := b.web.drop(x)
-	if e == nil || !e.query && !e.named() {
+	if e == nil {
 		return
 	}
-	now := c.at.Mono
-	if c.failedAt != 0 {
-		now = c.failedAt
+	f := c.ends.failure(why, x.Dir, &c.at)
+	m := b.messageAt(&c.flow, f.dir, &f.at)
+	if !e.query {
+		b.miFailed(m, &e.of, &f)
+		return
 	}
-	m := c.message(1-x.Dir, now)
 	n := c.query(m, x, e)
-	if e.query {
-		b.ask(e.of.serial, true)
-	} else {
-		n.Type = record.MI
-		e.of.name(b, "mi")
-	}
+	b.ask(e.of.serial, true)
 	o := b.object()
 	o.words("event", x.Method, []byte(" "), x.Target, []byte(" failed: "), []byte(why.String()))
-	o.text("failed", why.String())
+	f.tell(&o, x.Request.Last)
 	if x.Status != 0 {
 		o.octets("first_line", x.Reply.Line, maxValue)
 		o.int("status", int64(x.Status))
+		b.part(&o, &x.Reply)
 	}
-	o.ms("waited_ms", max(now-x.Request.Last, 0))
 	n.Payload = b.done(&o)
 	b.cfg.Correlator.Note(n)
-}
-
-// named says whether a record was made of a management command.
-func (e *exchange) named() bool {
-	for _, c := range e.of.of.commands {
-		if c != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // query begins a note about x: what it names in its fields is called a Call-ID,

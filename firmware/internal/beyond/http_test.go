@@ -148,27 +148,106 @@ func TestQueryBodies(t *testing.T) {
 	s.want(map[string]string{"payload": `{"password":"***","id":"call1@phone"}`, "links": "sip:call1@phone"}, map[string]string{"payload": `{"route":"A1"}`})
 }
 
+// fin has the sender of a direction finish, and end ends the connection, wait
+// after what came last.
+func (s *site) fin(f dissect.Follower, dir int, wait time.Duration) {
+	s.now += int64(wait)
+	f.Cut(dir, &dissect.At{Mono: s.now, Wall: s.now + 5})
+}
+
+func (s *site) end(f dissect.Follower, why dissect.End, by int8, wait time.Duration) {
+	s.now += int64(wait)
+	f.End(dissect.Ending{Why: why, By: by, At: dissect.At{Mono: s.now, Wall: s.now + 5}})
+}
+
+const (
+	fromServer = "192.0.2.10:5060>192.0.2.30:8080" // the SIP server, which asks
+	fromDB     = "192.0.2.30:8080>192.0.2.10:5060"
+)
+
+// A query without reply says who ended the connection, is stamped with the frame
+// that did, runs the same way, and says how long that was after the request: the end
+// comes 2 s after it, or 30 s after a FIN that came 2 s after it.
 func TestQueryFails(t *testing.T) {
+	const none = "<nil>"
 	for _, tt := range []struct {
-		name   string
-		end    func(s *site, f dissect.Follower)
-		failed string
-		waited string
+		name           string
+		end            func(s *site, f dissect.Follower)
+		failed, by     string
+		flow           string
+		waited         string
+		at             time.Duration // of the record, after the request
+		client, server string        // when they finished, if that was before or after
 	}{
-		{"reset", func(s *site, f dissect.Follower) { f.End(dissect.EndReset) }, "reset", "0"},
-		{"closed", func(s *site, f dissect.Follower) { f.End(dissect.EndClosed) }, "closed", "0"},
-		{"timeout", func(s *site, f dissect.Follower) { s.b.Advance(s.now + int64(61*time.Second)); f.End(dissect.EndLeft) }, "timeout", "61000"},
-		{"left", func(s *site, f dissect.Follower) { f.End(dissect.EndLeft) }, "no reply", "0"},
+		{"reset by the server", func(s *site, f dissect.Follower) { s.end(f, dissect.EndReset, 1, 2*time.Second) },
+			"reset", "server", fromDB, "2000", 2 * time.Second, none, none},
+		{"reset by the client", func(s *site, f dissect.Follower) { s.end(f, dissect.EndReset, 0, 2*time.Second) },
+			"reset", "client", fromServer, "2000", 2 * time.Second, none, none},
+		{"closed by the server", func(s *site, f dissect.Follower) {
+			s.fin(f, 1, 2*time.Second)
+			s.end(f, dissect.EndClosed, 1, 30*time.Second) // the client takes its time
+		}, "closed", "server", fromDB, "2000", 2 * time.Second, none, none},
+		{"given up by the client", func(s *site, f dissect.Follower) {
+			s.fin(f, 0, 2*time.Second)
+			s.fin(f, 1, 30*time.Second) // the server has seen it by then
+			s.end(f, dissect.EndClosed, 0, 0)
+		}, "closed", "client", fromServer, "2000", 2 * time.Second, none, "32000"},
+		{"one direction only", func(s *site, f dissect.Follower) {
+			s.fin(f, 0, 2*time.Second)
+			s.end(f, dissect.EndClosed, 0, 0)
+		}, "closed", "client", fromServer, "2000", 2 * time.Second, none, none},
+		{"half closed, then reset by the server", func(s *site, f dissect.Follower) {
+			s.fin(f, 0, 2*time.Second)
+			s.end(f, dissect.EndReset, 1, 30*time.Second)
+		}, "reset", "server", fromDB, "32000", 32 * time.Second, "2000", none},
+		{"closed and reset by the client", func(s *site, f dissect.Follower) {
+			s.fin(f, 0, 2*time.Second)
+			s.end(f, dissect.EndReset, 0, 30*time.Second)
+		}, "reset", "client", fromServer, "2000", 2 * time.Second, none, none},
+		{"timeout", func(s *site, f dissect.Follower) {
+			s.b.Advance(s.now + int64(61*time.Second))
+			s.end(f, dissect.EndReset, 1, 90*time.Second)
+		}, "timeout", "nobody", fromDB, "61000", 61 * time.Second, none, none},
+		{"left", func(s *site, f dissect.Follower) { s.end(f, dissect.EndLeft, -1, 7*time.Second) },
+			"no reply", "nobody", fromDB, "7000", 7 * time.Second, none, none},
+		{"became something else", func(s *site, f dissect.Follower) { f.End(dissect.Ending{By: -1}) },
+			"no reply", "nobody", fromDB, "0", 0, none, none},
+		{"no HTTP", func(s *site, f dissect.Follower) {
+			s.now += int64(time.Second)
+			f.Write(1, &dissect.At{Mono: s.now, Wall: s.now + 5}, []byte("220 mail ready\r\n"))
+			s.end(f, dissect.EndReset, 1, time.Second)
+		}, "malformed", none, fromDB, "1000", time.Second, none, none},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, nil)
 			ask, _, f := s.http(sipServer, database)
 			ask("GET /lrn/4930123456 HTTP/1.1\r\nHost: db\r\n\r\n")
+			asked := s.now + 5
 			tt.end(s, f)
-			s.want(map[string]string{"event": "GET /lrn/4930123456"},
-				map[string]string{"event": "GET /lrn/4930123456 failed: " + tt.failed, "failed": tt.failed, "waited_ms": tt.waited, "status": "<nil>"})
+			s.want(map[string]string{"event": "GET /lrn/4930123456", "flow": fromServer, "wall": fmt.Sprint(asked)},
+				map[string]string{"event": "GET /lrn/4930123456 failed: " + tt.failed, "failed": tt.failed, "ended_by": tt.by, "flow": tt.flow,
+					"waited_ms": tt.waited, "wall": fmt.Sprint(asked + int64(tt.at)), "status": none,
+					"client_closed_ms": tt.client, "server_closed_ms": tt.server})
 		})
 	}
+}
+
+// A reply that comes when the client has gone says so, one that ends inside its
+// body what there was of it.
+func TestQueryTooLate(t *testing.T) {
+	s := newSite(t, func(c *beyond.Config) { c.Bodies = true })
+	ask, answer, f := s.http(sipServer, database)
+	ask("GET /slow HTTP/1.1\r\nHost: db\r\n\r\n")
+	s.fin(f, 0, 2*time.Second)
+	answer(answer200)
+	s.end(f, dissect.EndReset, 0, 0)
+	s.want(nil, map[string]string{"status": "200", "client_closed_ms": "2000", "latency_ms": "2010"})
+	ask, answer, f = s.http(sipServer, database)
+	ask("GET /cut HTTP/1.1\r\nHost: db\r\n\r\n")
+	answer(answer200[:len(answer200)-4])
+	s.end(f, dissect.EndReset, 1, 2*time.Second)
+	s.want(nil, map[string]string{"failed": "reset", "ended_by": "server", "status": "200", "first_line": "HTTP/1.1 200 OK", "waited_ms": "2010",
+		"octets": "10", "incomplete": "true", "payload": `{"route":"`, "truncated": "true"})
 }
 
 // Only what servers of SIP send is anybody's business, unless all is wanted.
@@ -216,8 +295,9 @@ func TestCommandOverHTTP(t *testing.T) {
 	answer(ok(`{"jsonrpc":"2.0","result":{},"id":5}`))
 	s.want()
 	ask(post(`{"jsonrpc":"2.0","method":"dispatcher.reload","id":6}`))
-	f.End(dissect.EndReset)
-	s.want(map[string]string{"event": "MI dispatcher.reload"}, map[string]string{"type": "mi", "failed": "reset"})
+	s.end(f, dissect.EndReset, 1, time.Second)
+	s.want(map[string]string{"event": "MI dispatcher.reload"}, map[string]string{"type": "mi", "event": "MI dispatcher.reload failed: reset",
+		"command": "dispatcher.reload", "failed": "reset", "ended_by": "server", "waited_ms": "1000", "flow": "192.0.2.10:5060>192.0.2.40:51000"})
 }
 
 // TestCommandAfterQuery has a command take the place that a query had.
@@ -280,9 +360,41 @@ func TestCommandOverStream(t *testing.T) {
 		s.now += int64(10 * time.Millisecond)
 		f.Write(x.dir, &dissect.At{Mono: s.now, Wall: s.now}, []byte(x.text))
 	}
-	f.End(dissect.EndClosed)
+	s.end(f, dissect.EndClosed, 0, time.Second)
 	s.want(map[string]string{"command": "Login", "hidden": "true", "parameters": "***"}, map[string]string{"command": "Login", "hidden": "true"},
 		map[string]string{"command": "Hangup", "user": "bob", "platform": "asterisk-ami"}, map[string]string{"command": "Hangup", "ok": "false", "reply": "Message: No such channel"})
+}
+
+// A command on a connection of its own that has no reply says why.
+func TestCommandOverStreamFails(t *testing.T) {
+	const command = "Action: Hangup\r\nActionID: 2\r\nChannel: SIP/x-1\r\n\r\n"
+	const fromAdmin, fromPBX = "192.0.2.40:51000>192.0.2.10:5060", "192.0.2.10:5060>192.0.2.40:51000"
+	for _, tt := range []struct {
+		name                     string
+		end                      func(s *site, f dissect.Follower)
+		failed, by, flow, waited string
+	}{
+		{"reset by the server", func(s *site, f dissect.Follower) { s.end(f, dissect.EndReset, 1, 2*time.Second) }, "reset", "server", fromPBX, "2000"},
+		{"closed by the client", func(s *site, f dissect.Follower) {
+			s.fin(f, 0, 2*time.Second)
+			s.fin(f, 1, time.Second)
+			s.end(f, dissect.EndClosed, 0, 0)
+		}, "closed", "client", fromAdmin, "2000"},
+		{"no reply in a minute", func(s *site, f dissect.Follower) {
+			s.b.Advance(s.now + int64(60*time.Second))
+			s.b.Advance(s.now + int64(65*time.Second))
+			s.end(f, dissect.EndLeft, -1, 70*time.Second)
+		}, "timeout", "nobody", fromPBX, "60000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, nil)
+			f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}, 7, capture.MI, []byte("Asterisk Call Manager/2.10.4\r\n"))
+			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte(command))
+			tt.end(s, f)
+			s.want(map[string]string{"command": "Hangup"}, map[string]string{"type": "mi", "event": "MI Hangup failed: " + tt.failed, "command": "Hangup",
+				"failed": tt.failed, "ended_by": tt.by, "flow": tt.flow, "waited_ms": tt.waited})
+		})
+	}
 }
 
 // All that is followed is given back, and too much of it is counted.
@@ -306,7 +418,7 @@ func TestFollowIsBounded(t *testing.T) {
 			t.Errorf("%d requests told at once", got)
 		}
 		for i := range all {
-			all[(i*7)%4096].End(dissect.EndLeft)
+			all[(i*7)%4096].End(dissect.Ending{By: -1})
 		}
 		if got := s.b.Stats.HTTPFollowed.Load(); got != 0 || len(s.recs) != 1024 {
 			t.Errorf("%d followed at the end, %d records", got, len(s.recs))

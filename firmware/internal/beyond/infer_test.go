@@ -8,6 +8,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/capturetest"
 	"heptap/capture/correlate"
+	"heptap/capture/dissect"
 	"heptap/capture/infer"
 	"heptap/firmware/internal/beyond"
 )
@@ -34,7 +35,7 @@ func TestQueriesGetCalls(t *testing.T) {
 		{"no reply but the end", func(s *site) {
 			ask, _, f := s.http(sipServer, database)
 			ask("GET /route?from=" + from + "&to=" + to + " HTTP/1.1\r\nHost: db\r\n\r\n")
-			f.End(1)
+			s.end(f, dissect.EndClosed, 0, 0)
 		}, "rest"},
 		{"ENUM", func(s *site) { s.dns("1.2.3.4.5.6.7.8.0.4.9.4.e164.arpa", typeNAPTR) }, "dns"},
 	} {

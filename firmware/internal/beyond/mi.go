@@ -1,6 +1,8 @@
 package beyond
 
 import (
+	"slices"
+
 	"heptap/capture"
 	"heptap/capture/mi"
 	"heptap/capture/record"
@@ -155,6 +157,23 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	o.text("rpc_id", r.ID)
 	o.ms("took_ms", p.took(m))
 	b.miFlags(&o, m, r.Hidden, r.Cut)
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
+}
+
+// miFailed makes a note that p has no reply.
+func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
+	i := slices.IndexFunc(p.of.commands, func(c string) bool { return c != "" })
+	if i < 0 {
+		return // all were filtered
+	}
+	n := b.begin(m, record.MI)
+	n.Class = record.Final
+	p.name(b, "mi")
+	o := b.object()
+	o.text("event", "MI "+p.of.commands[i]+" failed: "+f.why.String())
+	o.text("command", p.of.commands[i])
+	f.tell(&o, p.mono-1)
 	n.Payload = b.done(&o)
 	b.cfg.Correlator.Note(n)
 }

@@ -1,14 +1,19 @@
 package beyond
 
 import (
+	"slices"
+
 	"heptap/capture"
 	"heptap/capture/dissect"
 	"heptap/capture/mi"
+	"heptap/capture/rest"
 )
 
 const (
 	maxMIConns = 64
 	miWaiting  = 64 // commands without reply on one of them
+	// miTimeout is how long one waits for its reply, as long as a query does.
+	miTimeout = int64(60e9)
 
 	miConnBytes = 2*16<<10 + 2*miWaiting*256 // of one mi.Conn, and of the commands kept here
 )
@@ -21,10 +26,16 @@ type miConn struct {
 	flow    capture.FiveTuple // of direction 0
 	at      dissect.At        // of the last octets
 	dir     int               // of them
-	waiting [miWaiting]struct {
-		seq uint64
-		of  pair[miRequest]
-	}
+	ends    ends
+	waiting [miWaiting]miWaits
+}
+
+// miWaits is a request that waits for its reply.
+type miWaits struct {
+	seq    uint64 // 0: none does
+	dir    int    // of the request
+	failed bool   // it was told that there is none
+	of     pair[miRequest]
 }
 
 func (b *Beyond) followMI(flow capture.FiveTuple, front []byte) dissect.Follower {
@@ -32,13 +43,13 @@ func (b *Beyond) followMI(flow capture.FiveTuple, front []byte) dissect.Follower
 	if t == mi.NoTransport {
 		return nil // its beginning was not seen
 	}
-	if b.miConns == maxMIConns {
+	if len(b.miConns) == maxMIConns {
 		b.Stats.MIRefused.Add(1)
 		return nil
 	}
-	b.miConns++
 	c := &miConn{b: b, flow: flow}
 	c.conn = mi.NewConn(t, c)
+	b.miConns = append(b.miConns, c)
 	return c
 }
 
@@ -52,28 +63,48 @@ func (c *miConn) Write(dir int, at *dissect.At, p []byte) {
 func (c *miConn) Gap(dir int, n int64) { c.conn.Gap(dir, n) }
 
 // Cut implements dissect.Follower.
-func (c *miConn) Cut(int) {}
+func (c *miConn) Cut(dir int, at *dissect.At) { c.ends.finished(dir, at) }
 
 // End implements dissect.Follower.
-func (c *miConn) End(dissect.End) {
+func (c *miConn) End(e dissect.Ending) {
+	c.ends.over(&e, &c.at)
+	reasons := [...]rest.Reason{dissect.EndLeft: rest.NoReply, dissect.EndClosed: rest.Closed, dissect.EndReset: rest.Reset}
+	for seq := range c.conn.Waiting {
+		c.fail(seq, reasons[e.Why])
+	}
 	c.conn.End()
-	c.b.miConns--
+	c.b.miConns = slices.DeleteFunc(c.b.miConns, func(o *miConn) bool { return o == c })
 }
 
-func (c *miConn) message() *capture.Message {
-	m := &c.b.message
-	*m = capture.Message{Flow: c.flow, Port: c.at.Port, TOS: c.at.TOS, HasVLAN: c.at.HasVLAN, VLAN: c.at.VLAN, Mono: c.at.Mono, Wall: c.at.Wall}
-	if c.dir == 1 {
-		m.Flow = c.flow.Reverse()
+// expire fails what has waited for too long at mono. A reply may come all the same.
+func (c *miConn) expire(mono int64) {
+	before := c.ends
+	c.ends.over(&dissect.Ending{By: -1, At: after(&c.at, mono)}, &c.at)
+	for seq := range c.conn.Waiting {
+		if w := &c.waiting[seq%miWaiting]; w.seq == seq && mono-(w.of.mono-1) >= miTimeout {
+			c.fail(seq, rest.Timeout)
+		}
 	}
-	return m
+	c.ends = before
 }
+
+// fail makes a note of a command that has no reply.
+func (c *miConn) fail(seq uint64, why rest.Reason) {
+	w := &c.waiting[seq%miWaiting]
+	if w.seq != seq || w.failed {
+		return
+	}
+	w.failed = true
+	f := c.ends.failure(why, w.dir, &c.at)
+	c.b.miFailed(c.b.messageAt(&c.flow, f.dir, &f.at), &w.of, &f)
+}
+
+func (c *miConn) message() *capture.Message { return c.b.messageAt(&c.flow, c.dir, &c.at) }
 
 // Request implements mi.Handler.
 func (c *miConn) Request(r *mi.Request) {
 	m, w := c.message(), &c.waiting[r.Seq%miWaiting]
-	w.seq = r.Seq
-	w.of = pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: c.b.serial, of: miRequest{tag: r.Tag()}}
+	*w = miWaits{seq: r.Seq, dir: c.dir, of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: c.b.serial, of: miRequest{tag: r.Tag()}}}
 	c.b.serial++
 	c.b.Stats.MI.Requests.Add(1)
 	c.b.miCommands(m, &w.of, r, true)
