@@ -102,6 +102,13 @@ func (c *Conn) EndTLS(dir int, how tlswire.How) {
 	}
 }
 
+// ProveTLS says that somebody has read what is inside.
+func (c *Conn) ProveTLS() {
+	if c.tls != nil {
+		c.tls.session.Prove()
+	}
+}
+
 // TrimTLS frees what is known of the handshake in text, once it was used.
 func (c *Conn) TrimTLS() {
 	if t := c.tls; t != nil && t.whole {

@@ -44,7 +44,8 @@
 // Gap skips the rest of a record when its end is known. Otherwise the next
 // octets are taken for a record's header if they look like one, and the
 // direction is given up if not. Of handshake messages in clear nothing is
-// believed after a gap but a hello; alerts are. Info.Incomplete tells.
+// believed after a gap but a hello; alerts are. Info.Incomplete tells. It does too when
+// one direction was never shown, and nothing is said of how the handshake ended.
 //
 // # Limits
 //

@@ -308,3 +308,30 @@ func TestBuffersMax(t *testing.T) {
 		t.Errorf("with one: %+v", i)
 	}
 }
+
+// A mirror that shows one direction only says nothing of how a handshake ended.
+func TestHalf(t *testing.T) {
+	p := tlstalk.NewCast(t)
+	for _, c := range []struct {
+		version uint16
+		dir     int
+		want    string
+	}{
+		{tls.VersionTLS12, 0, "incomplete | one finished"}, {tls.VersionTLS12, 1, "incomplete | one finished"},
+		{tls.VersionTLS13, 0, "incomplete | one finished"}, {tls.VersionTLS13, 1, "incomplete | server's flight"},
+	} {
+		events := slices.DeleteFunc(converse(p.Client(c.version), p.Serve(c.version)), func(e event) bool { return e.dir != c.dir })
+		i := everyway(t, events)
+		if got := i.Outcome.String() + " | " + i.Stage.String(); got != c.want || i.Outcome.Failed() || !i.Incomplete {
+			t.Errorf("%x, direction %d: %s", c.version, c.dir, got)
+		}
+		if i = everyway(t, events[:1]); c.dir == 0 && i.Outcome != tlswire.Pending {
+			t.Errorf("%x, a ClientHello alone: %v", c.version, i.Outcome)
+		}
+		var proved tlswire.Session
+		proved.Prove()
+		if i = watch(&proved, events[:1], func(n int) int { return n }); i.Outcome != tlswire.EstablishedInferred || !proved.Settled() {
+			t.Errorf("%x, direction %d, proved: %v", c.version, c.dir, i.Outcome)
+		}
+	}
+}

@@ -198,7 +198,7 @@ type Info struct {
 
 	ClosedBy   Side // who ended the connection first
 	How        How
-	Incomplete bool // octets were lost, or a message was longer than is read
+	Incomplete bool // octets were lost or not shown, or a message was longer than is read
 
 	resumed bool // TLS 1.3: a pre-shared key was chosen
 }

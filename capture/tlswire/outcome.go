@@ -10,7 +10,7 @@ func (s *Session) Info() Info {
 	if s.hidden() {
 		i.EncryptedClient, i.EncryptedServer = 0, 0
 	}
-	i.Incomplete = c.gap || v.gap || c.cut || v.cut || c.state == lost || v.state == lost
+	i.Incomplete = c.gap || v.gap || c.cut || v.cut || c.state == lost || v.state == lost || s.half(c, v)
 	for _, a := range s.alerts[:s.kept] {
 		a.alert.From = s.role[a.dir]
 		i.Alerts = append(i.Alerts, a.alert)
@@ -32,6 +32,18 @@ func (s *Session) ends() (client, server *direction) {
 		return &s.dir[1], &s.dir[0]
 	}
 	return &s.dir[0], &s.dir[1]
+}
+
+// half reports whether nothing was seen of one side though the other has gone
+// further than it could without: of this connection the mirror shows one direction.
+func (s *Session) half(c, v *direction) bool {
+	switch {
+	case v.records == 0:
+		return c.seen.has(clientKeyExchange) || c.data.records > 0 || c.changed && !s.hellos.EarlyData
+	case c.records == 0:
+		return v.seen.has(serverHello)
+	}
+	return false
 }
 
 // answer settles what was resumed and asked for.
@@ -136,7 +148,9 @@ func (s *Session) roleOf(d *direction) Side { return s.role[s.side(d)] }
 // progress judges the encrypted part of a handshake.
 func (s *Session) progress(i *Info, c, v *direction) (Outcome, Side) {
 	switch {
-	case !s.chosen:
+	case s.proved && !(c.finished && v.finished):
+		return EstablishedInferred, Nobody
+	case !s.chosen, s.half(c, v):
 		return Pending, Nobody
 	case s.hidden():
 		return s.infer(c, v)

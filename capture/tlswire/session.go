@@ -27,6 +27,7 @@ type Session struct {
 	gone   How     // how both ended, when it is not known who did it
 	retry  bool    // a HelloRetryRequest came
 	chosen bool    // a ServerHello came that was none
+	proved bool    // see Prove
 	hellos Info    // what the hellos said
 	alerts [maxAlerts]sent
 	kept   uint8
@@ -125,6 +126,10 @@ func (s *Session) End(dir int, how How) {
 		s.closer = int8(dir&1) + 1
 	}
 }
+
+// Prove says that somebody has read what is inside: the handshake has succeeded,
+// whatever was seen of it.
+func (s *Session) Prove() { s.proved = true }
 
 // closed reports whether the connection has ended, in one direction at least.
 func (s *Session) closed() bool { return s.closer > 0 || s.gone != Open }

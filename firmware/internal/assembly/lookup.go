@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"net/netip"
+	"time"
 
 	"heptap/capture"
 )
@@ -38,12 +39,26 @@ func (a *Assembly) unknow(c *connection) {
 	}
 }
 
+// maxSkew is how far the clock of one that asks for a connection may be behind, ns.
+const maxSkew = int64(5 * time.Minute)
+
 // Connection returns the id of the connection of TCP that is open between the
-// ends of f and that Net was told of, 0 when there is none. It needs
-// Config.Lookup.
-func (a *Assembly) Connection(f *capture.FiveTuple) uint64 {
-	if c := a.byEnds[endsOf(f)]; c != nil && c.told {
-		return c.id
+// ends of f and that Net was told of, 0 when there is none, or when it began only after
+// wall, the time of what is said to have gone over it. Of a connection of TLS Net is told now
+// if sip is set: somebody can read SIP in it. It needs Config.Lookup.
+func (a *Assembly) Connection(f *capture.FiveTuple, wall int64, sip bool) uint64 {
+	c := a.byEnds[endsOf(f)]
+	if c == nil {
+		return 0
 	}
-	return 0
+	if began := c.stream.Attempt().Began.Wall; !c.stream.MidStream() && wall < began-maxSkew {
+		return 0
+	}
+	if sip && !c.told {
+		c.readable()
+	}
+	if !c.told {
+		return 0
+	}
+	return c.id
 }

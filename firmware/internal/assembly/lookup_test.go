@@ -1,13 +1,22 @@
 package assembly_test
 
 import (
+	"crypto/tls"
+	"math"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"heptap/capture"
 	"heptap/capture/capturetest"
+	"heptap/capture/capturetest/tlstalk"
 	"heptap/firmware/internal/assembly"
 )
+
+// later is after anything here.
+const later = math.MaxInt64
 
 // A connection is found by its ends in both directions while it is open, once
 // it is known to be worth a record.
@@ -19,17 +28,49 @@ func TestConnection(t *testing.T) {
 	back := there.Reverse()
 	other := capture.FiveTuple{Proto: 6, Src: netip.AddrPortFrom(alice.Addr(), 9), Dst: bob}
 	r.shake()
-	if id := r.Connection(&there); id != 0 {
+	if id := r.Connection(&there, later, false); id != 0 {
 		t.Errorf("%d before anything was said", id)
 	}
 	r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, []byte(request(1, 0)), capturetest.IPID(4)))
-	id := r.Connection(&there)
-	if id == 0 || id != w.ids[0] || r.Connection(&back) != id || r.Connection(&other) != 0 {
-		t.Errorf("%d there, %d back, told of %d, %d of another", id, r.Connection(&back), w.ids, r.Connection(&other))
+	id := r.Connection(&there, later, false)
+	if id == 0 || id != w.ids[0] || r.Connection(&back, later, false) != id || r.Connection(&other, later, false) != 0 {
+		t.Errorf("%d there, %d back, told of %d, %d of another", id, r.Connection(&back, later, false), w.ids, r.Connection(&other, later, false))
 	}
 	r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1 + uint32(len(request(1, 0))), Ack: 1, Flags: rst}, nil, capturetest.IPID(5)))
 	r.Flush()
-	if id := r.Connection(&there); id != 0 {
+	if id := r.Connection(&there, later, false); id != 0 {
 		t.Errorf("%d after the end", id)
+	}
+}
+
+// A connection of TLS that nothing tells is for SIP is told of once somebody has
+// read SIP in it, also when the mirror shows one direction. What went over its ports
+// before it began did not go over it.
+func TestConnectionOfTLS(t *testing.T) {
+	cast := tlstalk.NewCast(t)
+	client := &tls.Config{InsecureSkipVerify: true, Time: func() time.Time { return tlstalk.Now }}
+	there := capture.FiveTuple{Proto: 22, Src: alice, Dst: other}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		events := slices.DeleteFunc(tlstalk.Converse(client, cast.Serve(version)), func(e tlstalk.Event) bool { return e.Dir != 0 || e.FIN })
+		w := &secrets{}
+		w.r = newRig(t, func(c *assembly.Config) { c.Net, c.Lookup = w, true })
+		r := w.r
+		r.talk(alice, other, events)
+		began := wall0 + int64(time.Millisecond) // of the SYN
+		const skew = int64(5 * time.Minute)
+		if r.Connection(&there, later, false) != 0 || r.Connection(&there, began-skew-1, true) != 0 || len(w.log) != 0 {
+			t.Errorf("%x: told of too early: %q", version, w.log)
+		}
+		id := r.Connection(&there, began-skew, true)
+		if id == 0 || r.Connection(&there, later, false) != id || r.Connection(&there, later, true) != id {
+			t.Errorf("%x: not found", version)
+		}
+		const want = `0 opened TLS, 0 messages so far | established (inferred), unknown`
+		if got := strings.Join(w.log, " | "); !strings.HasPrefix(got, want) {
+			t.Errorf("%x: %s", version, got)
+		}
+		if s := r.Stats(0).Conns; s.Sessions != 0 {
+			t.Errorf("%x: %d sessions are held", version, s.Sessions)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/tlswire"
 )
@@ -29,6 +30,19 @@ func (c *connection) judgeTLS() bool {
 		c.conn.TrimTLS()
 	}
 	return true
+}
+
+// readable keeps a connection of TLS because somebody else has read SIP in it, and
+// tells of it.
+func (c *connection) readable() {
+	if _, proto := c.conn.Verdict(); proto != capture.TLS || c.assembly.config.Net == nil {
+		return
+	}
+	c.kept = true
+	c.stream.Keep()
+	c.conn.ProveTLS()
+	c.open()
+	c.conn.TrimTLS()
 }
 
 // endTLS tells the handshake how the connection has ended, and then of a

@@ -420,12 +420,13 @@ func TestHomer7Relayed(t *testing.T) {
 	} {
 		r := tt.rec
 		r.Flags, r.AgentID, r.Node = record.FlagRelayed, 9, []byte("e\"d\\g\x00e")
+		r.Flow.Proto = 50 // as OpenSIPS has it over WebSocket, which Homer shows as UDP
 		b, err := homer7(t, options).Encode(nil, seal(t, r))
 		if err != nil {
 			t.Fatal(err)
 		}
 		v := parse(t, b)
-		if string(v.Node()) != tt.node || string(v.Correlation()) != tt.cid || string(v.Payload()) != tt.raw || v.AgentID() != 9 {
+		if string(v.Node()) != tt.node || string(v.Correlation()) != tt.cid || string(v.Payload()) != tt.raw || v.AgentID() != 9 || v.Proto() != 6 {
 			t.Errorf("node %q, 0x11 %q, payload %q", v.Node(), v.Correlation(), v.Payload())
 		}
 		if err := new(homer).store(b); err != nil {

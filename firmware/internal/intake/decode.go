@@ -281,7 +281,11 @@ func (d *decoder) fill(p *hep.Packet, it *Item) Drop {
 	case typeOldXlog, hep.TypeLog:
 		d.log(p, it)
 	default:
-		r.Payload = it.keep(p.Payload)
+		r.Payload = p.Payload
+		if bytes.Contains(p.Payload, []byte(masterKey)) { // of whomever
+			r.Payload = d.mask(p.Payload)
+		}
+		r.Payload = it.keep(r.Payload)
 	}
 	return DropNone
 }

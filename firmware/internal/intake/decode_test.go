@@ -597,6 +597,7 @@ func TestSecrets(t *testing.T) {
 		{100, `{"Event":"INFO","text":"Authorization: Basic geheim"}`, `{"Event":"INFO","text":"Authorization: ***"}`},
 		{100, "<13>sbc app: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:geheim|2^20", "<13>sbc app: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20"},
 		{100, `{"x":{"password":"geheim"}}`, `{"x":{"password":"***"}}`},
+		{35, `{"TYPE":"FINAL","x":{"master-key":"AABB"}}`, `{"TYPE":"FINAL","x":{"master-key":"***"}}`},
 		{86, "INFO:sip:a:geheim@b", `{"Event":"INFO","text":"sip:a:***@b"}`},
 	} {
 		it, drop := decode(t, testDecoder(nil), frame(t, packet(tt.typ, "1", tt.in)))

@@ -27,7 +27,7 @@ func (p *Probe) relayed(it *intake.Item) {
 	r := &it.Record
 	var conn uint64
 	if proto := r.Flow.Proto; proto != capture.ProtoUDP && proto != capture.ProtoSCTP {
-		conn = p.assembly.Connection(&r.Flow)
+		conn = p.assembly.Connection(&r.Flow, r.Wall, it.Message.Protocol == capture.SIP)
 	}
 	if m := &it.Message; m.Protocol != capture.Unknown {
 		m.Conn = conn
