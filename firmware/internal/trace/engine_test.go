@@ -139,6 +139,11 @@ func TestConditions(t *testing.T) {
 		{message{start: "INVITE sip:a@b SIP/2.0", via: "UDP x", proto: capture.ProtoTCP}.record(), "transport tcp", true},
 		{message{start: "INVITE sip:a@b SIP/2.0", via: "WS x"}.record(), "transport udp", true}, // the packet knows better
 		{message{start: "INVITE sip:a@b SIP/2.0", via: "UDP x", proto: capture.ProtoSCTP}.record(), "transport sctp", true},
+		{message{start: "INVITE sip:a@b SIP/2.0", via: "TLS x", proto: 22}.record(), "transport tls", true}, // relayed by OpenSIPS
+		{message{start: "INVITE sip:a@b SIP/2.0", via: "UDP x", proto: 22}.record(), "transport tls", true},
+		{message{start: "INVITE sip:a@b SIP/2.0", via: "WS x", proto: 22}.record(), "transport ws", true}, // by Kamailio
+		{message{start: "INVITE sip:a@b SIP/2.0", via: "WSS x", proto: 50}.record(), "transport wss", true},
+		{message{start: "INVITE sip:a@b SIP/2.0", via: "UDP x", proto: 50}.record(), "transport ws", true},
 		{message{start: "INVITE sip:a@b SIP/2.0", proto: 47}.record(), "transport udp,tcp,tls,ws,wss,sctp", false},
 		{net89, "transport ws", true},
 		{net89, "transport tcp", false},

@@ -137,13 +137,25 @@ func (f *fields) over() transport {
 	return f.transport
 }
 
+// What agents write for TLS, Kamailio for WebSocket too, and OpenSIPS for WebSocket
+// with and without TLS (hep.c of both).
+const (
+	protoIDP = 22
+	protoESP = 50
+)
+
 func (f *fields) findTransport() transport {
+	carrier := overTCP
 	switch f.r.Flow.Proto {
 	case capture.ProtoUDP:
 		return overUDP
 	case capture.ProtoSCTP:
 		return overSCTP
 	case capture.ProtoTCP:
+	case protoIDP:
+		carrier = overTLS
+	case protoESP:
+		carrier = overWS
 	default:
 		return 0
 	}
@@ -157,7 +169,7 @@ func (f *fields) findTransport() transport {
 	if t := transportOf(name); t&(overTLS|overWS|overWSS) != 0 {
 		return t
 	}
-	return overTCP
+	return carrier
 }
 
 // firstMember returns the first member of a JSON object, if that is a string
