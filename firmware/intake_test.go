@@ -353,7 +353,7 @@ func TestRelayNamesTheConnection(t *testing.T) {
 		seg(relayPhone, relayProxy, 101, 501, capture.FlagACK, ""), seg(relayPhone, relayProxy, 101, 501, capture.FlagACK|capture.FlagPSH, first))
 	c.WaitFrames(2)
 	p := opensips(1, "one@example.com", relayedOptions, "")
-	p.Src, p.Dst, p.Proto = relayProxy, relayPhone, 22 // the other direction
+	p.Src, p.Dst, p.Proto, p.Wall = relayProxy, relayPhone, 22, time.Now().UnixNano() // the other direction
 	sendPackets(t, b.dial(intake.TCP), p)
 	var id, named string
 	for _, r := range c.WaitFrames(3) {
@@ -394,10 +394,10 @@ func TestRelayNamesTheConnectionOfTLS(t *testing.T) {
 	}
 	id := string(v.Correlation())
 	p := opensips(1, "one@example.com", relayedOptions, "")
-	p.Src, p.Dst, p.Proto = client, server, 22
+	p.Src, p.Dst, p.Proto, p.Wall = client, server, 22, time.Now().UnixNano()
 	// The same connection as OpenSIPS sees it.
 	q := opensips(89, "17640947659377874237", `{"Protocol":"TLS","Event":"ACCEPTED"}`, "")
-	q.Src, q.Dst, q.Proto = client, server, 22
+	q.Src, q.Dst, q.Proto, q.Wall = client, server, 22, p.Wall
 	sendPackets(t, b.dial(intake.TCP), p, q)
 	for _, r := range c.WaitFrames(3)[1:] {
 		v, _ := hep.Parse(r.Frame)
