@@ -1,0 +1,26 @@
+package devices
+
+import "testing"
+
+// On both machines the watchdog is a PCI card; reset is what QEMU does when it
+// bites, and a kernel that was given on the command line starts anew.
+func watchdogDevices() []string {
+	return []string{"-device", "i6300esb", "-action", "watchdog=reset"}
+}
+
+func TestX86(t *testing.T) {
+	run(t, machine{arch: "amd64", sim: true, devices: watchdogDevices(),
+		modules: []string{"softdog", "i6300esb"},
+		phases:  []string{"^TestGPIOSim$", "^TestWatchdog$", "^TestWatchdogBites$"}})
+}
+
+func TestARM64(t *testing.T) {
+	run(t, machine{arch: "arm64", devices: watchdogDevices(),
+		modules: []string{"softdog", "i6300esb"},
+		phases:  []string{"^TestPL061$", "^TestWatchdog$", "^TestWatchdogBites$"}})
+}
+
+func TestARM64Simulated(t *testing.T) {
+	long(t)
+	run(t, machine{arch: "arm64", sim: true, phases: []string{"^TestGPIOSim$"}})
+}
