@@ -474,6 +474,7 @@ func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 		Calls: cfg.Calls.Max, Streams: cfg.Media.Streams * inputs, CallIdle: cfg.Calls.Idle,
 		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
 		LegHeaders: lower(cfg.Calls.LegHeaders.Items()), Infer: inferConfig(cfg),
-		Net: cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
+		Servers: cfg.Records.ServerPrefixes(),
+		Net:     cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
 	}
 }

@@ -3,6 +3,7 @@ package correlate
 import (
 	"hash/maphash"
 	"math"
+	"net/netip"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -50,15 +51,16 @@ const (
 
 // Config bounds and steers a Correlator.
 type Config struct {
-	Calls          int           // calls followed at once
-	Streams        int           // streams followed at once
-	CallIdle       time.Duration // see the package comment
-	ReportInterval time.Duration // between the interval reports of a stream, 0 for none
-	UnknownRTP     bool          // make reports for confirmed streams of no known call
-	Net            bool          // make records of connections
-	Connections    int           // of which the SIP is remembered that they carried
-	LegHeaders     []string      // header fields whose value is the Call-ID of a call's first leg, in lower case
-	Events         bool          // make log records of one-way audio, and of RTP that stops and resumes
+	Calls          int            // calls followed at once
+	Streams        int            // streams followed at once
+	CallIdle       time.Duration  // see the package comment
+	ReportInterval time.Duration  // between the interval reports of a stream, 0 for none
+	UnknownRTP     bool           // make reports for confirmed streams of no known call
+	Net            bool           // make records of connections
+	Connections    int            // of which the SIP is remembered that they carried
+	LegHeaders     []string       // header fields whose value is the Call-ID of a call's first leg, in lower case
+	Servers        []netip.Prefix // of hosts that are SIP servers, whatever they are seen to do
+	Events         bool           // make log records of one-way audio, and of RTP that stops and resumes
 	// Infer says how links are found that no id on the wire says: from queries (Note.Ask)
 	// to calls, and between the legs of calls. Without it none are.
 	Infer *infer.Config
@@ -271,7 +273,7 @@ func (cfg *Config) MemoryBytes() int64 {
 		perBind  = int64(unsafe.Sizeof(binding{})) + 3*mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + int64(unsafe.Sizeof(media.Mark{})) + maxLegs*8 + 3*mapEntry + 8
 	)
-	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
+	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + (int64(unsafe.Sizeof(lines{}))+lineBytes)<<hostBits + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
 	inference := int64(0)
 	if cfg.Infer != nil {
 		inference = inferenceBytes(*cfg.Infer) + strandedBytes()

@@ -15,6 +15,7 @@ import (
 type hosts struct {
 	slots [1 << hostBits]host
 	seed  uint64
+	spare *lines // of a host that gave way
 }
 
 const (
@@ -31,10 +32,11 @@ type host struct {
 	role role
 	// askedFrom is from when on the queries of a host are told, see inference.
 	askedFrom int64
+	lines     *lines // of one that registers
 }
 
 // role says what a host did.
-type role uint8
+type role uint16
 
 const (
 	speaks     role = 1 << iota // sent or was sent SIP
@@ -44,6 +46,11 @@ const (
 	listens                     // requests are sent to this port
 	invited                     // requests that begin something are sent to it
 	asksOthers                  // in other protocols
+	forwards                    // requests of others, as a proxy does
+	exchange                    // it registers with others and is no phone, see lines
+	listed                      // it is a SIP server whatever it does (Config.Servers)
+
+	serves = registrar | forwards | exchange | listed
 )
 
 // saw takes in that the message in c.sip went over f, and returns what its two hosts
@@ -53,9 +60,13 @@ func (c *Correlator) saw(f *capture.FiveTuple) (sender, receiver role) {
 	src, dst := unmap(f.Src), unmap(f.Dst)
 	from, to := placeOf(f.Tunnel, netip.AddrPortFrom(src.Addr(), 0)), placeOf(f.Tunnel, netip.AddrPortFrom(dst.Addr(), 0))
 	is, asked := speaks, speaks
+	proxied := c.forwarded()
 	switch {
 	case v.IsRequest:
-		if string(v.Method) == "REGISTER" && !c.forwarded() {
+		switch {
+		case proxied:
+			is |= forwards
+		case string(v.Method) == "REGISTER":
 			is |= registers
 		}
 		c.hosts.add(placeOf(f.Tunnel, dst), listens, c.now)
@@ -67,24 +78,49 @@ func (c *Correlator) saw(f *capture.FiveTuple) (sender, receiver role) {
 			is |= registrar
 		}
 	}
-	sender = c.hosts.add(from, is, c.now)
-	return sender, c.hosts.add(to, asked, c.now)
+	if !v.IsRequest && proxied { // who gets it, passes it on
+		asked |= forwards
+	}
+	if len(c.cfg.Servers) > 0 {
+		is, asked = is|c.listed(src.Addr()), asked|c.listed(dst.Addr())
+	}
+	h := c.hosts.add(from, is, c.now)
+	if h.role&registers != 0 && !proxied {
+		c.showsLines(h)
+	}
+	sender = h.roles(c.now)
+	h = c.hosts.add(to, asked, c.now)
+	if h.lines != nil && sender&registrar != 0 {
+		c.calledAs(h)
+	}
+	return sender, h.roles(c.now)
 }
 
-// forwarded says whether the request in c.sip has been through a proxy, as far
-// as its first Via header tells.
-func (c *Correlator) forwarded() bool { return bytes.IndexByte(c.sip.Via, ',') >= 0 }
+// forwarded says whether the message in c.sip takes, or took, more than one hop.
+func (c *Correlator) forwarded() bool { return c.sip.MoreVia || bytes.IndexByte(c.sip.Via, ',') >= 0 }
 
-// Server says whether a host is a SIP server: it answered SIP with a 2xx and,
-// unless it is a registrar itself, does not register with others, as phones do.
+func (c *Correlator) listed(a netip.Addr) role {
+	for _, p := range c.cfg.Servers {
+		if p.Contains(a) {
+			return listed
+		}
+	}
+	return 0
+}
+
+// Server says whether a host is a SIP server: it answered SIP with a 2xx and does
+// not register with others, as phones do. One that does is a server all the same if it is
+// a registrar, a proxy, or an exchange with lines at a provider (see lines), or listed.
 func (c *Correlator) Server(tunnel uint32, host netip.Addr) bool {
-	r := c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)
-	return r&answers != 0 && (r&registers == 0 || r&registrar != 0)
+	host = host.Unmap()
+	r := c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host, 0)), c.now)
+	return r&serves != 0 || r&(answers|registers) == answers || c.listed(host) != 0
 }
 
 // Speaks says whether a host takes part in SIP.
 func (c *Correlator) Speaks(tunnel uint32, host netip.Addr) bool {
-	return c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host.Unmap(), 0)), c.now)&speaks != 0
+	host = host.Unmap()
+	return c.hosts.role(placeOf(tunnel, netip.AddrPortFrom(host, 0)), c.now)&speaks != 0 || c.listed(host) != 0
 }
 
 // Signalling says whether a connection that somebody tries to open is meant for
@@ -107,32 +143,48 @@ func (h *hosts) first(p place) uint64 {
 	return (a ^ b) & (1<<hostBits - 1)
 }
 
-// add takes in that somebody does r, and returns all that it does.
-func (h *hosts) add(p place, r role, now int64) role {
+// add takes in that somebody does r, and returns all that is known of it.
+func (h *hosts) add(p place, r role, now int64) *host {
 	i := h.first(p)
 	oldest := &h.slots[i]
 	for n := range uint64(hostWays) {
 		s := &h.slots[(i+n)&(1<<hostBits-1)]
 		if s.seen != 0 && s.at == p {
 			if now-s.seen > hostStays {
-				s.role = 0
+				h.empty(s)
 			}
 			s.seen, s.role = max(now+1, 1), s.role|r
-			return s.role
+			return s
 		}
 		if s.seen < oldest.seen {
 			oldest = s
 		}
 	}
-	*oldest = host{at: p, seen: max(now+1, 1), role: r}
-	return r
+	h.empty(oldest)
+	oldest.at, oldest.seen, oldest.role = p, max(now+1, 1), r
+	return oldest
+}
+
+// empty forgets what is known of somebody.
+func (h *hosts) empty(s *host) {
+	if s.lines != nil {
+		h.spare = s.lines
+	}
+	*s = host{at: s.at}
 }
 
 func (h *hosts) role(p place, now int64) role {
 	if s := h.find(p, now); s != nil {
-		return s.role
+		return s.roles(now)
 	}
 	return 0
+}
+
+func (s *host) roles(now int64) role {
+	if s.lines != nil && s.lines.exchange(now) {
+		return s.role | exchange
+	}
+	return s.role
 }
 
 // find returns somebody who said something not too long ago, or nil.

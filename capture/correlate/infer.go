@@ -107,10 +107,10 @@ func (s *Stats) keepInferred(m infer.Stats) {
 }
 
 // works says whether somebody with these roles may work for others: requests were sent
-// to it, and it does not just register, as phones do. One that registers and asks is
-// somebody's exchange with a line at a provider.
+// to it, and it does not just register, as phones do. One that registers and asks is taken
+// for somebody's exchange with a line at a provider.
 func works(r role) bool {
-	return r&invited != 0 && (r&registers == 0 || r&(registrar|asksOthers) != 0)
+	return r&invited != 0 && (r&registers == 0 || r&(serves|asksOthers) != 0)
 }
 
 // begins says whether a request of this method may make its host ask or call somebody.

@@ -94,6 +94,9 @@ func (v *View) FromURI() []byte { return uriOf(v.From) }
 // ToURI returns the URI in To, nil when there is none.
 func (v *View) ToURI() []byte { return uriOf(v.To) }
 
+// ContactURI returns the first URI in Contact, nil when there is none.
+func (v *View) ContactURI() []byte { return uriOf(v.Contact) }
+
 func uriOf(value []byte) []byte {
 	uri, _ := address(value)
 	return trim(uri)

@@ -31,6 +31,7 @@ type View struct {
 
 	From, To []byte
 	Via      []byte // first Via header, all of its values
+	MoreVia  bool   // there is another one
 	Contact  []byte // first Contact header, all of its values
 
 	ContentType   []byte
@@ -156,7 +157,7 @@ func (v *View) header(line []byte) bool {
 	case 2:
 		return is(name, "to") && first(&v.To, value)
 	case 3:
-		return is(name, "via") && first(&v.Via, value)
+		return is(name, "via") && v.via(value)
 	case 4:
 		return is(name, "from") && first(&v.From, value) || is(name, "cseq") && v.cseq(value)
 	case 6:
@@ -190,9 +191,14 @@ func (v *View) compact(c byte, value []byte) bool {
 	case 't':
 		return first(&v.To, value)
 	case 'v':
-		return first(&v.Via, value)
+		return v.via(value)
 	}
 	return false
+}
+
+func (v *View) via(value []byte) bool {
+	v.MoreVia = v.Via != nil
+	return first(&v.Via, value)
 }
 
 func (v *View) cseq(value []byte) bool {

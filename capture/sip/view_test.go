@@ -70,6 +70,10 @@ func TestInvite(t *testing.T) {
 	check(t, "Via", via, "SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK7d2e.4f1a6b33.0;rport")
 	check(t, "ViaBranch", branch, "z9hG4bK7d2e.4f1a6b33.0")
 	check(t, "Contact", v.Contact, "<sip:anna@192.0.2.5:5062;transport=udp>")
+	check(t, "ContactURI", v.ContactURI(), "sip:anna@192.0.2.5:5062;transport=udp")
+	if !v.MoreVia {
+		t.Error("the second Via is not seen")
+	}
 	check(t, "UserAgent", v.UserAgent, "ExamplePhone/3.2.1")
 	check(t, "SessionID", v.SessionID, "ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000")
 	check(t, "ContentType", v.ContentType, "application/sdp")
@@ -80,6 +84,14 @@ func TestInvite(t *testing.T) {
 	}
 	if !bytes.HasPrefix(v.Body, []byte("v=0\r\n")) || len(v.Body) != 162 || !bytes.Equal(v.SDP(), v.Body) {
 		t.Errorf("body %q", v.Body)
+	}
+}
+
+func TestMoreVia(t *testing.T) {
+	for head, want := range map[string]bool{"": false, "Via: a\r\n": false, "Via: a, b\r\n": false, "v: a\r\nVIA : b\r\n": true, "Via: a\r\nv: b\r\nv: c\r\n": true, "Via: a\r\nVia2: b\r\n": false} {
+		if v := parse(t, []byte("OPTIONS sip:a SIP/2.0\r\nCall-ID: x\r\n"+head+"\r\n")); v.MoreVia != want {
+			t.Errorf("%q: %v", head, v.MoreVia)
+		}
 	}
 }
 

@@ -37,8 +37,8 @@
 // what is asked by hosts that take no part in SIP, unless the question itself is
 // SIP's (NAPTR, SRV of _sip and _sips), and what is no SRV, NAPTR, A or AAAA.
 //
-// Of HTTP: queries of hosts that have not answered SIP with a 2xx or that register
-// with others, unless all are wanted; what package rest does not follow.
+// Of HTTP: queries of hosts that are no SIP servers (correlate.Server), unless all are
+// wanted; what package rest does not follow.
 //
 // # Which call a question belonged to
 //

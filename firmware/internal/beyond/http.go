@@ -20,7 +20,7 @@ type Scope string
 // The scopes.
 const (
 	NoQueries     Scope = "off"
-	ServerQueries Scope = "servers" // those of hosts that have answered SIP with a 2xx
+	ServerQueries Scope = "servers" // those of SIP servers
 	AllQueries    Scope = "all"
 )
 

@@ -17,14 +17,7 @@ type Syslog struct {
 func (s *Syslog) On() bool { return s.UDP != "" || s.TCP != "" }
 
 // Prefixes returns the senders allowed.
-func (s *Syslog) Prefixes() (out []netip.Prefix) {
-	for _, a := range s.Allow.Items() {
-		if p, err := parsePrefix(a); err == nil { // checked when it was read
-			out = append(out, p)
-		}
-	}
-	return out
-}
+func (s *Syslog) Prefixes() []netip.Prefix { return s.Allow.prefixes() }
 
 func (c *Config) checkSyslog(name string) error {
 	if c.Syslog.On() && c.Records.Log == LogOff {
@@ -57,6 +50,8 @@ func besideOptions() []Option {
 			func(c *Config) *List { return &c.Records.RESTHeaders }, headers),
 		single("records rest-keys", "NAME", "none", "header fields whose value is the Call-ID of a call, besides X-Call-ID, Call-ID and the like; several with commas between them", "X-Dialog",
 			func(c *Config) *List { return &c.Records.RESTKeys }, headers),
+		single("records servers", "CIDR", "none", "hosts that are SIP servers, besides those that are found out: a PBX that registers with a provider, of which neither phones nor several numbers are seen; several with commas between them", "192.0.2.10/32,2001:db8::/64",
+			func(c *Config) *List { return &c.Records.Servers }, prefixes),
 		single("records links", "inferred|seen", "", "how queries and questions of DNS are linked to the calls they were made for, and the legs of a call to each other: by the numbers in them and their times too, with a score, in records of their own (HEP type 96), or only by ids on the wire", "seen",
 			func(c *Config) *Links { return &c.Records.Links }, oneOf(LinksInferred, LinksSeen)),
 		filter("opensips", "w: dr_reload, lb_reload", func(f *MIFilter) *string { return &f.OpenSIPS }),

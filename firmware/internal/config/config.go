@@ -155,8 +155,12 @@ type Records struct {
 	RESTHeaders List
 	RESTKeys    List
 
-	Links Links
+	Links   Links
+	Servers List // CIDRs of hosts that are SIP servers, whatever they are seen to do
 }
+
+// ServerPrefixes returns the networks of Servers.
+func (r *Records) ServerPrefixes() []netip.Prefix { return r.Servers.prefixes() }
 
 // Links says which links to calls are told.
 type Links string
@@ -220,6 +224,16 @@ func (l List) Items() []string {
 	return strings.FieldsFunc(string(l), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
+// prefixes returns the values of a list of CIDRs.
+func (l List) prefixes() (out []netip.Prefix) {
+	for _, s := range l.Items() {
+		if p, err := parsePrefix(s); err == nil { // checked when it was read
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // RESTPorts says what becomes of the ports in OpenSIPS's records of HTTP.
 type RESTPorts string
 
@@ -245,14 +259,7 @@ type Intake struct {
 func (i *Intake) On() bool { return i.UDP != "" || i.TCP != "" || i.TLS != "" }
 
 // Prefixes returns the senders allowed.
-func (i *Intake) Prefixes() (out []netip.Prefix) {
-	for _, s := range i.Allow.Items() {
-		if p, err := parsePrefix(s); err == nil { // checked when it was read
-			out = append(out, p)
-		}
-	}
-	return out
-}
+func (i *Intake) Prefixes() []netip.Prefix { return i.Allow.prefixes() }
 
 // Secret is a string that does not show itself in logs.
 type Secret string
