@@ -80,30 +80,62 @@ func (p *Part) Octets(dst []byte) ([]byte, error) {
 // find returns p when it is of mediaType, or the first part of it that is, and
 // how deep that lies; -1 when there is none.
 func find(p Part, mediaType string, depth int) (found Part, at int) {
-	if len(p.Content) == 0 {
-		return Part{}, -1
-	}
-	if typ := p.ContentType; hasPrefix(typ, mediaType) {
-		if typ = trimLeft(typ[len(mediaType):]); len(typ) == 0 || typ[0] == ';' {
-			return p, depth
+	at = -1
+	walk(p, depth, func(p Part, depth int) bool {
+		if typ := p.ContentType; hasPrefix(typ, mediaType) {
+			if typ = trimLeft(typ[len(mediaType):]); len(typ) == 0 || typ[0] == ';' {
+				found, at = p, depth
+				return false
+			}
 		}
+		return true
+	})
+	return found, at
+}
+
+// Leaves calls yield with the body, or with each part of a multipart one that is
+// not multipart itself, as long as yield returns true. Empty ones are left out.
+func (v *View) Leaves(yield func(Part) bool) {
+	p := Part{ContentType: v.ContentType, Content: v.Body, Disposition: v.Header("content-disposition"), Encoding: v.Header("content-transfer-encoding")}
+	walk(p, 0, func(p Part, depth int) bool {
+		if _, ok := p.boundary(); ok && depth < maxNested {
+			return true
+		}
+		return yield(p)
+	})
+}
+
+// walk calls yield with p, and if that is multipart with what it holds, until
+// yield returns false, and reports whether it never did.
+func walk(p Part, depth int, yield func(p Part, depth int) bool) bool {
+	if len(p.Content) == 0 {
+		return true
 	}
-	if depth == maxNested || !hasPrefix(p.ContentType, "multipart/") {
-		return Part{}, -1
+	if !yield(p, depth) {
+		return false
 	}
-	boundary := p.Param("boundary")
-	if len(boundary) == 0 {
-		return Part{}, -1
+	boundary, ok := p.boundary()
+	if !ok || depth == maxNested {
+		return true
 	}
 	_, rest, more := cutDelimiter(p.Content, boundary)
 	for n := 0; more && n < maxParts; n++ {
 		var content []byte
 		content, rest, more = cutDelimiter(rest, boundary)
-		if found, at := find(entity(content), mediaType, depth+1); at >= 0 {
-			return found, at
+		if !walk(entity(content), depth+1, yield) {
+			return false
 		}
 	}
-	return Part{}, -1
+	return true
+}
+
+// boundary returns what separates the parts of a multipart one.
+func (p Part) boundary() (boundary []byte, ok bool) {
+	if !hasPrefix(p.ContentType, "multipart/") {
+		return nil, false
+	}
+	boundary = p.Param("boundary")
+	return boundary, len(boundary) > 0
 }
 
 // cutDelimiter splits b around the next line "--boundary", whose line break

@@ -256,13 +256,24 @@ func (v *View) TopVia() (via, branch []byte) {
 // case, or nil. It searches the whole section and does not know compact forms:
 // it is for the few headers that a user configures.
 func (v *View) Header(name string) []byte {
+	for n, value := range v.Fields {
+		if is(n, name) {
+			return value
+		}
+	}
+	return nil
+}
+
+// Fields calls yield with each header field, names and values as View has them, as
+// long as it returns true.
+func (v *View) Fields(yield func(name, value []byte) bool) {
 	for pos := 0; ; {
 		line, next := headerLine(v.Headers, pos)
 		if len(line) == 0 {
-			return nil
+			return
 		}
-		if colon := bytes.IndexByte(line, ':'); colon >= 0 && is(trimRight(line[:colon]), name) {
-			return trim(line[colon+1:])
+		if colon := bytes.IndexByte(line, ':'); colon >= 0 && !yield(trimRight(line[:colon]), trim(line[colon+1:])) {
+			return
 		}
 		pos = next
 	}
