@@ -226,3 +226,19 @@ func write(t *testing.T, name, text string) string {
 	}
 	return path
 }
+
+// TestPseudonym has the command say what a record has, and who that is.
+func TestPseudonym(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "probe.conf")
+	if err := os.WriteFile(conf, []byte("set privacy secret \"a secret for tests only\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := heptap(t, nil, "pseudonym", "-config", conf, "+49301234567", "0301234567", "Alice")
+	lines := strings.Fields(r.stdout)
+	if r.code != 0 || len(lines) != 3 || lines[0][5:] != lines[1][3:] || lines[0] == "+49301234567" {
+		t.Fatalf("status %d: %q", r.code, r.stdout)
+	}
+	if r := heptap(t, nil, append([]string{"pseudonym", "-config", conf, "-undo"}, lines...)...); r.stdout != "+49301234567\n0301234567\nalice\n" {
+		t.Errorf("undone: %q", r.stdout)
+	}
+}

@@ -113,6 +113,7 @@ var under = map[string][]string{
 	"heptap/capture/websocket":                {"heptap/capture", "heptap/capture/httpwire"},
 	"heptap/capture/jsonout":                  {}, // so that text from the wire becomes JSON in one way
 	"heptap/capture/mask":                     {},
+	"heptap/capture/pseudonym":                {},
 	"heptap/capture/tlswire":                  {"heptap/capture"},
 	"heptap/capture/syslog":                   {"heptap/capture"},
 	"heptap/capture/ng":                       {"heptap/capture", "heptap/capture/mask"},

@@ -47,6 +47,7 @@ func commands() []command {
 		{"decode", "FILE.hep", "print HEP packets as JSON, one a line", cmdDecode, true},
 		{"spool", "ls|export|verify FILE", "look into the spool of a stopped probe", cmdSpool, false},
 		{"config", "[-check FILE]", "list every option, or check a configuration", cmdConfig, true},
+		{"pseudonym", "-config FILE [-undo] TEXT...", "tell a number or name by its pseudonym, and the other way round", cmdPseudonym, true},
 		{"version", "[-boards]", "version, commit and Go release", cmdVersion, true},
 	}
 }

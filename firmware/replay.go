@@ -22,12 +22,14 @@ import (
 	"heptap/capture/media"
 	"heptap/capture/mi"
 	"heptap/capture/pcapfile"
+	"heptap/capture/pseudonym"
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
+	"heptap/firmware/internal/privacy"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/trace"
 	"heptap/hep"
@@ -221,7 +223,13 @@ func replay(ctx context.Context, cfg config.Config, w io.Writer, files []string,
 		source.Close()
 		return nil, err
 	}
+	filter, err := newPrivacy(cfg)
+	if err != nil {
+		source.Close()
+		return nil, err
+	}
 	p := probe.New(probe.Config{
+		Privacy:   filter,
 		Inputs:    []probe.Input{{Name: "file", Source: source}},
 		Replay:    true,
 		Media:     mediaConfig(cfg),
@@ -338,6 +346,23 @@ func newTrace(cfg config.Config) (*trace.Engine, error) {
 		return nil, nil
 	}
 	return trace.New(cfg.Trace, trace.Limits{Calls: cfg.Calls.Max, Idle: cfg.Calls.Idle})
+}
+
+// newPrivacy makes what takes out of records what the configuration does not
+// want in them, or nil.
+func newPrivacy(cfg config.Config) (*privacy.Filter, error) {
+	p := &cfg.Privacy
+	if p.Secret == "" && !p.Bodies && !p.Credentials {
+		return nil, nil
+	}
+	o := privacy.Options{Keep: p.Keep.Items(), Bodies: p.Bodies, Credentials: p.Credentials}
+	if p.Secret != "" {
+		var err error
+		if o.Key, err = pseudonym.New(string(p.Secret)); err != nil {
+			return nil, err
+		}
+	}
+	return privacy.New(o), nil
 }
 
 // newProfile makes the encoder of the configured collector's profile, or of

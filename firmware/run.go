@@ -182,6 +182,9 @@ func (r *runner) open() (err error) {
 	if pc.Trace, err = newTrace(r.cfg); err != nil {
 		return err
 	}
+	if pc.Privacy, err = newPrivacy(r.cfg); err != nil {
+		return err
+	}
 	for _, w := range r.cfg.Warnings() {
 		r.log.Warn("configuration", "text", w)
 	}

@@ -6,6 +6,9 @@ const (
 	longest    = 64   // letters and digits of a text
 )
 
+// MemoryBytes is the most that a Key holds: two texts of each, in a map.
+const MemoryBytes = 2 * remembered * (2*longest + 96)
+
 // memory holds what was replaced lately: the last remembered texts, and at
 // most as many before them. put moves what is
 // in use on to the next generation.

@@ -24,6 +24,7 @@ type Config struct {
 	Recent    Recent
 	Calls     Calls
 	Trace     trace.Config // what is kept of all that
+	Privacy   Privacy
 	Intake    Intake
 	Syslog    Syslog
 }
@@ -232,6 +233,14 @@ func (l List) prefixes() (out []netip.Prefix) {
 		}
 	}
 	return out
+}
+
+// Privacy says what records do not tell of people.
+type Privacy struct {
+	Secret      Secret // numbers and names become pseudonyms by it; empty: they stay
+	Keep        List   // of these, those that stay
+	Bodies      bool   // bodies are blanked
+	Credentials bool   // and credentials
 }
 
 // RESTPorts says what becomes of the ports in OpenSIPS's records of HTTP.

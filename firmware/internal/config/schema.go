@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"heptap/capture/pseudonym"
 )
 
 // Option is one line of the schema.
@@ -31,7 +33,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), privacyOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {
@@ -152,6 +154,19 @@ func recentOptions() []Option {
 			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
 		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
 			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),
+	}
+}
+
+func privacyOptions() []Option {
+	return []Option{
+		single("privacy secret", "TEXT", "none", "replace telephone numbers and user names in all records, before they reach the spool; the same secret replaces in the same way everywhere, and 'heptap pseudonym' does and undoes it; 16 octets or more", "a-long-text-that-nobody-guesses",
+			func(c *Config) *Secret { return &c.Privacy.Secret }, longSecret),
+		single("privacy keep", "NAME", "none", "numbers and names that are not replaced, several with commas between them; anonymous, unavailable, unknown, restricted and private never are", "112,110,voicemail",
+			func(c *Config) *List { return &c.Privacy.Keep }, kept),
+		single("privacy blank-bodies", "on|off", "", "blank the bodies of SIP other than SDP, such as those of MESSAGE, the Subject, and those of queries", "on",
+			func(c *Config) *bool { return &c.Privacy.Bodies }, onOff),
+		single("privacy blank-credentials", "on|off", "", "blank what proves who somebody is in SIP: digests, tokens, and the keys of SRTP in SDP", "on",
+			func(c *Config) *bool { return &c.Privacy.Credentials }, onOff),
 	}
 }
 
@@ -311,9 +326,15 @@ var headers = str[List](func(s string) error {
 })
 
 var (
-	word   = str[string](func(s string) error { return need(validName(s), "one word of letters, digits, '-', '_' or '.'") })
-	text   = str[string](func(s string) error { return need(s != "" && len(s) <= 4096, "1 to 4096 octets of text") })
-	secret = str[Secret](func(s string) error { return need(s != "" && len(s) <= 255, "1 to 255 octets of text") })
+	word       = str[string](func(s string) error { return need(validName(s), "one word of letters, digits, '-', '_' or '.'") })
+	text       = str[string](func(s string) error { return need(s != "" && len(s) <= 4096, "1 to 4096 octets of text") })
+	secret     = str[Secret](func(s string) error { return need(s != "" && len(s) <= 255, "1 to 255 octets of text") })
+	longSecret = str[Secret](func(s string) error {
+		return need(len(s) >= pseudonym.MinSecret && len(s) <= 255, "16 to 255 octets of text")
+	})
+	kept = str[List](func(s string) error {
+		return checkList(s, 64, func(name string) error { return need(len(name) <= 64, "numbers and names of 64 octets at most") })
+	})
 	device = str[string](func(s string) error {
 		return need(s != "" && len(s) <= 15 && !strings.ContainsAny(s, "/ :"), "a device name such as eth1, at most 15 octets")
 	})

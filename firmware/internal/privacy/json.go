@@ -49,12 +49,21 @@ func isID(key []byte) bool {
 	return false
 }
 
+// foreign reports whether a member of a connection's record has text that is not ours.
+func foreign(key []byte) bool {
+	switch lower(key) {
+	case "ws-request", "ws-reply", "ws_close_reason", "server-subject", "server-issuer", "client-subject", "client-issuer":
+		return true
+	}
+	return false
+}
+
 // member changes the value of the member called key, or of an element of it.
 func (f *Filter) member(t record.Type, key, value []byte) {
 	switch {
 	case f.options.Bodies && t == record.REST && is(key, "payload"):
 		blankString(value)
-	case f.options.Key == nil, isID(key):
+	case f.options.Key == nil, isID(key), t == record.RTPReport, t == record.Net && !foreign(key):
 	case t == record.ISUP && is(key, "num"), t == record.DNS && is(key, "enum"), t == record.MI && is(key, "user"):
 		f.user(value)
 	case t == record.ISUP && is(key, "hex"): // a number may be in it

@@ -30,6 +30,14 @@ func New(o Options) *Filter {
 	return &Filter{options: o}
 }
 
+// MemoryBytes is the most that f holds; nil holds nothing.
+func (f *Filter) MemoryBytes() int64 {
+	if f == nil || f.options.Key == nil {
+		return 0
+	}
+	return pseudonym.MemoryBytes
+}
+
 // Apply changes the payload of r in place.
 func (f *Filter) Apply(r *record.Record) {
 	f.ids = f.ids[:0]

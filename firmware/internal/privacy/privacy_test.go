@@ -217,6 +217,8 @@ func TestJSON(t *testing.T) {
 			`{"event":"asterisk: info","text":"call-alice-1@192.0.2.1: «alice» -> PJSIP/«4930123456»-00000012, \"+49 30\n«4930777777»\n«carol»@example.com","time":"Nov 23 09:58:33"}`},
 		{"times", record.Record{Type: record.Log},
 			`{"text":"1795200000.253599 2026-11-26T10:00:00.123456789Z 550e8400-e29b-41d4-a716-446655440000 C-00000012 192.0.2.100 17640947659377874237 12345"}`},
+		{"addresses", record.Record{Type: record.Log},
+			`{"text":"«101» is at 10.33.6.101:101, [2001:db8::101]:5060, 10:10:101; «101»@10.0.0.1 has 192.0.2.101."}`},
 		{"rest", record.Record{Type: record.REST, Primary: []byte("q:4930123456")},
 			`{"event":"GET /route?to=%2B«4930123456»&from=sip%3A«alice»%40example.com&id=q:4930123456","host":"alice.example.com","payload":"{\"n\":\"«4930123456»\"}","octets":4930123456}`},
 		{"rest, a URI at the end", record.Record{Type: record.REST}, `{"event":"GET /sip:«alice»@example.com/x"}`},
@@ -233,8 +235,9 @@ func TestJSON(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, k := New(Options{Key: newKey(t)}), newKey(t)
-			alice := []byte("alice") // was a user part lately
-			f.options.Key.User(alice)
+			for _, lately := range []string{"alice", "101"} { // were user parts
+				f.user([]byte(lately))
+			}
 			number := []byte("4930123456")
 			text := strings.ReplaceAll(c.text, "ENUM", enumOf(string(number)))
 			k.User(number)

@@ -13,7 +13,7 @@ func (f *Filter) sip(b []byte) {
 		f.hide(b)
 		return
 	}
-	f.uris(v.RequestURI)
+	f.address(v.RequestURI)
 	for name, value := range v.Fields {
 		f.field(name, value)
 	}
@@ -84,8 +84,7 @@ func (f *Filter) field(name, value []byte) {
 	case plain:
 		f.uris(value)
 	case addresses:
-		f.displays(value)
-		f.uris(value)
+		f.addresses(value)
 	case credential:
 		f.credentials(value)
 		f.uris(value)
@@ -103,30 +102,49 @@ func (f *Filter) field(name, value []byte) {
 	}
 }
 
-// displays blanks the display names in a list of addresses (RFC 3261 25.1,
-// name-addr).
-func (f *Filter) displays(b []byte) {
-	for from := 0; from < len(b); {
-		lt := angle(b[from:])
-		if lt < 0 {
+// addresses changes a list of addresses: name-addr or addr-spec, with parameters
+// (RFC 3261 25.1).
+func (f *Filter) addresses(b []byte) {
+	for first := true; ; first = false {
+		if !first { // behind the last address's parameters
+			b = b[min(find(b, ',')+1, len(b)):]
+		}
+		lt := find(b, '<')
+		if lt == len(b) {
+			f.address(b)
 			return
 		}
-		name := b[from : from+lt]
-		if comma := lastComma(name); comma >= 0 { // before it are the last address's parameters
-			name = name[comma+1:]
-		}
-		f.display(bytes.Trim(name, " \t\r\n,\""))
-		gt := bytes.IndexByte(b[from+lt:], '>')
+		f.display(bytes.Trim(b[:lt], " \t\r\n\""))
+		b = b[lt+1:]
+		gt := bytes.IndexByte(b, '>')
 		if gt < 0 {
-			return
+			gt = len(b)
 		}
-		from += lt + gt + 1
+		f.address(b[:gt])
+		b = b[gt:]
 	}
 }
 
-// angle returns where the first < of b is that no quotation marks surround, or
-// len(b) when they are not closed, or -1.
-func angle(b []byte) int {
+// address changes an address that is nothing else: all before the @ belongs
+// to the name, whatever it looks like.
+func (f *Filter) address(b []byte) {
+	i := bytes.IndexByte(b, '@')
+	if i < 0 {
+		f.uris(b)
+		return
+	}
+	scheme := bytes.IndexByte(b[:i], ':')
+	if scheme < 0 || !isScheme(bytes.TrimSpace(b[:scheme])) {
+		scheme = -1
+	}
+	f.userinfo(b[scheme+1 : i])
+	i++
+	f.uris(b[i+host(b[i:]):])
+}
+
+// find returns where the first c of b is that no quotation marks surround, or
+// len(b).
+func find(b []byte, c byte) int {
 	quoted := false
 	for i := 0; i < len(b); i++ {
 		switch {
@@ -134,31 +152,11 @@ func angle(b []byte) int {
 			i++
 		case b[i] == '"':
 			quoted = !quoted
-		case b[i] == '<' && !quoted:
+		case b[i] == c && !quoted:
 			return i
 		}
 	}
-	if quoted {
-		return len(b)
-	}
-	return -1
-}
-
-// lastComma returns where the last comma of b is that no quotation marks
-// surround, or -1.
-func lastComma(b []byte) int {
-	quoted, last := false, -1
-	for i := 0; i < len(b); i++ {
-		switch {
-		case quoted && b[i] == '\\':
-			i++
-		case b[i] == '"':
-			quoted = !quoted
-		case b[i] == ',' && !quoted:
-			last = i
-		}
-	}
-	return last
+	return len(b)
 }
 
 // credentials changes what RFC 7616 and RFC 6750 say that a client sends.

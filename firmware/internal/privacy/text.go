@@ -22,6 +22,10 @@ func (f *Filter) scan(b []byte, escaped, words bool) {
 			i += n
 			continue
 		}
+		if n := numeric(b[i:]); n > 0 {
+			i += n
+			continue
+		}
 		end := i + token(b[i:])
 		word, rest := b[i:end], b[end:]
 		switch n := colon(rest); {
@@ -71,6 +75,33 @@ func token(b []byte) int {
 	}
 	for n > 1 && !isWord(b[n-1]) {
 		n--
+	}
+	return n
+}
+
+// numeric returns how long the IP address with its port is that b begins with, or
+// another run of hexadecimal digits with two colons in it, such as a time of day or a
+// hardware address; 0 when there is none. Parts of them may look like an extension.
+func numeric(b []byte) int {
+	n, dots, colons := 0, 0, 0
+	for ; n < len(b); n++ {
+		if c := b[n]; c == '.' {
+			dots++
+		} else if c == ':' {
+			colons++
+		} else if !isHex(c) {
+			break
+		}
+	}
+	for ; n > 0 && !isWord(b[n-1]); n-- {
+		if b[n-1] == '.' {
+			dots--
+		} else {
+			colons--
+		}
+	}
+	if dots != 3 && colons < 2 || n < len(b) && (isWord(b[n]) || at(b[n:]) > 0) {
+		return 0
 	}
 	return n
 }
@@ -158,19 +189,16 @@ func (f *Filter) uri(b []byte, tel bool) int {
 }
 
 // userinfo replaces what stands before the @ of a SIP URI, or all of a tel
-// URI: the name or number, and behind it a password or parameters.
+// URI: the name or number with its parameters, and a password.
 func (f *Filter) userinfo(b []byte) {
-	n := bytes.IndexAny(b, ";:")
-	if n < 0 {
-		f.user(b)
+	if f.options.Key == nil {
 		return
 	}
-	f.user(b[:n])
-	if b[n] == ':' {
-		blank(b[n:])
-	} else {
-		f.scan(b[n:], false, true)
-	}
+	b, password, _ := bytes.Cut(b, []byte(":"))
+	blank(password)
+	name, parameters, _ := bytes.Cut(b, []byte(";"))
+	f.user(name)
+	f.scan(parameters, false, true)
 }
 
 // host returns how long the host, with its port, is that b begins with.

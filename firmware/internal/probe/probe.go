@@ -18,6 +18,7 @@ import (
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/intake"
+	"heptap/firmware/internal/privacy"
 	"heptap/firmware/internal/trace"
 )
 
@@ -41,11 +42,12 @@ type Config struct {
 	Media     media.Config // of each input; Worker is filled in
 	Assembly  assembly.Config
 	Correlate correlate.Config
-	ISUP      bool          // make records of ISUP
-	Trace     *trace.Engine // what is denied is not delivered; nil delivers everything
-	Lines     Lines         // lines of logs received on the management side, nil for none; not with Replay
-	Relay     Relay         // what other agents have seen, nil for none; not with Replay
-	Beyond    beyond.Config // of what Assembly.Beside finds; Correlator is filled in
+	ISUP      bool            // make records of ISUP
+	Privacy   *privacy.Filter // what records do not tell; nil: they tell what they tell
+	Trace     *trace.Engine   // what is denied is not delivered; nil delivers everything
+	Lines     Lines           // lines of logs received on the management side, nil for none; not with Replay
+	Relay     Relay           // what other agents have seen, nil for none; not with Replay
+	Beyond    beyond.Config   // of what Assembly.Beside finds; Correlator is filled in
 
 	// Deliver takes one record in its canonical form, not yet sealed. It
 	// borrows rec. An error ends the probe.
@@ -205,6 +207,10 @@ func (p *Probe) emit(r *record.Record) {
 		return
 	}
 	p.scratch = b[:0]
+	if p.cfg.Privacy != nil {
+		r.Payload = b[len(b)-len(r.Payload):] // the record's own copy
+		p.cfg.Privacy.Apply(r)
+	}
 	if err := p.cfg.Deliver(b); err != nil {
 		p.err = err
 		p.cancel()

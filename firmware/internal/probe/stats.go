@@ -107,7 +107,7 @@ func (p *Probe) Stats() Stats {
 func (cfg *Config) MemoryBytes() int64 {
 	perInput := cfg.Media.MemoryBytes() + mirror.TallyConfig{}.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
 	perPort := mirror.Config{}.MemoryBytes() + 4<<10 // and its report
-	total := int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() +
+	total := int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() + cfg.Privacy.MemoryBytes() +
 		cfg.Beyond.MemoryBytes() + int64(unsafe.Sizeof(asked{}))
 	if cfg.ISUP {
 		total += beyond.ISUPConfig{}.MemoryBytes()

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"heptap/capture/capturetest"
+	"heptap/capture/record"
+	"heptap/capture/sip"
+	"heptap/firmware/internal/config"
+	"heptap/hep"
+)
+
+// TestCapturesWithPrivacy replays every shared capture with privacy and without.
+// The records are the same, with the same ids, lengths and SDP; the people in
+// them are nowhere in what is sent.
+func TestCapturesWithPrivacy(t *testing.T) {
+	dir, files := capturetest.CaptureFiles(t)
+	people, messages := 0, 0
+	for _, file := range files {
+		if file == damagedCapture {
+			continue
+		}
+		path := filepath.Join(dir, file)
+		open := replayPathsWith(t, func(*config.Config) {}, path)
+		hidden := replayPathsWith(t, func(c *config.Config) {
+			c.Privacy = config.Privacy{Secret: "a secret for tests only", Bodies: true, Credentials: true}
+		}, path)
+		was, is := slices.Concat(open.sip, open.other), slices.Concat(hidden.sip, hidden.other)
+		if len(was) != len(is) {
+			t.Errorf("%s: %d records, with privacy %d", file, len(was), len(is))
+			continue
+		}
+		names := usersOf(open.sip)
+		for _, name := range noNames[file] {
+			delete(names, name)
+		}
+		people += len(names)
+		for i := range was {
+			messages++
+			if a, b := apartFromPayload(was[i]), apartFromPayload(is[i]); a != b {
+				t.Errorf("%s: record %d is %s, with privacy %s", file, i, a, b)
+			}
+			for name, word := range names {
+				if where := word.FindIndex(withoutIDs(is[i])); where != nil {
+					t.Errorf("%s: %q is still in record %d, at %d:\n%s", file, name, i, where[0], is[i].Payload())
+					delete(names, name) // once is enough
+				}
+			}
+		}
+	}
+	t.Logf("%d names and numbers, %d records", people, messages)
+	if people < 100 {
+		t.Errorf("only %d names and numbers were looked for", people)
+	}
+}
+
+// noNames are user parts that stand somewhere else, too, in messages made to be wrong.
+var noNames = map[string][]string{
+	"ntop+nDPI/fuzz-2006-06-26-2594.pcap": {"816666"},           // From: "arik" <sip>816666@...
+	"corpora/protos-c07-even.pcap.gz":     {"aaaaaaaaaaaaaaaa"}, // the name of a parameter
+}
+
+// usersOf returns the users in From and To that are long enough to be told from
+// other words, with what finds them as a word.
+func usersOf(frames []hep.View) map[string]*regexp.Regexp {
+	out := map[string]*regexp.Regexp{}
+	for _, f := range frames {
+		var v sip.View
+		if v.Parse(f.Payload()) != nil {
+			continue
+		}
+		for _, u := range [][]byte{v.FromUser(), v.ToUser()} {
+			if len(u) > 4 && !bytes.EqualFold(u, []byte("anonymous")) && !bytes.EqualFold(u, []byte("unavailable")) {
+				out[string(u)] = regexp.MustCompile(`(?i)(^|[^0-9a-z.])` + regexp.QuoteMeta(string(u)) + `($|[^0-9a-z.])`)
+			}
+		}
+	}
+	return out
+}
+
+// withoutIDs returns the payload without the ids of its record, which may hold
+// what they like.
+func withoutIDs(v hep.View) []byte {
+	out := v.Payload()
+	if id := v.Correlation(); len(id) > 0 {
+		out = bytes.ReplaceAll(out, id, nil)
+	}
+	if v.Type() != uint8(record.SIP) {
+		return out
+	}
+	return regexp.MustCompile(`(?im)^(Call-ID|i|Via|v|User-Agent|Server|Route|Record-Route)[ \t]*:.*$|;(tag|branch)=[^;\r\n]*`).ReplaceAll(out, nil)
+}
+
+func apartFromPayload(v hep.View) string {
+	return fmt.Sprintf("type %d, id %q, links %q, %v to %v, %d octets", v.Type(), v.Correlation(), v.Extra(), v.Src(), v.Dst(), len(v.Payload()))
+}
