@@ -436,7 +436,7 @@ func besideConfig(r *config.Records) (b dissect.Beside) {
 
 func beyondConfig(cfg config.Config) beyond.Config {
 	r := &cfg.Records
-	c := beyond.Config{AllLogs: r.Log == config.LogAll, MI: r.MI, Queries: beyond.Scope(r.REST), Bodies: r.RESTBodies, Fields: r.RESTHeaders.Items(), Names: r.RESTKeys.Items()}
+	c := beyond.Config{AllLogs: r.Log == config.LogAll, MI: r.MI, Net: r.Net == config.NetOn, Queries: beyond.Scope(r.REST), Bodies: r.RESTBodies, Fields: r.RESTHeaders.Items(), Names: r.RESTKeys.Items()}
 	// The lists were read before, when the configuration was.
 	c.Filters.OpenSIPS, _ = mi.ParseFilter(r.MIFilter.OpenSIPS)
 	c.Filters.Kamailio, _ = mi.ParseFilter(r.MIFilter.Kamailio)
@@ -500,6 +500,6 @@ func correlateConfig(cfg config.Config, inputs int) correlate.Config {
 		ReportInterval: cfg.Media.ReportInterval, UnknownRTP: cfg.Media.Unknown, Events: cfg.Media.Events,
 		LegHeaders: lower(cfg.Calls.LegHeaders.Items()), Infer: inferConfig(cfg),
 		Servers: cfg.Records.ServerPrefixes(),
-		Net:     cfg.Records.Net, Connections: min(cfg.Streams.Connections, maxConnections),
+		Net:     cfg.Records.Net != config.NetOff, Connections: min(cfg.Streams.Connections, maxConnections),
 	}
 }

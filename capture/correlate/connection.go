@@ -36,12 +36,16 @@ type Connection struct {
 	Flow      capture.FiveTuple // from who opened it; when that was not seen, from who spoke first
 	Transport Transport
 	MidStream bool // its beginning was not seen
-	Attempt   tcp.Attempt
-	Sent      [2]tcp.Sent // by direction
-	Ending    tcp.Ending
-	Web       *Web // of a WebSocket, when its handshake was seen
-	TLS       *TLSInfo
-	SCTP      *Association
+	// Again says that it was told of before, and is a WebSocket now, or asks once more
+	// to be one.
+	Again   bool
+	Carries capture.Protocol // when it carries what is no SIP and not encrypted, Unknown otherwise
+	Attempt tcp.Attempt
+	Sent    [2]tcp.Sent // by direction
+	Ending  tcp.Ending
+	Web     *Web // of a WebSocket, when its handshake was seen
+	TLS     *TLSInfo
+	SCTP    *Association
 }
 
 // TLSInfo is what is known of a connection of TLS whose beginning was seen.
@@ -67,27 +71,37 @@ type Web struct {
 	Reason         []byte
 }
 
-// What a connection remembers of the SIP that it carried: the newest calls, and in the
-// room that is left the newest of the others.
+// What a connection remembers of what it carried: the newest calls, in the room that
+// is left the newest of other SIP, and then the newest queries and commands.
 const (
 	maxCarried    = record.MaxLinks
-	maxCarriedIDs = 1024 // octets of their Call-IDs
+	maxCarriedIDs = 1024 // octets of their ids
 	// maxCallConns is how many connections of one call are told apart; one that
 	// goes over more counts again on the oldest.
 	maxCallConns = 4
 )
 
+// load is what a connection carries, the most important first.
+type load uint8
+
+const (
+	aCall      load = iota
+	otherSIP        // that belongs to no call
+	anExchange      // a query or a command
+	numLoads
+)
+
 // conn is a connection that was opened and has not been closed.
 type conn struct {
-	ids    []byte // Call-IDs, one after the other: of calls, then of others
+	ids    []byte // one after the other, those of a load together
 	ends   [maxCarried]int32
+	types  [maxCarried]record.Type
 	began  int64              // wall time of the very first message, Unix nanoseconds
 	after  [maxCarried]uint32 // of each id's first message here, milliseconds later than that
-	calls  int                // ids of calls
-	n      int                // all ids
-	total  uint64             // calls
-	others uint64             // what is no call; again what was forgotten in between
-	newest uint64             // hash of the id of the newest of these
+	upto   [numLoads]int      // the index behind the last id of each load
+	total  [numLoads]uint64   // of other SIP, again what was forgotten in between
+	mi     uint64             // of the exchanges, those that are commands
+	newest uint64             // hash of the id of the newest of other SIP
 	next   *conn              // free
 }
 
@@ -116,8 +130,7 @@ func (c *Correlator) carried(id uint64, k *call, wall int64) {
 		return
 	}
 	if n := c.conns[id]; n != nil {
-		n.total++
-		n.add(k.id, true, wall)
+		n.add(aCall, record.SIP, k.id, wall)
 	}
 }
 
@@ -133,44 +146,72 @@ func (c *Correlator) carriedOther(id uint64, callID []byte, wall int64) {
 		return
 	}
 	n.newest = h
-	for other := range n.list(n.calls, n.n) {
+	for other := range n.list(otherSIP) {
 		if bytes.Equal(other, callID) {
 			return
 		}
 	}
-	n.others++
-	n.add(callID, false, wall)
+	n.add(otherSIP, record.SIP, callID, wall)
 }
 
-// add makes room for an id, and takes it in; another one takes no call's room.
-func (n *conn) add(id []byte, isCall bool, wall int64) {
-	if n.total+n.others == 1 {
-		n.began = wall
+// carriedExchange remembers that an exchange began on the connection id: a query or
+// a command, by its type.
+func (c *Correlator) carriedExchange(id uint64, t record.Type, exchange []byte, wall int64) {
+	n := c.conns[id]
+	if n == nil || len(exchange) > maxCallID {
+		return
 	}
-	for n.n == maxCarried || n.n > 0 && len(n.ids)+len(id) > maxCarriedIDs {
-		switch {
-		case n.calls < n.n:
-			n.forget(n.calls)
-		case isCall:
-			n.forget(0)
-		default:
+	for have := range n.list(anExchange) { // commands of one batch
+		if bytes.Equal(have, exchange) {
 			return
 		}
 	}
-	i := n.n
-	if isCall {
-		i = n.calls
-		n.calls++
+	if t == record.MI {
+		n.mi++
 	}
+	n.add(anExchange, t, exchange, wall)
+}
+
+// n is the number of ids.
+func (n *conn) n() int { return n.upto[numLoads-1] }
+
+// add counts an id, makes room for it and takes it in. None takes the room of what is
+// more important.
+func (n *conn) add(what load, t record.Type, id []byte, wall int64) {
+	if n.total == ([numLoads]uint64{}) {
+		n.began = wall
+	}
+	n.total[what]++
+	for n.n() == maxCarried || n.n() > 0 && len(n.ids)+len(id) > maxCarriedIDs {
+		least := numLoads - 1
+		for n.first(least) == n.upto[least] {
+			least--
+		}
+		if least < what {
+			return
+		}
+		n.forget(n.first(least))
+	}
+	i := n.upto[what]
 	from := n.start(i)
 	n.ids = slices.Insert(n.ids, int(from), id...)
 	size := int32(len(id))
-	for j := n.n; j > i; j-- {
-		n.ends[j], n.after[j] = n.ends[j-1]+size, n.after[j-1]
+	for j := n.n(); j > i; j-- {
+		n.ends[j], n.after[j], n.types[j] = n.ends[j-1]+size, n.after[j-1], n.types[j-1]
 	}
-	n.ends[i] = from + size
+	n.ends[i], n.types[i] = from+size, t
 	n.after[i] = uint32(min(max((wall-n.began)/int64(time.Millisecond), 0), math.MaxUint32))
-	n.n++
+	for w := what; w < numLoads; w++ {
+		n.upto[w]++
+	}
+}
+
+// first is the index of the first id of a load.
+func (n *conn) first(what load) int {
+	if what == 0 {
+		return 0
+	}
+	return n.upto[what-1]
 }
 
 // start is where the id of that index begins.
@@ -185,19 +226,35 @@ func (n *conn) start(i int) int32 {
 func (n *conn) forget(i int) {
 	from, size := n.start(i), n.ends[i]-n.start(i)
 	n.ids = slices.Delete(n.ids, int(from), int(from+size))
-	for j := i + 1; j < n.n; j++ {
-		n.ends[j-1], n.after[j-1] = n.ends[j]-size, n.after[j]
+	for j := i + 1; j < n.n(); j++ {
+		n.ends[j-1], n.after[j-1], n.types[j-1] = n.ends[j]-size, n.after[j], n.types[j]
 	}
-	if n.n--; i < n.calls {
-		n.calls--
+	for w := range n.upto {
+		if i < n.upto[w] {
+			n.upto[w]--
+		}
 	}
 }
 
-// list yields the ids from one index to another, the oldest first.
-func (n *conn) list(i, end int) iter.Seq[[]byte] {
+// id is the one of that index.
+func (n *conn) id(i int) []byte { return n.ids[n.start(i):n.ends[i]] }
+
+// list yields the ids of a load, the oldest first.
+func (n *conn) list(what load) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for ; i < end; i++ {
-			if !yield(n.ids[n.start(i):n.ends[i]]) {
+		for i := n.first(what); i < n.upto[what]; i++ {
+			if !yield(n.id(i)) {
+				return
+			}
+		}
+	}
+}
+
+// typed yields those exchanges that are of a type.
+func (n *conn) typed(t record.Type) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := n.first(anExchange); i < n.upto[anExchange]; i++ {
+			if n.types[i] == t && !yield(n.id(i)) {
 				return
 			}
 		}
@@ -206,9 +263,9 @@ func (n *conn) list(i, end int) iter.Seq[[]byte] {
 
 // firsts yields when the first message of each came, in Unix microseconds, to the
 // millisecond.
-func (n *conn) firsts(i, end int) iter.Seq[int64] {
+func (n *conn) firsts(what load) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
-		for ; i < end; i++ {
+		for i := n.first(what); i < n.upto[what]; i++ {
 			if !yield(n.began/1000 + 1000*int64(n.after[i])) {
 				return
 			}

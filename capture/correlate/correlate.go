@@ -172,6 +172,7 @@ type Correlator struct {
 	codecs  []codec
 	hashed  []byte
 	id      []byte
+	net     []byte // an id of a connection
 	from    origin
 	object  object
 	masked  []byte

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"heptap/capture"
 	"heptap/capture/mask"
 	"heptap/capture/record"
 	tcp "heptap/capture/stream"
@@ -21,6 +22,9 @@ import (
 //	calls_at    when the first message of each of calls came, in Unix microseconds
 //	others      the Call-IDs of what else of SIP it carried: REGISTER, MESSAGE, SUBSCRIBE,
 //	            OPTIONS. others_at is as calls_at. Calls come first, in the links too
+//	queries     the ids of the queries over HTTP that began on it, commands those of
+//	            management commands
+//	carries     http or mi, of a connection that was told of for these
 //
 // Addresses are of who opened the connection and of whom it was opened to.
 
@@ -28,7 +32,9 @@ import (
 // remembered until Closed.
 func (c *Correlator) Opened(n *Connection) {
 	c.open(n.ID)
-	c.Stats.NetOpened.Add(1)
+	if !n.Again {
+		c.Stats.NetOpened.Add(1)
+	}
 	if !c.cfg.Net {
 		return
 	}
@@ -47,6 +53,7 @@ func (c *Correlator) Opened(n *Connection) {
 	if n.MidStream {
 		o.bool("picked_up", true)
 	}
+	o.carrying(n)
 	o.ends(n)
 	if n.SCTP != nil {
 		o.shake(n)
@@ -173,6 +180,7 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 	if by != "" {
 		o.text("ended_by", by)
 	}
+	o.carrying(n)
 	o.ends(n)
 	o.float("duration", ms(e.At.Mono-n.Attempt.Began.Mono)/1000)
 	if n.SCTP != nil {
@@ -190,21 +198,37 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 	}
 	o.tlsEnd(n.TLS)
 	if had != nil {
-		o.int("calls_total", int64(had.total))
-		o.carriedIDs("calls", had, 0, had.calls)
-		if had.others > 0 {
-			o.int("others_total", int64(had.others))
-			o.carriedIDs("others", had, had.calls, had.n)
-		}
+		o.load(had)
 	}
 	c.emitNet(o, n, &e.At, had)
 }
 
-// carriedIDs appends the ids that had remembers, from one index to another.
-func (o *object) carriedIDs(key string, had *conn, i, end int) {
-	if i < end {
-		o.list(key, had.list(i, end))
-		o.ints(key+"_at", had.firsts(i, end))
+// load appends what a connection carried.
+func (o *object) load(had *conn) {
+	if had.total[aCall] > 0 || had.total[anExchange] == 0 {
+		o.int("calls_total", int64(had.total[aCall]))
+		o.loadIDs("calls", had, aCall)
+	}
+	if n := had.total[otherSIP]; n > 0 {
+		o.int("others_total", int64(n))
+		o.loadIDs("others", had, otherSIP)
+	}
+	o.exchanges("queries", had, record.REST, had.total[anExchange]-had.mi)
+	o.exchanges("commands", had, record.MI, had.mi)
+}
+
+// loadIDs appends the ids that had remembers, and when each came first.
+func (o *object) loadIDs(key string, had *conn, what load) {
+	if had.first(what) < had.upto[what] {
+		o.list(key, had.list(what))
+		o.ints(key+"_at", had.firsts(what))
+	}
+}
+
+func (o *object) exchanges(key string, had *conn, t record.Type, total uint64) {
+	if total > 0 {
+		o.int(key+"_total", int64(total))
+		o.list(key, had.typed(t))
 	}
 }
 
@@ -283,6 +307,12 @@ func (c *Correlator) netObject(t Transport, event string, ok bool, message strin
 	return o
 }
 
+func (o *object) carrying(n *Connection) {
+	if n.Carries != capture.Unknown {
+		o.text("carries", n.Carries.String())
+	}
+}
+
 func (o *object) ends(n *Connection) {
 	o.addr("client_ip", "client_port", unmap(n.Flow.Src))
 	o.addr("server_ip", "server_port", unmap(n.Flow.Dst))
@@ -343,8 +373,8 @@ func (c *Correlator) emitNet(o *object, n *Connection, at *tcp.Meta, had *conn) 
 	c.id = decimal(c.id[:0], n.ID)
 	c.links = c.links[:0]
 	if had != nil {
-		for id := range had.list(0, had.n) {
-			c.links = append(c.links, record.Link{Type: record.SIP, How: record.Flow, ID: id})
+		for i := range had.n() {
+			c.links = append(c.links, record.Link{Type: had.types[i], How: record.Flow, ID: had.id(i)})
 		}
 	}
 	c.rec = record.Record{Type: record.Net, Class: record.Final, Wall: at.Wall, Mono: at.Mono, Flow: n.Flow,

@@ -205,6 +205,65 @@ func TestConnectionCallsComeFirst(t *testing.T) {
 	}
 }
 
+// exchange makes a note of a query, or of a command, over a connection.
+func (r *rig) exchange(id uint64, t record.Type, primary string, begins bool) {
+	r.c.Note(&correlate.Note{Type: t, Class: record.Final, At: tcp.Meta{Wall: r.now, Mono: r.now}, Primary: []byte(primary), Payload: []byte("{}"), Conn: id, Begins: begins})
+}
+
+// Queries and commands lead to their connection and it to them, each once, the newest
+// 16; calls take their room.
+func TestConnectionOfQueries(t *testing.T) {
+	r := newRig(t, withNet)
+	n := r.connection(7)
+	n.Carries = capture.HTTP
+	r.c.Opened(n)
+	for i := range 18 {
+		r.exchange(7, record.REST, fmt.Sprintf("rest-%02d", i), true)
+		r.exchange(7, record.REST, fmt.Sprintf("rest-%02d", i), false)
+	}
+	for range 2 { // a batch
+		r.exchange(7, record.MI, "mi-1", true)
+	}
+	r.exchange(0, record.REST, "elsewhere", true)
+	r.c.Closed(n, tcp.FIN)
+	for _, g := range r.recs {
+		want := "[net:7]"
+		if g.primary == "elsewhere" {
+			want = "[]"
+		}
+		if g.typ != record.Net && fmt.Sprint(g.links) != want {
+			t.Errorf("%s: links %v", g.primary, g.links)
+		}
+	}
+	g := r.nets()[1]
+	if g.report["queries_total"] != 18. || g.report["commands_total"] != 1. || g.report["calls_total"] != nil || g.report["carries"] != "http" ||
+		fmt.Sprint(g.report["commands"]) != "[mi-1]" || fmt.Sprint(g.report["queries"]) != "[rest-03 rest-04 rest-05 rest-06 rest-07 rest-08 rest-09 rest-10 rest-11 rest-12 rest-13 rest-14 rest-15 rest-16 rest-17]" {
+		t.Errorf("%v", g.report)
+	}
+	if len(g.links) != 16 || g.links[0] != "rest:rest-03" || g.links[15] != "mi:mi-1" {
+		t.Errorf("%v", g.links)
+	}
+
+	r = newRig(t, withNet) // a WebSocket, after a query
+	r.c.Opened(n)
+	for i := range 3 {
+		r.exchange(7, record.REST, fmt.Sprintf("rest-%d", i), true)
+	}
+	n.Carries, n.Again, n.Transport = capture.Unknown, true, correlate.WS
+	r.c.Opened(n)
+	for i := range 15 {
+		r.over(7, fmt.Sprintf("call-%02d", i))
+	}
+	r.c.Closed(n, tcp.FIN)
+	if g := r.nets()[2]; len(g.links) != 16 || g.links[0] != "sip:call-00" || g.links[14] != "sip:call-14" || g.links[15] != "rest:rest-2" ||
+		g.report["queries_total"] != 3. || fmt.Sprint(g.report["queries"]) != "[rest-2]" || g.report["calls_total"] != 15. || g.report["carries"] != nil {
+		t.Errorf("%v: %v", g.report, g.links)
+	}
+	if s := &r.c.Stats; s.NetOpened.Load() != 1 || s.NetClosed.Load() != 1 {
+		t.Errorf("%d opened, %d closed", s.NetOpened.Load(), s.NetClosed.Load())
+	}
+}
+
 // No room for what a connection carried is counted, and costs nothing else.
 func TestConnectionCap(t *testing.T) {
 	r := newRig(t, func(c *correlate.Config) { c.Net, c.Connections = true, 2 })

@@ -25,6 +25,8 @@ type Note struct {
 	// Render, if set, makes the payload when a record is made of the note.
 	Render func() []byte
 
+	Conn   uint64        // the connection that it came over, if there are records of that
+	Begins bool          // it is the first of its exchange, which the end of the connection will list
 	Links  []record.Link // that are known already
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
 	Tokens [][]byte      // what may be the Call-ID of a call that is alive, its session's UUID or trace's id, or a name learnt for it
@@ -43,6 +45,10 @@ type Note struct {
 func (c *Correlator) Note(n *Note) (linked bool) {
 	c.Advance(n.At.Mono)
 	c.links, c.named = c.links[:0], c.named[:0]
+	if n.Conn != 0 {
+		c.net = decimal(c.net[:0], n.Conn)
+		c.addLink(record.Link{Type: record.Net, How: record.Flow, ID: c.net})
+	}
 	for _, l := range n.Links[:min(len(n.Links), record.MaxLinks)] {
 		c.addLink(l)
 	}
@@ -74,6 +80,9 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 	}
 	if n.Ask != nil && c.inference != nil && !linked {
 		c.linkAsked(n.Ask)
+	}
+	if n.Conn != 0 && n.Begins {
+		c.carriedExchange(n.Conn, n.Type, primary, n.At.Wall)
 	}
 	payload := n.Payload
 	if n.Render != nil {

@@ -18,10 +18,13 @@ type connection struct {
 	octets   int // consumed while nothing was read of them
 	kept     bool
 	told     bool        // Net knows of it
+	named    bool        // as one for SIP
 	id       uint64      // names it in records
 	ends     ends        // with Config.Lookup
 	web      *web        // of a WebSocket
 	next     *connection // while idle
+
+	announced func() uint64 // announce, made once
 }
 
 // connect makes the handler of a connection whose first octets have come.
@@ -29,10 +32,11 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 	c := a.idle
 	if c == nil {
 		c = new(connection)
+		c.announced = c.announce
 	} else {
 		a.idle = c.next
 	}
-	c.assembly, c.stream, c.octets, c.kept, c.told, c.next = a, s, 0, false, false, nil
+	c.assembly, c.stream, c.octets, c.kept, c.told, c.named, c.next = a, s, 0, false, false, false, nil
 	flow, attempt := s.Flow(), s.Attempt()
 	c.id = identify(&flow, &attempt)
 	c.conn.Reset(a.conns, flow, c.id)
@@ -75,6 +79,9 @@ func (c *connection) judge(n int) {
 	case verdict == dissect.Undecided:
 		return
 	case verdict == dissect.Known && c.kept && proto != capture.TLS:
+		if proto == capture.WebSocket { // it was HTTP that was followed
+			c.tell()
+		}
 		return
 	case verdict == dissect.Known && (proto == capture.SIP || proto == capture.WebSocket):
 		c.kept = true

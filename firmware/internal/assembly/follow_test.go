@@ -15,9 +15,12 @@ import (
 // reader follows every connection of HTTP and writes down how it ended, with the
 // times in milliseconds after the request.
 type reader struct {
-	r   *rig
-	at  int64
-	log []string
+	r    *rig
+	at   int64
+	tell func() uint64 // the connection's, if it is to be told of with its first octets
+	want bool
+	ids  []uint64
+	log  []string
 }
 
 func (x *reader) note(format string, args ...any) {
@@ -25,13 +28,14 @@ func (x *reader) note(format string, args ...any) {
 }
 
 func (x *reader) ms(at *dissect.At) string {
-	if at.Wall-at.Mono != wall0 {
+	if *at != (dissect.At{}) && at.Wall-at.Mono != wall0 {
 		x.r.t.Errorf("wall time %d at %d", at.Wall, at.Mono)
 	}
 	return time.Duration(at.Mono - x.at).String()
 }
 
-func (x *reader) Follow(capture.FiveTuple, uint64, capture.Protocol, []byte) dissect.Follower {
+func (x *reader) Follow(_ capture.FiveTuple, tell func() uint64, _ capture.Protocol, _ []byte) dissect.Follower {
+	x.tell = tell
 	return x
 }
 
@@ -40,6 +44,9 @@ func (x *reader) Advance(int64) {}
 func (x *reader) Write(dir int, at *dissect.At, _ []byte) {
 	if dir == 0 {
 		x.at = at.Mono
+	}
+	if x.want {
+		x.ids = append(x.ids, x.tell())
 	}
 }
 func (x *reader) Gap(int, int64)              {}
@@ -91,6 +98,44 @@ func TestFollowersEnd(t *testing.T) {
 			tt.end(x.r)
 			if !slices.Equal(x.log, tt.want) {
 				t.Errorf("got  %q\nwant %q", x.log, tt.want)
+			}
+		})
+	}
+}
+
+// A connection is told of when who follows it wants that, once, and then of its end
+// as well; as a WebSocket again when it becomes one.
+func TestFollowersTell(t *testing.T) {
+	const ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	const upgrade = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+	const agree = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+	const refuse = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+	const opened, again = "0 opened TCP 192.0.2.1:5060 mid-stream false status 0, 0 messages so far", "0 opened WS 192.0.2.1:5060 mid-stream false status "
+	for _, tt := range []struct {
+		name       string
+		ask, reply string
+		want       bool
+		log        []string
+	}{
+		{"not wanted", ask, refuse, false, nil},
+		{"wanted", ask, refuse, true, []string{opened + " http", "0 closed rst by -1 reset 1 sent 27 code 0, 0 messages so far"}},
+		{"upgraded", upgrade, agree, true, []string{opened + " http", again + "101 sip again, 0 messages so far", "0 closed rst by -1 reset 1 sent 169 code 0, 0 messages so far"}},
+		{"refused", upgrade, refuse, true, []string{opened + " http", again + "403 again, 0 messages so far", "0 closed rst by -1 reset 1 sent 169 code 0, 0 messages so far"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x, w := &reader{want: tt.want}, &witness{}
+			x.r = newRig(t, func(c *assembly.Config) { c.Followers, c.Net = x, w })
+			w.r = x.r
+			x.r.shake()
+			x.r.add(segments(alice, bob, 1, tt.ask, 4000)...)
+			x.r.add(segments(bob, alice, 1, tt.reply, 4000)...)
+			x.r.add(capturetest.TCP(bob, alice, capture.TCP{Seq: 1 + uint32(len(tt.reply)), Flags: rst}, nil))
+			w.want(t, tt.log...)
+			for _, id := range x.ids {
+				if id != w.ids[0] || id == 0 {
+					t.Errorf("told of %d as %d", w.ids[0], id)
+				}
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 // is given.
 type Net interface {
 	// Opened tells of a connection that carries SIP, or was meant to, before the
-	// first message on it.
+	// first message on it; of others when a follower wants it.
 	Opened(n *correlate.Connection)
 	// Closed tells of the end of one that was told of.
 	Closed(n *correlate.Connection, why stream.Reason)
@@ -33,9 +33,11 @@ type Net interface {
 // Followers reads what goes over connections of HTTP and of management
 // protocols.
 type Followers interface {
-	// Follow returns who is shown the octets of the connection id, nil for
-	// nobody now: see dissect.Config.Follow.
-	Follow(flow capture.FiveTuple, id uint64, proto capture.Protocol, front []byte) dissect.Follower
+	// Follow returns who is shown the octets of a connection, nil for nobody now: see
+	// dissect.Config.Follow. tell has Net told of the connection, unless it knows
+	// already, and returns its id, 0 without Net. Who follows may call it until End
+	// returns.
+	Follow(flow capture.FiveTuple, tell func() uint64, proto capture.Protocol, front []byte) dissect.Follower
 	// Advance tells the time by the packets' monotonic clock.
 	Advance(mono int64)
 }
@@ -86,7 +88,7 @@ func (c *connection) leaveWeb() {
 // follow asks who is shown the octets of the connection at hand.
 func (a *Assembly) follow(proto capture.Protocol, front []byte) dissect.Follower {
 	c := a.current
-	return a.config.Followers.Follow(c.stream.Flow(), c.id, proto, front)
+	return a.config.Followers.Follow(c.stream.Flow(), c.announced, proto, front)
 }
 
 // handshake takes in a head of the connection at hand.
@@ -109,7 +111,7 @@ func (a *Assembly) handshake(_, status int, head []byte) {
 	const switching = 101
 	if status != switching { // the client may ask again
 		c.tell()
-		c.told = false
+		c.named = false
 		c.leaveWeb()
 	}
 }
@@ -127,15 +129,27 @@ func (a *Assembly) control(dir int, _ *dissect.At, op websocket.Opcode, payload 
 
 // tell tells of the connection, once, if it is for SIP.
 func (c *connection) tell() {
-	if !c.told && c.assembly.config.Net != nil && c.conn.ForSIP() {
+	if !c.named && c.assembly.config.Net != nil && c.conn.ForSIP() {
+		c.open()
+		c.named = true
+	}
+}
+
+// announce tells of the connection, once, and returns its id.
+func (c *connection) announce() uint64 {
+	switch {
+	case c.assembly.config.Net == nil:
+		return 0
+	case !c.told:
 		c.open()
 	}
+	return c.id
 }
 
 // open tells of the connection.
 func (c *connection) open() {
 	n := c.describe()
-	c.told = true
+	n.Again, c.told = c.told, true
 	c.assembly.config.Net.Opened(n)
 }
 
@@ -145,8 +159,11 @@ func (c *connection) describe() *correlate.Connection {
 	n := &a.connection
 	*n = correlate.Connection{ID: c.id, Flow: s.Flow(), MidStream: s.MidStream(), Attempt: s.Attempt(),
 		Sent: [2]stream.Sent{s.Sent(0), s.Sent(1)}, Ending: s.Ending()}
-	if _, proto := c.conn.Verdict(); proto == capture.TLS {
+	switch _, proto := c.conn.Verdict(); proto {
+	case capture.TLS:
 		c.describeTLS(n)
+	case capture.HTTP, capture.MI:
+		n.Carries = proto
 	}
 	if c.conn.IsWebSocket() || c.web != nil && len(c.web.reply) > 0 {
 		n.Transport = correlate.WS

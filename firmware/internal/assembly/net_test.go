@@ -37,7 +37,13 @@ func (w *witness) Opened(n *correlate.Connection) {
 			status += " " + string(s)
 		}
 	}
+	if n.Again {
+		status += " again"
+	}
 	w.note(n.ID, "opened %v %v mid-stream %v status %s", n.Transport, n.Flow.Src, n.MidStream, status)
+	if n.Carries != capture.Unknown && n.Transport == correlate.TCP {
+		w.log[len(w.log)-1] += " " + n.Carries.String()
+	}
 }
 
 func (w *witness) Closed(n *correlate.Connection, why stream.Reason) {
@@ -162,7 +168,7 @@ func TestNetWebSocket(t *testing.T) {
 		{"agreed", ask + forSIP + "\r\n", agree + forSIP + "\r\n\x88\x05\x03\xe9bye",
 			[]string{"0 opened WS 192.0.2.1:5060 mid-stream false status 101 sip, 0 messages so far", "0 closed rst by -1 reset 1 sent %d code 1001, 0 messages so far"}},
 		{"refused", ask + forSIP + "\r\n", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-			[]string{"0 opened WS 192.0.2.1:5060 mid-stream false status 403, 0 messages so far"}},
+			[]string{"0 opened WS 192.0.2.1:5060 mid-stream false status 403, 0 messages so far", "0 closed rst by -1 reset 1 sent %d code 0, 0 messages so far"}},
 		{"for something else", ask + "\r\n", agree + "\r\n", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

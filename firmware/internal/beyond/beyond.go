@@ -33,6 +33,7 @@ type Config struct {
 	Bodies  bool     // payloads are shown, not only looked through
 	Fields  []string // header fields that are shown besides Host and Content-Type
 	Names   []string // header fields that name a call, besides X-Call-ID and the like
+	Net     bool     // the connections that queries and commands go over have records, too
 
 	Correlator Correlator
 }

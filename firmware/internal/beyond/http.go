@@ -60,15 +60,18 @@ func newWeb(cfg *Config) *web {
 }
 
 // Follow implements assembly.Followers.
-func (b *Beyond) Follow(flow capture.FiveTuple, _ uint64, proto capture.Protocol, front []byte) dissect.Follower {
+func (b *Beyond) Follow(flow capture.FiveTuple, tell func() uint64, proto capture.Protocol, front []byte) dissect.Follower {
+	if !b.cfg.Net {
+		tell = nil
+	}
 	switch proto {
 	case capture.HTTP:
 		if b.wanted(&flow) {
-			return b.followHTTP(flow)
+			return b.followHTTP(flow, tell)
 		}
 	case capture.MI:
 		if b.cfg.MI {
-			return b.followMI(flow, front)
+			return b.followMI(flow, tell, front)
 		}
 	}
 	return nil
@@ -87,7 +90,7 @@ func (b *Beyond) wanted(f *capture.FiveTuple) bool {
 	return c.Server(f.Tunnel, f.Src.Addr()) || c.Server(f.Tunnel, f.Dst.Addr())
 }
 
-func (b *Beyond) followHTTP(flow capture.FiveTuple) dissect.Follower {
+func (b *Beyond) followHTTP(flow capture.FiveTuple, tell func() uint64) dissect.Follower {
 	if b.web == nil {
 		b.web = newWeb(&b.cfg)
 	}
@@ -96,7 +99,7 @@ func (b *Beyond) followHTTP(flow capture.FiveTuple) dissect.Follower {
 		b.Stats.HTTPRefused.Add(1)
 		return nil
 	}
-	c := &httpConn{b: b, flow: flow}
+	c := &httpConn{b: b, flow: flow, tell: tell}
 	c.conn = w.parser.NewConn(c)
 	if c.next = w.first; c.next != nil {
 		c.next.prev = c
@@ -139,6 +142,7 @@ type httpConn struct {
 	flow       capture.FiveTuple // of direction 0
 	at         dissect.At        // of the last octets
 	ends       ends
+	tell       func() uint64 // makes the connection's records, and returns its id; nil without
 	user       [maxUser]byte // who the last request said it was
 	userN      uint8
 	prev, next *httpConn
@@ -234,7 +238,7 @@ func (c *httpConn) Request(x *rest.Exchange) {
 	m := c.message(x.Dir, x.Request.Last)
 	if r, ok := c.command(x); ok {
 		if e := b.web.take(x); e != nil {
-			*e = exchange{of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial, of: miRequest{tag: r.Tag()}}}
+			*e = exchange{of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial, of: miRequest{tag: r.Tag(), tell: c.tell}}}
 			b.serial++
 			b.Stats.MI.Requests.Add(1)
 			b.miCommands(m, &e.of, &r, true)
@@ -252,6 +256,7 @@ func (c *httpConn) Request(x *rest.Exchange) {
 	*e = exchange{query: true, of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial}}
 	b.serial++
 	n := c.query(m, x, e)
+	n.Begins = true
 	o := b.object()
 	o.words("event", x.Method, []byte(" "), x.Target)
 	o.octets("first_line", x.Request.Line, maxValue)
@@ -353,7 +358,7 @@ func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *correlate.Note {
 	b, w := c.b, c.b.web
 	n := b.begin(m, record.REST)
-	n.Class = record.Final
+	n.Class, n.Conn = record.Final, carrier(c.tell)
 	e.of.name(b, "rest")
 	b.tokens = b.tokens[:0]
 	for _, p := range []*rest.Part{&x.Request, &x.Reply} {

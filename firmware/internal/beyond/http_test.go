@@ -15,6 +15,7 @@ import (
 	"heptap/capture/infer"
 	"heptap/capture/mi"
 	"heptap/capture/record"
+	"heptap/capture/stream"
 	"heptap/firmware/internal/beyond"
 )
 
@@ -32,6 +33,7 @@ type site struct {
 	b    *beyond.Beyond
 	c    *correlate.Correlator
 	now  int64
+	id   uint64           // of the last connection
 	recs []map[string]any // of payloads, with "type", "primary", "links", "flow"
 }
 
@@ -39,7 +41,7 @@ func newSite(t testing.TB, change func(*beyond.Config)) *site { return newSiteWi
 
 func newSiteWith(t testing.TB, in *infer.Config, change func(*beyond.Config)) *site {
 	s := &site{t: t, now: int64(time.Hour)}
-	s.c = correlate.New(correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Infer: in, Emit: s.emit})
+	s.c = correlate.New(correlate.Config{Calls: 100, Streams: 100, CallIdle: time.Hour, Infer: in, Net: true, Connections: 100, Emit: s.emit})
 	cfg := beyond.Config{MI: true, Queries: beyond.ServerQueries, Correlator: s.c}
 	if change != nil {
 		change(&cfg)
@@ -69,11 +71,29 @@ func (s *site) emit(r *record.Record) {
 	s.recs = append(s.recs, m)
 }
 
+// tell tells the correlator of a new connection when it is called first.
+func (s *site) tell(flow capture.FiveTuple) func() uint64 {
+	s.id++
+	id, told := s.id, false
+	return func() uint64 {
+		if !told {
+			told = true
+			s.c.Opened(s.connection(id, flow))
+		}
+		return id
+	}
+}
+
+func (s *site) connection(id uint64, flow capture.FiveTuple) *correlate.Connection {
+	at := stream.Meta{Mono: s.now, Wall: s.now}
+	return &correlate.Connection{ID: id, Flow: flow, Carries: capture.HTTP, Attempt: stream.Attempt{Began: at}, Ending: stream.Ending{First: 0, Reset: -1, At: at}}
+}
+
 // http opens a connection; its two functions say something in either direction.
 func (s *site) http(from, to netip.AddrPort) (ask, answer func(string), f dissect.Follower) {
 	s.t.Helper()
 	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: from, Dst: to}
-	f = s.b.Follow(flow, 7, capture.HTTP, nil)
+	f = s.b.Follow(flow, s.tell(flow), capture.HTTP, nil)
 	say := func(dir int) func(string) {
 		return func(text string) {
 			s.now += int64(10 * time.Millisecond)
@@ -250,6 +270,47 @@ func TestQueryTooLate(t *testing.T) {
 		"octets": "10", "incomplete": "true", "payload": `{"route":"`, "truncated": "true"})
 }
 
+// A query names the connection that it came over, which has records with the first of
+// it, and the end of that names the queries and commands it carried.
+func TestQueryAndConnection(t *testing.T) {
+	s := newSite(t, func(c *beyond.Config) { c.Net = true })
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: sipServer, Dst: database}
+	ask, answer, f := s.http(sipServer, database)
+	s.want() // nobody needs to know of a connection without queries
+	ask("GET /lrn?call=call1@phone HTTP/1.1\r\nHost: db\r\n\r\n")
+	answer(answer200)
+	ask("GET /lrn/2 HTTP/1.1\r\nHost: db\r\n\r\n")
+	if len(s.recs) != 4 {
+		t.Fatal(s.recs)
+	}
+	one, two := s.recs[1]["primary"].(string), s.recs[3]["primary"].(string)
+	s.want(map[string]string{"type": "net", "primary": "1", "state": "opened", "carries": "http", "links": ""},
+		map[string]string{"type": "rest", "links": "net:1 sip:call1@phone"}, map[string]string{"primary": one, "links": "net:1 sip:call1@phone"},
+		map[string]string{"type": "rest", "links": "net:1"})
+	s.end(f, dissect.EndReset, 1, time.Second)
+	s.c.Closed(s.connection(1, flow), stream.RST)
+	s.want(map[string]string{"primary": two, "failed": "reset", "links": "net:1"},
+		map[string]string{"type": "net", "state": "reset", "queries": fmt.Sprint([]string{one, two}), "queries_total": "2", "links": "rest:" + one + " rest:" + two,
+			"calls_total": "<nil>", "commands_total": "<nil>"})
+
+	flow = capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}
+	ask, answer, _ = s.http(admin, sipServer)
+	const batch = `[{"jsonrpc":"2.0","method":"dlg_list","id":4},{"jsonrpc":"2.0","method":"ps","id":5}]`
+	ask(fmt.Sprintf("POST /mi HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
+	if len(s.recs) != 3 {
+		t.Fatal(s.recs)
+	}
+	one = s.recs[1]["primary"].(string)
+	s.c.Closed(s.connection(2, flow), stream.FIN)
+	s.want(nil, map[string]string{"type": "mi", "links": "net:2"}, map[string]string{"type": "mi", "primary": one, "links": "net:2"},
+		map[string]string{"commands": "[" + one + "]", "commands_total": "1", "queries": "<nil>", "links": "mi:" + one})
+
+	s = newSite(t, nil) // without
+	ask, _, _ = s.http(sipServer, database)
+	ask("GET /lrn/2 HTTP/1.1\r\nHost: db\r\n\r\n")
+	s.want(map[string]string{"type": "rest", "links": ""})
+}
+
 // Only what servers of SIP send is anybody's business, unless all is wanted.
 func TestQueryScope(t *testing.T) {
 	for _, tt := range []struct {
@@ -264,7 +325,7 @@ func TestQueryScope(t *testing.T) {
 		{beyond.NoQueries, sipServer, true, 0}, // there may be commands
 	} {
 		s := newSite(t, func(c *beyond.Config) { c.Queries = tt.scope })
-		if f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: tt.from, Dst: database}, 7, capture.HTTP, nil); (f != nil) != tt.followed {
+		if f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: tt.from, Dst: database}, nil, capture.HTTP, nil); (f != nil) != tt.followed {
 			t.Errorf("%v: followed %v", tt, f != nil)
 		}
 		if tt.followed {
@@ -346,7 +407,7 @@ func TestCommandOverStream(t *testing.T) {
 	s := newSite(t, nil)
 	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}
 	hello := "Asterisk Call Manager/2.10.4\r\n"
-	f := s.b.Follow(flow, 7, capture.MI, []byte(hello))
+	f := s.b.Follow(flow, s.tell(flow), capture.MI, []byte(hello))
 	for _, x := range []struct {
 		dir  int
 		text string
@@ -388,7 +449,7 @@ func TestCommandOverStreamFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, nil)
-			f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}, 7, capture.MI, []byte("Asterisk Call Manager/2.10.4\r\n"))
+			f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}, nil, capture.MI, []byte("Asterisk Call Manager/2.10.4\r\n"))
 			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte(command))
 			tt.end(s, f)
 			s.want(map[string]string{"command": "Hangup"}, map[string]string{"type": "mi", "event": "MI Hangup failed: " + tt.failed, "command": "Hangup",
@@ -404,7 +465,7 @@ func TestFollowIsBounded(t *testing.T) {
 	for range 2 {
 		var all []dissect.Follower
 		for range 5000 {
-			if f := s.b.Follow(flow, 7, capture.HTTP, nil); f != nil {
+			if f := s.b.Follow(flow, s.tell(flow), capture.HTTP, nil); f != nil {
 				all = append(all, f)
 			}
 		}

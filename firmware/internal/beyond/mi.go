@@ -14,7 +14,17 @@ const maxMICommands = (1 + mi.MaxBatch) * 128
 // miRequest is what the reply to a management command does not say itself.
 type miRequest struct {
 	tag      mi.Tag
-	commands []string // of which records are made, "" for those that are filtered
+	commands []string      // of which records are made, "" for those that are filtered
+	tell     func() uint64 // of the connection that it goes over, nil without records of that
+}
+
+// carrier is the id of the connection that something goes over, whose first record is
+// made now if there is none yet; 0 without records of it.
+func carrier(tell func() uint64) uint64 {
+	if tell == nil {
+		return 0
+	}
+	return tell()
 }
 
 // miMessage makes notes of the management commands, or the replies, in a
@@ -65,8 +75,9 @@ func (b *Beyond) miCommands(m *capture.Message, p *pair[miRequest], r *mi.Reques
 // name.
 func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request, fresh bool) {
 	n := b.begin(m, record.MI)
-	n.Class = record.Final
+	n.Class, n.Conn = record.Final, carrier(p.of.tell)
 	b.log.find([]byte(r.Params))
+	n.Begins = fresh
 	n.Calls, n.Tokens, n.Names = b.log.named, b.log.tokens, b.log.names
 	n.Where = m.Flow.Dst.Addr().Unmap().AppendTo(b.log.source[:0])
 	p.name(b, "mi")
@@ -133,7 +144,7 @@ func (b *Beyond) miAnswers(m *capture.Message, p *pair[miRequest], r *mi.Reply) 
 // its commands.
 func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	n := b.begin(m, record.MI)
-	n.Class = record.Final
+	n.Class, n.Conn = record.Final, carrier(p.of.tell)
 	p.name(b, "mi")
 	o := b.object()
 	word, command := "failed", ""
@@ -168,7 +179,7 @@ func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
 		return // all were filtered
 	}
 	n := b.begin(m, record.MI)
-	n.Class = record.Final
+	n.Class, n.Conn = record.Final, carrier(p.of.tell)
 	p.name(b, "mi")
 	o := b.object()
 	o.text("event", "MI "+p.of.commands[i]+" failed: "+f.why.String())

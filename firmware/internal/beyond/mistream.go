@@ -27,6 +27,7 @@ type miConn struct {
 	at      dissect.At        // of the last octets
 	dir     int               // of them
 	ends    ends
+	tell    func() uint64 // as httpConn's
 	waiting [miWaiting]miWaits
 }
 
@@ -38,7 +39,7 @@ type miWaits struct {
 	of     pair[miRequest]
 }
 
-func (b *Beyond) followMI(flow capture.FiveTuple, front []byte) dissect.Follower {
+func (b *Beyond) followMI(flow capture.FiveTuple, tell func() uint64, front []byte) dissect.Follower {
 	t, _ := mi.Front(front)
 	if t == mi.NoTransport {
 		return nil // its beginning was not seen
@@ -47,7 +48,7 @@ func (b *Beyond) followMI(flow capture.FiveTuple, front []byte) dissect.Follower
 		b.Stats.MIRefused.Add(1)
 		return nil
 	}
-	c := &miConn{b: b, flow: flow}
+	c := &miConn{b: b, flow: flow, tell: tell}
 	c.conn = mi.NewConn(t, c)
 	b.miConns = append(b.miConns, c)
 	return c
@@ -104,7 +105,7 @@ func (c *miConn) message() *capture.Message { return c.b.messageAt(&c.flow, c.di
 // Request implements mi.Handler.
 func (c *miConn) Request(r *mi.Request) {
 	m, w := c.message(), &c.waiting[r.Seq%miWaiting]
-	*w = miWaits{seq: r.Seq, dir: c.dir, of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: c.b.serial, of: miRequest{tag: r.Tag()}}}
+	*w = miWaits{seq: r.Seq, dir: c.dir, of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: c.b.serial, of: miRequest{tag: r.Tag(), tell: c.tell}}}
 	c.b.serial++
 	c.b.Stats.MI.Requests.Add(1)
 	c.b.miCommands(m, &w.of, r, true)

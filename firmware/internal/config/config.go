@@ -143,8 +143,8 @@ type Streams struct {
 
 // Records says which kinds of records are made besides those of calls.
 type Records struct {
-	Net      bool // of transport connections
-	ISUP     bool // of ISUP in SIGTRAN and in SIP
+	Net      NetRecords // of transport connections
+	ISUP     bool       // of ISUP in SIGTRAN and in SIP
 	Log      LogRecords
 	NG       bool // of what media proxies are told
 	DNS      bool // of questions for SIP
@@ -177,6 +177,16 @@ type Recent struct {
 	Memory int64         // octets of records, 0 means none
 	Age    time.Duration // how much older than the newest
 }
+
+// NetRecords says of which connections there are records.
+type NetRecords string
+
+// Of which connections.
+const (
+	NetOn  NetRecords = "on"  // those for SIP, and those that queries and commands go over that are recorded
+	NetSIP NetRecords = "sip" // only those for SIP
+	NetOff NetRecords = "off"
+)
 
 // RESTRecords says of which queries over HTTP there are records.
 type RESTRecords string
@@ -292,7 +302,7 @@ func Default() Config {
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
-		Records: Records{Net: true, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
+		Records: Records{Net: NetOn, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
 		Recent:  Recent{Memory: 4 << 20, Age: 30 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},

@@ -35,7 +35,7 @@ func (p *Probe) relayed(it *intake.Item) {
 		p.beside(m)
 		return
 	}
-	if r.Type == record.Net && conn != 0 && len(r.Links) < record.MaxLinks { // the same connection, as both see it
+	if (r.Type == record.Net || r.Type == record.REST || r.Type == record.MI) && conn != 0 && len(r.Links) < record.MaxLinks { // it is, or went over, one that a port shows
 		p.id = strconv.AppendUint(p.id[:0], conn, 10)
 		r.Links = append(r.Links, record.Link{Type: record.Net, How: record.Flow, ID: p.id})
 	}

@@ -62,6 +62,7 @@ func ofCollector(records []box.Record) (all []entry) {
 type payload struct {
 	Protocol   string // of a connection, as everything up to TLS
 	State      string
+	Carries    string
 	Message    string
 	EndedBy    string `json:"ended_by"`
 	ClientIP   string `json:"client_ip"`
@@ -202,7 +203,7 @@ func became(was string, p *payload) string {
 		if p.Faults != "" {
 			what += "; server's certificate: " + p.Faults
 		}
-	case p.Protocol == "TCP" && p.EndedBy != "": // of TLS and WebSocket both ends close
+	case p.Protocol == "TCP" && p.EndedBy != "" && p.Carries == "": // of TLS, WebSocket and HTTP both ends close
 		what += " by the " + p.EndedBy
 	}
 	return was + ", " + what

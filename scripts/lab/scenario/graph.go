@@ -120,7 +120,8 @@ func (e Edge) String() string { return fmt.Sprintf("%v --%s--> %v", e.From, e.Ho
 // ids that its records name, and no further (replay -follow -follow-depth 1):
 // those that name it or that it names, and what names those in turn. What a
 // connection with several calls carried is no relation among them, so there it
-// ends, unless it is where it began.
+// ends, unless it is where it began. The record of a query or command on a connection
+// names both the connection and a call: so from a connection it goes on around the call.
 func (g *Graph) Within(start Node) map[Node]bool {
 	found := map[Node]bool{start: true}
 	for n := range g.beside(start) {
@@ -128,11 +129,29 @@ func (g *Graph) Within(start Node) map[Node]bool {
 		if n.Kind == Connection && g.calls(n) > 1 {
 			continue
 		}
+		if start.Kind == Connection && (n.Kind == Query || n.Kind == Command) {
+			g.around(n, found)
+			continue
+		}
 		for further := range g.beside(n) {
 			found[further] = true
 		}
 	}
 	return found
+}
+
+// around adds what n's own records name, and what has an edge with that. A link that
+// was inferred is a record of its own.
+func (g *Graph) around(n Node, found map[Node]bool) {
+	for e := range g.Edges {
+		if e.From != n || e.How == inferred || e.To.Kind == Connection {
+			continue
+		}
+		found[e.To] = true
+		for further := range g.beside(e.To) {
+			found[further] = true
+		}
+	}
 }
 
 // beside returns the nodes that have an edge with n, in either direction.
@@ -152,6 +171,15 @@ func (g *Graph) beside(n Node) map[Node]bool {
 // calls returns how many ids come together in a connection.
 func (g *Graph) calls(n Node) int { return len(g.beside(n)) }
 
+// single says whether n is a connection with one query or command and nothing else.
+func (g *Graph) single(n Node) bool {
+	beside := g.beside(n)
+	for only := range beside {
+		return n.Kind == Connection && len(beside) == 1 && (only.Kind == Query || only.Kind == Command)
+	}
+	return false
+}
+
 // sorted returns the nodes by kind and name.
 func (g *Graph) sorted() []Node {
 	return slices.SortedFunc(maps.Keys(g.Nodes), compareNodes)
@@ -164,7 +192,8 @@ func compareNodes(a, b Node) int {
 
 // Mermaid draws the graph (mermaid.js.org, flowchart). The lines that a log has
 // of one call are one node. Where both ends of an edge name each other it has
-// two heads. What was inferred is dotted.
+// two heads. What was inferred is dotted. A connection with one query or command and
+// nothing else is left out.
 func (g *Graph) Mermaid() string {
 	p := picture{ids: map[Node]string{}, drawn: map[string]bool{}}
 	p.b.WriteString("flowchart LR\n")
@@ -175,7 +204,7 @@ func (g *Graph) Mermaid() string {
 		}
 	}
 	for _, n := range g.sorted() {
-		if n.Kind != Line {
+		if n.Kind != Line && !g.single(n) {
 			p.node(n, g.Nodes[n])
 		}
 	}
@@ -185,7 +214,7 @@ func (g *Graph) Mermaid() string {
 	for _, e := range slices.SortedFunc(maps.Keys(g.Edges), func(a, b Edge) int {
 		return cmp.Or(compareNodes(a.From, b.From), compareNodes(a.To, b.To), cmp.Compare(a.How, b.How))
 	}) {
-		if e.From.Kind != Line {
+		if e.From.Kind != Line && !g.single(e.From) && !g.single(e.To) {
 			p.edge(e, g.Edges[Edge{e.To, e.From, e.How}])
 		}
 	}

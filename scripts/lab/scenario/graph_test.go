@@ -12,6 +12,7 @@ var (
 	callA, callB    = Node{Call, "a"}, Node{Call, "b"}
 	shared, own     = Node{Connection, "shared"}, Node{Connection, "own"}
 	query, uptime   = Node{Query, "GET /x"}, Node{Command, "uptime"}
+	ofQuery         = Node{Connection, "of the query"}
 	line1, line2    = Node{Line, "one"}, Node{Line, "two"}
 	register        = Node{Request, "REGISTER"}
 	lineOf, unknown = Node{Line, "of b"}, Node{Call, "c"}
@@ -19,8 +20,8 @@ var (
 
 func sample() *Graph {
 	g := NewGraph()
-	g.Nodes = map[Node]string{callA: "", callB: "", shared: "TCP, closed", own: "TCP, reset", query: "200", uptime: "ok", line1: "", line2: "", lineOf: "", register: ""}
-	for _, e := range [][2]Node{{callA, shared}, {shared, callA}, {callB, shared}, {shared, callB}, {callA, own}, {own, callA}, {register, own}} {
+	g.Nodes = map[Node]string{callA: "", callB: "", shared: "TCP, closed", own: "TCP, reset", query: "200", ofQuery: "TCP, closed", uptime: "ok", line1: "", line2: "", lineOf: "", register: ""}
+	for _, e := range [][2]Node{{callA, shared}, {shared, callA}, {callB, shared}, {shared, callB}, {callA, own}, {own, callA}, {register, own}, {query, ofQuery}, {ofQuery, query}} {
 		g.link(e[0], e[1], "flow")
 	}
 	for _, e := range [][2]Node{{query, callA}, {line1, callA}, {line2, callA}, {lineOf, callB}} {
@@ -84,10 +85,11 @@ func TestWithin(t *testing.T) {
 		start Node
 		want  []Node
 	}{
-		{callA, []Node{callA, shared, own, query, line1, line2}},
+		{callA, []Node{callA, shared, own, query, ofQuery, line1, line2}},
 		{callB, []Node{callB, shared, lineOf}},
 		{shared, []Node{shared, callA, callB, own, query, line1, line2, lineOf}},
-		{query, []Node{query, callA, shared, own, line1, line2}},
+		{query, []Node{query, ofQuery, callA, shared, own, line1, line2}},
+		{ofQuery, []Node{ofQuery, query, callA, shared, own, line1, line2}},
 		{uptime, []Node{uptime}},
 	} {
 		got := slices.SortedFunc(maps.Keys(sample().Within(tt.start)), compareNodes)

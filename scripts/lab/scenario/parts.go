@@ -32,6 +32,7 @@ type router struct {
 // asked is what the router notes of a query.
 type asked struct {
 	method, target string
+	from           netip.AddrPort
 	callID         string // as it says in a field or in the body, "" where it does not
 	status         int
 }
@@ -55,7 +56,8 @@ func startRouter(l *lab.Lab, h *lab.Host, addr string) (*router, error) {
 
 // ServeHTTP implements http.Handler.
 func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	a := asked{method: req.Method, target: req.RequestURI, callID: req.Header.Get("X-Call-ID"), status: http.StatusOK}
+	from, _ := netip.ParseAddrPort(req.RemoteAddr) // net/http has made it
+	a := asked{from: from, method: req.Method, target: req.RequestURI, callID: req.Header.Get("X-Call-ID"), status: http.StatusOK}
 	body, err := io.ReadAll(io.LimitReader(req.Body, 1<<16))
 	var order struct{ Call struct{ ID string } }
 	switch {
@@ -148,6 +150,7 @@ type command struct {
 	name, over string
 	callID     string // among the parameters
 	ok         bool
+	from       netip.AddrPort // of the connection, over HTTP
 }
 
 // rpc is a JSON-RPC 2.0 message.
@@ -160,8 +163,8 @@ type rpc struct {
 	ID      int             `json:"id"`
 }
 
-// overHTTP gives a command over HTTP.
-func overHTTP(ctx context.Context, h *lab.Host, url, method string, params ...string) (rpc, error) {
+// overHTTP gives a command over HTTP, and returns from where.
+func overHTTP(ctx context.Context, h *lab.Host, url, method string, params ...string) (_ rpc, from netip.AddrPort, err error) {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 			err = h.Do(func() error {
@@ -169,27 +172,31 @@ func overHTTP(ctx context.Context, h *lab.Host, url, method string, params ...st
 				conn, err = d.DialContext(ctx, network, addr)
 				return err
 			})
+			if err == nil {
+				from = conn.LocalAddr().(*net.TCPAddr).AddrPort()
+			}
 			return conn, err
 		}}}
 	body, err := json.Marshal(rpc{Version: "2.0", Method: method, Params: params, ID: 1})
 	if err != nil {
-		return rpc{}, err
+		return rpc{}, from, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return rpc{}, err
+		return rpc{}, from, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
-		return rpc{}, err
+		return rpc{}, from, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return rpc{}, err
+		return rpc{}, from, err
 	}
-	return reply(b)
+	r, err := reply(b)
+	return r, from, err
 }
 
 // overUDP gives a command in a datagram.

@@ -223,24 +223,24 @@ func (s *stage) commands(ctx context.Context, callID string) error {
 	url := "http://" + s.at(kamailio.RelayWeb) + "/RPC"
 	if len(s.truth.commands) == 0 {
 		for _, name := range []string{"core.version", "no.such.thing"} {
-			r, err := overHTTP(ctx, s.admin, url, name)
+			r, from, err := overHTTP(ctx, s.admin, url, name)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			s.truth.commands = append(s.truth.commands, command{name, "HTTP", "", r.Error == nil})
+			s.truth.commands = append(s.truth.commands, command{name, "HTTP", "", r.Error == nil, from})
 		}
 		r, err := overUDP(ctx, s.admin, s.at(kamailio.RelayRPC), "core.uptime")
 		if err != nil {
 			return fmt.Errorf("core.uptime: %w", err)
 		}
-		s.truth.commands = append(s.truth.commands, command{"core.uptime", "UDP", "", r.Error == nil})
+		s.truth.commands = append(s.truth.commands, command{"core.uptime", "UDP", "", r.Error == nil, netip.AddrPort{}})
 		return nil
 	}
-	r, err := overHTTP(ctx, s.admin, url, "dlg.dlg_list", callID)
+	r, from, err := overHTTP(ctx, s.admin, url, "dlg.dlg_list", callID)
 	if err != nil {
 		return fmt.Errorf("dlg.dlg_list: %w", err)
 	}
-	s.truth.commands = append(s.truth.commands, command{"dlg.dlg_list", "HTTP", callID, r.Error == nil})
+	s.truth.commands = append(s.truth.commands, command{"dlg.dlg_list", "HTTP", callID, r.Error == nil, from})
 	return nil
 }
 

@@ -243,6 +243,7 @@ func (t *truth) beside(asked []asked, log []string) {
 	for _, a := range asked {
 		n := Node{Query, a.method + " " + a.target}
 		t.graph.Nodes[n] = strconv.Itoa(a.status)
+		t.over(n, a.from)
 		if a.callID != "" {
 			t.graph.link(n, t.names[a.callID], "seen")
 		} else if _, number, ok := strings.Cut(a.target, "number="); ok {
@@ -262,10 +263,22 @@ func (t *truth) beside(asked []asked, log []string) {
 	for _, c := range t.commands {
 		n := Node{Command, c.name + " over " + c.over}
 		t.graph.Nodes[n] = map[bool]string{true: "ok", false: "failed"}[c.ok]
+		if c.from.IsValid() {
+			t.over(n, c.from)
+		}
 		if c.callID != "" {
 			t.graph.link(n, t.names[c.callID], "seen")
 		}
 	}
+}
+
+// over notes the connection of a query or command, which has one of its own.
+func (t *truth) over(n Node, client netip.AddrPort) {
+	c := Node{Connection, "HTTP: " + n.Name}
+	t.clients[client] = c
+	t.graph.Nodes[c] = "TCP, opened, closed"
+	t.graph.link(n, c, "flow")
+	t.graph.link(c, n, "flow")
 }
 
 // text is what a line of Kamailio's log says.
