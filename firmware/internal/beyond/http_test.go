@@ -294,7 +294,7 @@ func TestQueryAndConnection(t *testing.T) {
 			"calls_total": "<nil>", "commands_total": "<nil>"})
 
 	flow = capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}
-	ask, answer, _ = s.http(admin, sipServer)
+	ask, _, _ = s.http(admin, sipServer)
 	const batch = `[{"jsonrpc":"2.0","method":"dlg_list","id":4},{"jsonrpc":"2.0","method":"ps","id":5}]`
 	ask(fmt.Sprintf("POST /mi HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
 	if len(s.recs) != 3 {
