@@ -303,9 +303,8 @@ func TestInferredThroughThePipeline(t *testing.T) {
 
 var restID = regexp.MustCompile(`rest-[0-9a-z]+-[0-9a-z]+`)
 
-// TestReplayLinks replays one call with a query and a leg: a link's record has both ids in
-// chunk 101, and there is none when only ids that were seen count.
-func TestReplayLinks(t *testing.T) {
+// linkScene is one call with a query and a leg, which are linked to it by what is in them.
+func linkScene() []capture.Frame {
 	s := newSwitch(1)
 	s.loss, s.jitter = 0, 0
 	for i, d := range capturetest.SIPCall(capturetest.Call{Caller: netip.MustParseAddrPort("10.1.0.0:5060"), Callee: switchSIP, CallID: "first@phones.example"}) {
@@ -319,7 +318,13 @@ func TestReplayLinks(t *testing.T) {
 	s.leg("a@phones.example", sec+12*msec, called, caller)
 	s.sip(ds[2:], sec+40*msec, 2*sec, 2*sec+msec)
 	slices.SortStableFunc(s.frames, func(a, b capture.Frame) int { return cmp.Compare(a.Wall, b.Wall) })
-	file := writeCapture(t, "links.pcap", s.frames)
+	return s.frames
+}
+
+// TestReplayLinks replays one call with a query and a leg: a link's record has both ids in
+// chunk 101, and there is none when only ids that were seen count.
+func TestReplayLinks(t *testing.T) {
+	file := writeCapture(t, "links.pcap", linkScene())
 	for _, tt := range []struct {
 		name, lines string
 		want        []string
