@@ -256,6 +256,40 @@ func inferredLinks(t *testing.T, frames []capture.Frame) (links map[string]strin
 	return links, seen
 }
 
+// found says how many links belong there, are there, and are right.
+type found struct{ belong, linked, right int }
+
+func (n found) precision() float64 { return float64(n.right) / float64(max(n.linked, 1)) }
+func (n found) recall() float64    { return float64(n.right) / float64(max(n.belong, 1)) }
+
+func (n found) String() string {
+	return fmt.Sprintf("%d belong to calls, %d linked, precision %.2f %%, recall %.2f %%", n.belong, n.linked, 100*n.precision(), 100*n.recall())
+}
+
+// compare counts the links of what was seen, of queries and of legs.
+func (s *exchangeSwitch) compare(links map[string]string, seen map[string]bool) (of [2]found, known int) {
+	for id, call := range s.truth {
+		if !seen[id] {
+			continue
+		}
+		known++
+		n := &of[0]
+		if strings.HasPrefix(id, "out-") {
+			n = &of[1]
+		}
+		if call != "" {
+			n.belong++
+		}
+		if have, ok := links[id]; ok {
+			n.linked++
+			if have == call {
+				n.right++
+			}
+		}
+	}
+	return of, known
+}
+
 // TestInferredThroughThePipeline measures how many of the links are right, and how many of
 // the true ones are found, from frames with 1 % lost, 1 ms of jitter and some mirrored twice.
 func TestInferredThroughThePipeline(t *testing.T) {
@@ -263,41 +297,73 @@ func TestInferredThroughThePipeline(t *testing.T) {
 	if testing.Short() || raceDetector {
 		seeds, seconds = 1, 40
 	}
-	var of [2]struct{ belong, linked, right int } // queries, legs
+	var of [2]found // queries, legs
 	shown, known := 0, 0
 	for seed := range uint64(seeds) {
 		s := busySwitch(seed+1, seconds)
-		links, seen := inferredLinks(t, s.frames)
-		for id, call := range s.truth {
-			if shown++; !seen[id] {
-				continue
-			}
-			known++
-			n := &of[0]
-			if strings.HasPrefix(id, "out-") {
-				n = &of[1]
-			}
-			if call != "" {
-				n.belong++
-			}
-			if have, ok := links[id]; ok {
-				n.linked++
-				if have == call {
-					n.right++
-				}
-			}
+		some, n := s.compare(inferredLinks(t, s.frames))
+		for i := range of {
+			of[i].belong += some[i].belong
+			of[i].linked += some[i].linked
+			of[i].right += some[i].right
 		}
+		shown, known = shown+len(s.truth), known+n
 	}
 	if known < shown*97/100 {
 		t.Errorf("%d of %d queries and legs have records", known, shown)
 	}
 	for i, what := range []string{"queries", "legs"} {
-		n := of[i]
-		precision, recall := float64(n.right)/float64(max(n.linked, 1)), float64(n.right)/float64(max(n.belong, 1))
-		t.Logf("%s: %d belong to calls, %d linked, precision %.2f %%, recall %.2f %%", what, n.belong, n.linked, 100*precision, 100*recall)
-		if precision < 0.99 || recall < 0.85 {
-			t.Errorf("%s: precision %.4f, recall %.4f", what, precision, recall)
+		t.Logf("%s: %v", what, of[i])
+		if of[i].precision() < 0.99 || of[i].recall() < 0.85 {
+			t.Errorf("%s: %v", what, of[i])
 		}
+	}
+}
+
+// disturbed are frames as a bad mirror delivers them: each at most so much later or earlier, a share
+// of them missing, a share of them twice, the copy up to 100 ms later. They come in the order of their new times.
+func disturbed(r *rand.Rand, frames []capture.Frame, by int64, lost, twice float64) (out []capture.Frame) {
+	for _, f := range frames {
+		if r.Float64() < lost {
+			continue
+		}
+		shift := r.Int64N(2*by+1) - by
+		f.Wall, f.Mono = f.Wall+shift, f.Mono+shift
+		out = append(out, f)
+		if r.Float64() < twice {
+			shift = r.Int64N(100 * msec)
+			f.Wall, f.Mono = f.Wall+shift, f.Mono+shift
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b capture.Frame) int { return cmp.Compare(a.Wall, b.Wall) })
+	return out
+}
+
+// TestInferredFromABadMirror asserts that late, missing, repeated and reordered frames cost links and make no
+// wrong ones.
+func TestInferredFromABadMirror(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		by          int64
+		lost, twice float64
+		records     int // at least, of a hundred queries and legs
+	}{
+		{"twice", 0, 0, 1, 98},
+		{"5 % missing", 0, 0.05, 0, 80},
+		{"within 5 ms", 5 * msec, 0, 0, 75},
+		{"within 100 ms", 50 * msec, 0, 0, 25},
+		{"all of it", 50 * msec, 0.05, 1, 15},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := busySwitch(9, 40)
+			of, known := s.compare(inferredLinks(t, disturbed(rand.New(rand.NewPCG(5, 6)), s.frames, tt.by, tt.lost, tt.twice)))
+			t.Logf("%d of %d have records; queries: %v; legs: %v", known, len(s.truth), of[0], of[1])
+			all := found{of[0].belong + of[1].belong, of[0].linked + of[1].linked, of[0].right + of[1].right}
+			if all.precision() < 0.99 || all.linked < 100 || known < len(s.truth)*tt.records/100 {
+				t.Errorf("%d of %d have records, %v", known, len(s.truth), all)
+			}
+		})
 	}
 }
 

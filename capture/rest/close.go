@@ -10,6 +10,11 @@ func (c *Conn) Gap(dir int, n int64) {
 		return
 	}
 	w := &c.way[dir]
+	if c.flags&rolesKnown != 0 && dir == int(c.client) {
+		for _, x := range c.early {
+			x.missing = true
+		}
+	}
 	if w.r.Lost(n) {
 		if m := c.part(dir); m != nil {
 			m.gap(n)

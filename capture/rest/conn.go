@@ -39,6 +39,9 @@ const (
 	maxOpen = 16
 	maxLine = 256
 	maxHold = httpwire.MaxHead
+	// pipelining is after how many replies in a row, each to the only request there was, a
+	// connection that sent one before the reply to the one before is not taken to do so any more.
+	pipelining = 16
 )
 
 // slot is a request's place in the line of those that wait for a reply.
@@ -74,15 +77,17 @@ type Conn struct {
 	early  []*Exchange // replies that wait for their requests, which a hole holds up
 	order  uint32
 	client int8 // the direction of the requests
-	mode   Mode
-	flags  facts
+
+	overlaps uint8 // replies without one to go, until it is not taken to pipeline any more
+	rested   bool  // it was silent for long before the latest octets
+	mode     Mode
+	flags    facts
 }
 
 type facts uint8
 
 const (
 	rolesKnown facts = 1 << iota
-	pipelines        // a request was sent before the reply to the one before
 	unpaired         // whose a reply is cannot be known any more
 	offered          // the latest request asked for another protocol
 )
@@ -112,6 +117,9 @@ func (c *Conn) Idle() bool {
 func (c *Conn) Write(dir int, now int64, b []byte) (consumed int) {
 	w := &c.way[dir]
 	if len(b) > 0 {
+		if now-max(w.last, c.way[1-dir].last) >= silence {
+			c.rested = true
+		}
 		w.last = now
 	}
 	for c.mode == Following {

@@ -237,6 +237,12 @@ func TestExchanges(t *testing.T) {
 			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 200 2 "ok"`, `2> GET /b HTTP/1.1 0 ""`, `2< 204 0 ""`}},
 		{"a lost request holds up those behind it", []step{{2, 1, "", ok}, {5, 1, "", none}, {8, 1, "", big + "abcdefghij"}, {0, 0, "gap 30", ""}, {4, 0, "", get}, {7, 0, "", getB}, {10, 0, "", getC}, {11, 1, "", none}},
 			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 204 0 ""`, `2> GET /b HTTP/1.1 0 ""`, `2< 200 10 "abcdefghij"`, `3> GET /c HTTP/1.1 0 ""`, `3< 204 0 ""`}},
+		{"a later reply first", []step{{1, 0, "", get}, {2, 1, "", ok}, {10, 1, "", none}, {110, 0, "", getB}, {115, 0, "", getC}, {120, 1, "", ok}},
+			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 200 2 "ok"`, `2> GET /b HTTP/1.1 0 ""`, `2< 204 0 ""`, `3> GET /c HTTP/1.1 0 ""`, `3< 200 2 "ok"`}},
+		{"its request is missing", []step{{1, 0, "", get}, {2, 1, "", ok}, {10, 1, "", none}, {12, 0, "gap 30", ""}, {12, 0, "", getC}, {20, 1, "", ok}},
+			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 200 2 "ok"`, `2> GET /c HTTP/1.1 0 ""`, `2< 200 2 "ok"`}},
+		{"gap and pipelining, then silence", []step{{1, 0, "", get + getB}, {2, 1, "", ok}, {3, 1, "gap 41", ""}, {4, 0, "", getC}, {5, 1, "", none}, {900, 0, "", getC}, {1900, 0, "", getB}, {1905, 1, "", ok}},
+			[]string{`1> GET /a HTTP/1.1 0 ""`, `2> GET /b HTTP/1.1 0 ""`, `1< 200 2 "ok"`, `3> GET /c HTTP/1.1 0 ""`, `2! gap 0`, `3! gap 0`, `5> GET /b HTTP/1.1 0 ""`, `5< 200 2 "ok"`}},
 		{"half the reply first", []step{{2, 1, "", big + "abc"}, {2, 0, "", get}, {3, 1, "", "defghij"}},
 			[]string{`1> GET /a HTTP/1.1 0 ""`, `1< 200 10 "abcdefghij"`}},
 		{"malformed reply", []step{{1, 0, "", get}, {2, 1, "", "garbage\r\n\r\n"}, {3, 0, "", getB}, {4, 1, "", ok}},
@@ -272,6 +278,27 @@ func TestExchanges(t *testing.T) {
 				balanced(t, p, l)
 			}
 		})
+	}
+}
+
+// TestPipelinesNoMore asserts that a request which is seen before the reply to the one before does
+// not make a connection one that pipelines for ever: behind a gap it is paired again.
+func TestPipelinesNoMore(t *testing.T) {
+	for _, since := range []int{1, pipelining - 1, pipelining} {
+		p := NewParser(Config{})
+		steps := []step{{1, 0, "", get}, {4, 0, "", get}, {5, 1, "", ok + ok}}
+		for i := range since {
+			at := int64(10 + 10*i)
+			steps = append(steps, step{at, 0, "", get}, step{at + 5, 1, "", ok})
+		}
+		steps = append(steps, step{500, 0, "", get}, step{510, 0, "", getB}, step{515, 1, "gap 41", ""}, step{520, 1, "", none})
+		l, conn := play(p, steps)
+		want := fmt.Sprintf("%d< 204 0 \"\"", since+4)
+		if got := l.events[len(l.events)-1]; (got == want) != (since > pipelining-2) {
+			t.Errorf("%d exchanges later: %s", since, got)
+		}
+		conn.End(NoReply)
+		balanced(t, p, l)
 	}
 }
 

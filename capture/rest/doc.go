@@ -15,14 +15,16 @@
 // aside. What a mirror does to that:
 //
 //   - A reply that is seen before its request waits for it. The times tell
-//     whether it is: a request does not begin after its reply, give or take Skew.
+//     whether it is: a request does not begin after its reply, give or take Skew, or
+//     Overtaking when there is nothing else that it could be the reply to.
 //     Behind a hole in the requests, which is waited for, up to 16 may come so.
 //     Others are orphans, as is the first reply of a connection that was there
 //     before we looked.
 //   - Where octets of the replies are missing, what was asked in between was
 //     answered in the gap: the next reply belongs to the latest request before
 //     it. That is only so where requests wait for replies. Once a connection was
-//     seen to pipeline, nothing behind a gap is paired any more; it fails as Gap.
+//     seen to pipeline, nothing behind a gap is paired any more, and fails as Gap, until
+//     it was silent for a second.
 //   - A request that was given up (Timeout) keeps its place: a late reply is its,
 //     and counted.
 //

@@ -45,9 +45,13 @@ func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 	if h.Asked() == httpwire.AskedConnect || h.Has("connection", "upgrade") {
 		c.flags |= offered
 	}
+	if c.rested && c.flags&unpaired != 0 {
+		c.anew()
+	}
+	c.rested = false
 	for len(c.early) > 0 {
 		x := c.early[0]
-		if w.first <= x.Reply.First+Skew {
+		if late := w.first - x.Reply.First; late <= Skew || late <= Overtaking && !x.missing && c.order > 1 {
 			c.early = slices.Delete(c.early, 0, 1)
 			c.ask(x, dir, h, raw)
 			return
@@ -106,8 +110,12 @@ func (c *Conn) reply(dir int, h *httpwire.Head, raw []byte) {
 		if s.late {
 			c.p.stats.Late++
 		}
-		if c.n > 1 && c.at(1).first+Skew < w.first && !s.gap {
-			c.flags |= pipelines
+		switch {
+		case s.gap:
+		case c.n > 1 && c.at(1).first+Skew < w.first:
+			c.overlaps = pipelining
+		case c.overlaps > 0:
+			c.overlaps--
 		}
 	}
 	w.busy = true
@@ -177,7 +185,7 @@ func (c *Conn) resync(w *way) {
 	if !w.lost {
 		return
 	}
-	if c.flags&pipelines != 0 {
+	if c.overlaps > 0 {
 		w.lost = false
 		c.unpair()
 		return
@@ -199,6 +207,16 @@ func (c *Conn) unpair() {
 		c.p.stats.Unpaired++
 	}
 	c.failAll(Gap)
+}
+
+// anew begins to pair again: what was asked before was answered, or never will be.
+func (c *Conn) anew() {
+	c.flags &^= unpaired
+	c.overlaps = 0
+	for c.n > 0 {
+		c.pop() // nobody was told of these
+	}
+	c.way[1-c.client].owns = false
 }
 
 // failAll fails all that are in line.

@@ -34,6 +34,13 @@ const (
 // begin when each came from a mirror port of its own.
 const Skew = 200_000
 
+// Overtaking is by how much a reply may be seen before its request when nothing else waits
+// for one and nothing of the requests is missing, in nanoseconds: nobody replies to nothing.
+const Overtaking = 100_000_000
+
+// silence is how long a connection is silent, in nanoseconds, after which no reply is due any more.
+const silence = 1_000_000_000
+
 // Stats counts what a Parser saw. Each exchange is a request; at the end
 // Requests = Replies + the sum of Failed.
 type Stats struct {
