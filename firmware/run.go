@@ -42,6 +42,10 @@ Send SIGUSR1 for the counters; SIGTERM sends what it can and keeps the rest.
 // drainTime is how long a stopping probe tries to send what it holds.
 const drainTime = 5 * time.Second
 
+// replaceTime is the same for one that makes place for another configuration: what
+// is not sent then waits in the spool for as long as nothing is captured.
+const replaceTime = time.Second
+
 func cmdRun(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("run", runExamples)
 	configFile := fs.String("config", "", "configuration `FILE`; 'heptap config' lists the options")
@@ -57,27 +61,22 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(cfg.Ports) == 0 {
-		return fmt.Errorf("%s: no mirror port; add: set capture span0 interface DEVICE", *configFile)
+	if err := runnable(cfg); err != nil {
+		return fmt.Errorf("%s: %w", *configFile, err)
 	}
-	level := slog.LevelInfo
-	if *verbose {
-		level = slog.LevelDebug
-	}
-	box, err := board.Lookup(cfg.System.Board)
-	if err != nil {
-		return err
-	}
-	front, err := openPanel(e, box, &level)
-	if err != nil {
-		return err
-	}
-	defer e.atExit(func() { front.close() })()
 	// A reader of our output that goes away must not end the probe.
 	signal.Ignore(syscall.SIGPIPE)
-	r := &runner{env: e, cfg: cfg, box: box, front: front, out: e.stdout, errOut: front.stderr,
-		log: slog.New(slog.NewTextHandler(front.stderr, &slog.HandlerOptions{Level: level}))}
-	return r.run(ctx, *embedded)
+	s := newService(e, *configFile, *embedded, *verbose)
+	return s.run(ctx, cfg)
+}
+
+// runnable says what a configuration that is valid lacks to be run.
+func runnable(cfg config.Config) error {
+	if len(cfg.Ports) == 0 {
+		return errors.New("no mirror port; add: set capture span0 interface DEVICE")
+	}
+	_, err := board.Lookup(cfg.System.Board)
+	return err
 }
 
 // runner is a probe being put together: the concrete parts, and what has to
@@ -100,6 +99,9 @@ type runner struct {
 	recent *recent.Store // nil: off
 	hidden *hidden
 	meters *metrics.Sources
+
+	started  func()      // called when everything runs
+	replaced atomic.Bool // another one waits to take over
 
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
 	old     atomic.Uint64 // records left out because the collector keeps none so old
@@ -265,11 +267,16 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)
+	r.started()
 	errs.add(r.capture(ctx, cancel))
 	r.restore()
 
-	r.log.Info("stopping", "drain", drainTime.String())
-	drain, stopDrain := context.WithTimeout(context.Background(), drainTime)
+	wait := drainTime
+	if r.replaced.Load() {
+		wait = replaceTime
+	}
+	r.log.Info("stopping", "drain", wait.String())
+	drain, stopDrain := context.WithTimeout(context.Background(), wait)
 	err := r.uplink.Shutdown(drain)
 	stopDrain()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -281,7 +288,9 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	logDone.Wait()
 	stopRest()
 	watchers.Wait()
-	errs.add(r.meters.WriteText(r.errOut))
+	if !r.replaced.Load() {
+		errs.add(r.meters.WriteText(r.errOut))
+	}
 	return errs.join()
 }
 

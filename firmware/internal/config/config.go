@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,6 +41,21 @@ type System struct {
 	Node    string // HEP chunk 0x13; empty means the host's name
 	AgentID uint32 // HEP chunk 0x0c
 	Board   string // a name from package board
+	Console string // unix socket of the shell; empty means ConsoleSocket in the spool's directory, "off" none
+}
+
+// ConsoleSocket is the name of the shell's socket unless another is configured.
+const ConsoleSocket = "console.sock"
+
+// ConsolePath returns where the shell's socket is, or "" for none.
+func (c *Config) ConsolePath() string {
+	switch c.System.Console {
+	case "":
+		return filepath.Join(c.Spool.Path, ConsoleSocket)
+	case "off":
+		return ""
+	}
+	return c.System.Console
 }
 
 // Port is one mirror port.

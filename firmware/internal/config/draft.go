@@ -75,6 +75,17 @@ func (d Draft) Set(words []string) (Draft, error) {
 // put is Set without the look at other lines.
 func (d *Draft) put(words []string, old Draft) error {
 	schema := Schema()
+	words = slices.Clone(words)
+	if i := slices.IndexFunc(schema, func(o Option) bool { _, ok := o.match(words); return ok }); i >= 0 {
+		n := len(schema[i].Path)
+		if schema[i].Secret && len(words) == n+1 && words[n] == Hidden {
+			j := old.find(words[:n])
+			if j < 0 {
+				return fmt.Errorf("set %s: there is no secret yet that %s could stand for", join(words[:n]), Hidden)
+			}
+			words[n] = old.lines[j].value
+		}
+	}
 	c := Default()
 	if err := apply(&c, schema, join(append([]string{"set"}, words...))); err != nil {
 		return err
@@ -82,14 +93,7 @@ func (d *Draft) put(words []string, old Draft) error {
 	i := slices.IndexFunc(schema, func(o Option) bool { _, ok := o.match(words); return ok })
 	o := &schema[i]
 	n := len(o.Path)
-	l := line{option: i, path: slices.Clone(words[:n]), value: strings.Join(words[n:], " ")}
-	if o.Secret && l.value == Hidden {
-		j := old.find(l.path)
-		if j < 0 {
-			return fmt.Errorf("set %s: there is no secret yet that %s could stand for", join(l.path), Hidden)
-		}
-		l.value = old.lines[j].value
-	}
+	l := line{option: i, path: words[:n:n], value: strings.Join(words[n:], " ")}
 	names, _ := o.match(words)
 	o.each(&c, func(at []string, value, _ string) {
 		if slices.Equal(at, names) && value != "" && !o.Secret {

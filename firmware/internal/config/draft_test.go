@@ -73,6 +73,10 @@ func TestDraftSecrets(t *testing.T) {
 	if strings.Contains(shown, "hush") || strings.Contains(shown, "pssst") || strings.Count(shown, config.Hidden) != 2 {
 		t.Fatalf("shown:\n%s", shown)
 	}
+	long := draft(t, "set privacy secret 0123456789abcdef0123\n") // *** would be too short
+	if back, err := config.ReadDraft(strings.NewReader(long.Shown(nil)), "paste", long); err != nil || back.Text() != long.Text() {
+		t.Errorf("%v: %s", err, back.Text())
+	}
 	again, err := config.ReadDraft(strings.NewReader(shown), "paste", d)
 	if err != nil || again.Text() != d.Text() || !strings.Contains(again.Text(), `"`+secret+`"`) {
 		t.Errorf("%v\n%s", err, again.Text())
@@ -114,6 +118,20 @@ func TestRebase(t *testing.T) {
 	const want = "set system node b\nset system agent-id 7\nset spool memory 128MiB\nset media events off\n"
 	if err != nil || got.Text() != want {
 		t.Errorf("%v\n%s", err, got.Text())
+	}
+}
+
+func TestConsolePath(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                 "/var/lib/heptap/console.sock",
+		"set spool path /data/spool\n":     "/data/spool/console.sock",
+		"set system console off\n":         "",
+		"set system console /run/h.sock\n": "/run/h.sock",
+	} {
+		c := parse(t, text)
+		if got := c.ConsolePath(); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -44,6 +44,8 @@ func systemOptions() []Option {
 			func(c *Config) *uint32 { return &c.System.AgentID }, number[uint32](1, 1<<32-1)),
 		single("system board", "NAME", "", "board the LEDs and the button are on; `heptap version -boards` lists them", "sim",
 			func(c *Config) *string { return &c.System.Board }, word),
+		single("system console", "PATH|off", "console.sock in the spool's directory", "unix socket that `heptap console` finds the shell at, for its owner only", "/run/heptap.sock",
+			func(c *Config) *string { return &c.System.Console }, socketPath),
 		single("metrics listen", "ADDRESS:PORT", "off", "serve Prometheus metrics there; a loopback address", "127.0.0.1:9107",
 			func(c *Config) *netip.AddrPort { return &c.Metrics.Listen }, loopback),
 	}
@@ -347,6 +349,10 @@ var (
 			ok = ok && r > ' ' && r < 0x7f && r != '"' && r != '\\'
 		}
 		return need(ok, "1 to 64 printable ASCII characters without blanks, quotes and backslashes")
+	})
+	// socketPath is bounded by what sockaddr_un takes.
+	socketPath = str[string](func(s string) error {
+		return need(s == "off" || strings.HasPrefix(s, "/") && len(s) <= 90, "a path that begins with /, at most 90 octets, or off")
 	})
 	delimiter = str[string](func(s string) error { return need(s != "" && len(s) <= 8, "1 to 8 octets of text") })
 	listenOn  = str[List](func(s string) error { return checkList(s, 8, checkHostPort) })

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+
+	"heptap/board"
+	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/console"
+)
+
+// service runs a probe after the other: the console has one with another
+// configuration take the place of the one that runs. Records are not lost meanwhile,
+// the spool carries them over; calls under way are forgotten, and nothing is
+// captured in between.
+type service struct {
+	env        *env
+	configFile string
+	embedded   string // address of the collector beside the probe
+	level      slog.Level
+	errOut     outlet
+	log        *slog.Logger
+
+	one     func(ctx context.Context, cfg config.Config, started func()) (*swap, error) // runs one probe
+	swaps   chan *swap
+	ended   chan struct{}    // closed when nothing is run any more
+	console *console.Console // nil: none
+	door    door             // where sessions come in
+}
+
+// swap is a configuration that is to run, and who waits for it.
+type swap struct {
+	cfg  config.Config
+	done chan error // has room for one
+}
+
+func newService(e *env, configFile, embedded string, verbose bool) *service {
+	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{})}
+	if verbose {
+		s.level = slog.LevelDebug
+	}
+	s.one = s.once
+	s.errOut.lead(e.stderr)
+	s.log = slog.New(slog.NewTextHandler(&s.errOut, &slog.HandlerOptions{Level: s.level}))
+	return s
+}
+
+// outlet is where log lines go: past what a panel draws, while there is one.
+type outlet struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *outlet) lead(w io.Writer) {
+	o.mu.Lock()
+	o.w = w
+	o.mu.Unlock()
+}
+
+func (o *outlet) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(b)
+}
+
+// run runs cfg, and what is put in its place, until ctx is done.
+func (s *service) run(ctx context.Context, cfg config.Config) error {
+	sessions, stop := context.WithCancel(context.Background())
+	defer func() {
+		stop()
+		s.door.close()
+	}()
+	defer close(s.ended)
+	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Log: s.log})
+	if err != nil { // such as a configuration that came by a pipe
+		s.log.Warn("no console", "err", err)
+	} else {
+		s.console = c
+		defer c.Close()
+	}
+
+	before := cfg
+	var waiting *swap  // for cfg to run
+	var failed []error // why it does not, and before is tried again
+	for {
+		answer := func() {
+			if s.console != nil {
+				s.door.open(sessions, s.console, cfg.ConsolePath(), s.log)
+			}
+			if waiting != nil {
+				waiting.done <- errors.Join(failed...)
+				waiting, failed = nil, nil
+			}
+		}
+		next, err := s.one(ctx, cfg, answer)
+		switch {
+		case waiting != nil && len(failed) == 0 && ctx.Err() == nil:
+			failed = append(failed, err)
+			cfg = before
+		case waiting != nil:
+			err = errors.Join(append(failed, err)...)
+			waiting.done <- errors.Join(err, errStopping)
+			return err
+		case next == nil:
+			return err
+		default:
+			if err != nil {
+				s.log.Warn("stopped to be replaced", "err", err)
+			}
+			before, cfg, waiting = cfg, next.cfg, next
+			debug.FreeOSMemory() // two probes' tables are more than the budget
+		}
+	}
+}
+
+// once runs one probe, until ctx is done or another one is to take its place,
+// which it then returns.
+func (s *service) once(ctx context.Context, cfg config.Config, started func()) (next *swap, err error) {
+	box, err := board.Lookup(cfg.System.Board)
+	if err != nil {
+		return nil, err
+	}
+	front, err := openPanel(s.env, box, s.level)
+	if err != nil {
+		return nil, err
+	}
+	s.errOut.lead(front.stderr)
+	defer s.env.atExit(func() {
+		front.close()
+		s.errOut.lead(s.env.stderr)
+	})()
+	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log}
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	up := make(chan struct{})
+	r.started = func() { started(); close(up) }
+	watch.Go(func() {
+		select {
+		case <-up: // one that does not run yet is not replaced
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case next = <-s.swaps:
+			r.replaced.Store(true)
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	err = r.run(ctx, s.embedded)
+	cancel()
+	watch.Wait()
+	return next, err
+}
+
+// apply has a configuration take the place of the one that runs. It returns when
+// it does, or when the one before runs again.
+func (s *service) apply(cfg config.Config) error {
+	if err := runnable(cfg); err != nil {
+		return err
+	}
+	w := &swap{cfg, make(chan error, 1)}
+	select {
+	case s.swaps <- w:
+	case <-s.ended:
+		return errStopping
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-s.ended:
+		return errStopping
+	}
+}
+
+var errStopping = errors.New("the probe is stopping")
