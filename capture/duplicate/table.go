@@ -38,8 +38,9 @@ func (c Config) withDefaults() Config {
 // MemoryBytes returns the most memory a Table made from c will ever hold.
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
-	return int64(unsafe.Sizeof(Table{})) + int64(c.Entries)*int64(unsafe.Sizeof(entry{})) +
-		4*int64(buckets(c.Entries)) + 256*int64(unsafe.Sizeof(port{})+unsafe.Sizeof(PortStats{}))
+	// While the ring doubles, the half it had is still there.
+	return int64(unsafe.Sizeof(Table{})) + (int64(c.Entries)*int64(unsafe.Sizeof(entry{}))+4*int64(buckets(c.Entries)))*3/2 +
+		256*int64(unsafe.Sizeof(port{})+unsafe.Sizeof(PortStats{}))
 }
 
 func buckets(n int) int { return 1 << bits.Len(uint(n)) }
@@ -89,10 +90,14 @@ type Table struct {
 	total     Stats           // guarded by mu
 }
 
-// New returns an empty table, which is made whole here.
+// firstEntries is how many packets a new table has room for. It doubles when it is full.
+const firstEntries = 1024
+
+// New returns an empty table.
 func New(c Config) *Table {
 	c = c.withDefaults()
-	return &Table{config: c, seed: maphash.MakeSeed(), buckets: make([]uint32, buckets(c.Entries)), ring: make([]entry, c.Entries)}
+	n := min(c.Entries, firstEntries)
+	return &Table{config: c, seed: maphash.MakeSeed(), buckets: make([]uint32, buckets(n)), ring: make([]entry, n)}
 }
 
 // MemoryBytes returns the most memory t will ever hold, for the budget.
@@ -114,8 +119,7 @@ func (t *Table) Check(p *capture.Packet) (dup bool, lag int64) {
 	h := t.hash(p)
 	var v view
 	v.set(p)
-	bucket := &t.buckets[h&uint64(len(t.buckets)-1)]
-	for n := *bucket; n != 0; n = t.ring[n-1].next {
+	for n := *t.bucket(h); n != 0; n = t.ring[n-1].next {
 		e := &t.ring[n-1]
 		if e.hash != h {
 			continue
@@ -131,9 +135,11 @@ func (t *Table) Check(p *capture.Packet) (dup bool, lag int64) {
 		count.Again++
 		break
 	}
-	t.remember(h, p.Mono, v, bucket)
+	t.remember(h, p.Mono, v)
 	return false, 0
 }
+
+func (t *Table) bucket(h uint64) *uint32 { return &t.buckets[h&uint64(len(t.buckets)-1)] }
 
 // identified reports whether p has an identification that only its copies
 // share.
@@ -151,8 +157,12 @@ func isPureAck(p *capture.Packet) bool {
 }
 
 // remember puts an entry in the ring, at the head of its bucket.
-func (t *Table) remember(h uint64, mono int64, v view, bucket *uint32) {
-	if t.held == uint32(len(t.ring)) {
+func (t *Table) remember(h uint64, mono int64, v view) {
+	switch {
+	case t.held < uint32(len(t.ring)):
+	case len(t.ring) < t.config.Entries:
+		t.grow()
+	default:
 		t.overrun++
 		t.forget()
 	}
@@ -160,15 +170,30 @@ func (t *Table) remember(h uint64, mono int64, v view, bucket *uint32) {
 	if at >= uint32(len(t.ring)) {
 		at -= uint32(len(t.ring))
 	}
+	bucket := t.bucket(h)
 	t.ring[at] = entry{hash: h, mono: mono, next: *bucket, view: v}
 	*bucket = at + 1
 	t.held++
 }
 
+// grow makes a full table larger, up to twice.
+func (t *Table) grow() {
+	old, oldest := t.ring, t.oldest
+	n := min(2*len(old), t.config.Entries)
+	t.ring, t.buckets = make([]entry, n), make([]uint32, buckets(n))
+	t.oldest = 0
+	k := copy(t.ring, old[oldest:])
+	copy(t.ring[k:], old[:oldest])
+	for i := range t.held { // the oldest first: it is the last of its bucket
+		bucket := t.bucket(t.ring[i].hash)
+		t.ring[i].next, *bucket = *bucket, i+1
+	}
+}
+
 // forget takes the oldest entry out. It is the last of its bucket.
 func (t *Table) forget() {
 	e := &t.ring[t.oldest]
-	link := &t.buckets[e.hash&uint64(len(t.buckets)-1)]
+	link := t.bucket(e.hash)
 	for *link != t.oldest+1 {
 		link = &t.ring[*link-1].next
 	}

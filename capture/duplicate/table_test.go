@@ -3,6 +3,7 @@ package duplicate_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -325,22 +326,41 @@ func TestDoubled(t *testing.T) {
 	}
 }
 
+// TestMemory asserts that a table grows with what it has to remember, up to what
+// MemoryBytes says, and still knows all of it.
 func TestMemory(t *testing.T) {
 	c := duplicate.Config{Entries: 10_000}
-	took := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for range b.N {
-			tab := duplicate.New(c)
+	take := func(packets int) int64 {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var tabs [8]*duplicate.Table
+		for i := range tabs {
+			tabs[i] = duplicate.New(c)
 			p := packet(capture.ProtoUDP)
-			for i := range 256 {
-				p.Port = uint8(i)
-				tab.Check(p)
+			for n := range packets {
+				p.Port, p.IPID = uint8(n), uint16(1+n)
+				if dup, _ := tabs[i].Check(p); dup {
+					t.Fatal("a copy")
+				}
 			}
-			tab.Advance(p.Mono)
+			for n := range min(packets, c.Entries) {
+				n += packets - min(packets, c.Entries)
+				p.Port, p.IPID = uint8(n), uint16(1+n)
+				if dup, _ := tabs[i].Check(p); !dup {
+					t.Fatalf("packet %d of %d is forgotten", n, packets)
+				}
+			}
+			tabs[i].Advance(p.Mono)
 		}
-	}).AllocedBytesPerOp()
-	if most := c.MemoryBytes(); took > most*11/10 || took < most*8/10 {
-		t.Errorf("took %d octets, says %d", took, most)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(&tabs)
+		return int64(after.HeapAlloc-before.HeapAlloc) / int64(len(tabs))
+	}
+	few, many, most := take(256), take(12_000), c.MemoryBytes()
+	if few > most/3 || many > most || many < most/2 {
+		t.Errorf("holds %d octets with few packets and %d with many, says %d", few, many, most)
 	}
 }
 

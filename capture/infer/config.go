@@ -9,7 +9,7 @@ import (
 
 // Config says how a Matcher works. The zero value means the defaults.
 type Config struct {
-	Starts    int           // most requests remembered, 32768: three horizons of 1,300 a second
+	Starts    int           // most requests remembered, 32768: three horizons of 1,300 a second; fewer if Call-IDs are longer than 64 octets
 	Pending   int           // most queries and placed requests that wait for a decision, 8192
 	Templates int           // most kinds of query learned about, 1024
 	Horizon   time.Duration // how long after a request's arrival a query may belong to it, 8 s
@@ -49,12 +49,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// MemoryBytes returns the memory that a Matcher made from c holds: all of it from
-// the beginning.
+// MemoryBytes returns the most memory that a Matcher made from c will ever hold.
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	return int64(unsafe.Sizeof(Matcher{})) +
-		int64(c.Starts)*int64(unsafe.Sizeof(start{})+unsafe.Sizeof(callID{})) + 4*int64(buckets(slots*c.Starts)) +
+		int64(c.Starts)*(int64(unsafe.Sizeof(start{}))+idOctets) + 4*int64(buckets(slots*c.Starts)) +
 		int64(c.Pending)*(int64(unsafe.Sizeof(pending{}))+2*int64(unsafe.Sizeof(due{}))) + 4*int64(buckets(c.Pending)) +
 		int64(sets(c.Templates))*ways*int64(unsafe.Sizeof(template{}))
 }

@@ -127,7 +127,7 @@ func (j *judge) find(m *Matcher, p *pending, i int) (n int, reach int64, all boo
 		}
 		r := s.role[slot-keySlot]
 		if p.isLeg {
-			if r &= p.role[i]; r == 0 || !s.invite || m.table.ids[pos].is(p.leg.bytes()) {
+			if r &= p.role[i]; r == 0 || !s.invite || m.table.is(pos, p.leg.bytes()) {
 				return true
 			}
 		}
@@ -444,7 +444,7 @@ func (j *judge) weigh(m *Matcher, p *pending, d *Decision, best int, sum float64
 	d.Score = min(int(100*own/(1+sum)), 99)
 	switch {
 	case d.Score >= m.config.MinScore:
-		d.Outcome, d.CallID, d.Reasons = Linked, m.table.ids[b.pos].bytes(), b.reasons|j.why(p, b)
+		d.Outcome, d.CallID, d.Reasons = Linked, m.table.id(b.pos), b.reasons|j.why(p, b)
 		if !p.isLeg && p.reply != 0 {
 			s.replied(p.reply)
 		}

@@ -41,7 +41,7 @@ func New(c Config, decide func(Decision)) *Matcher {
 	c = c.withDefaults()
 	return &Matcher{
 		config: c, decide: decide, now: never, began: never,
-		table: newTable(c.Starts), queue: newQueue(c.Pending), templates: newTemplates(c.Templates),
+		table: newTable(min(c.Starts, firstStarts), c.Starts), queue: newQueue(min(c.Pending, firstPending), c.Pending), templates: newTemplates(c.Templates),
 		priors: newPriors(float32(c.Horizon.Milliseconds())),
 		skew:   int64(c.Skew), settle: int64(c.Settle), wait: int64(c.Wait), horizon: int64(c.Horizon),
 	}
@@ -68,9 +68,6 @@ func (m *Matcher) Arrived(r *Request) {
 	if m.again(id, r.CallID, r.CSeq, r.At) {
 		return
 	}
-	if m.table.held() == len(m.table.ring) {
-		m.stats.Evicted++
-	}
 	m.stats.Arrived++
 	s := start{host: host, id: id, at: r.At, cseq: r.CSeq, invite: r.Invite, hops: clampHops(r.MaxForwards), media: mediaHash(r.Media)}
 	r.keys(r.Domain, func(k key, w role) { s.add(k, w) })
@@ -78,7 +75,7 @@ func (m *Matcher) Arrived(r *Request) {
 		s.sent = e.at
 		*e = sent{}
 	}
-	m.table.push(&s, r.CallID)
+	m.stats.Evicted += uint64(m.table.push(&s, r.CallID))
 }
 
 // Known says whether a request that arrived at a host is remembered. One that is need
@@ -95,7 +92,7 @@ func (m *Matcher) Known(h Host, callID []byte, cseq uint32, at int64) bool {
 func (m *Matcher) again(id uint64, callID []byte, cseq uint32, at int64) (known bool) {
 	m.table.walk(id, maxSteps, func(pos int32, slot int) bool {
 		s := &m.table.ring[pos]
-		if slot == idSlot && s.id == id && s.cseq == cseq && m.table.ids[pos].is(callID) {
+		if slot == idSlot && s.id == id && s.cseq == cseq && m.table.is(pos, callID) {
 			s.at = min(s.at, max(at, s.at-m.settle))
 			known = true
 		}
@@ -161,7 +158,7 @@ func (m *Matcher) sent(host uint64, callID []byte, at int64, keep bool) bool {
 	known := false
 	m.table.walk(id, maxSteps, func(pos int32, slot int) bool {
 		s := &m.table.ring[pos]
-		if slot == idSlot && s.id == id && m.table.ids[pos].is(callID) && s.at <= at+m.skew {
+		if slot == idSlot && s.id == id && m.table.is(pos, callID) && s.at <= at+m.skew {
 			known = true
 			if s.sent == 0 || at < s.sent {
 				s.sent = at
@@ -293,7 +290,7 @@ func (p *pending) addKey(k key, w role) {
 // room returns a place for a query. If there is none, what is due next is
 // decided now.
 func (m *Matcher) room(id uint64, leg []byte) int32 {
-	if m.queue.held == len(m.queue.slab) {
+	if m.queue.held == len(m.queue.slab) && !m.queue.grow() {
 		if pos := m.queue.pop(1<<63 - 1); pos >= 0 {
 			m.finish(pos, true)
 		}

@@ -190,25 +190,33 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestIndex holds the chains against a plain list, through pushes, evictions and
-// expiry.
+// TestIndex holds the chains and the Call-IDs against a plain list, through growth,
+// evictions and expiry.
 func TestIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	tab := newTable(64)
+	tab := newTable(16, 64)
 	var list []start
+	var ids []string
+	evicted := 0
 	for i := range 5000 {
-		id := fmt.Append(nil, r.IntN(40))
+		id := fmt.Append(bytes.Repeat([]byte("x"), r.IntN(1+i%MaxCallID)), r.IntN(40))
+		id = id[:min(len(id), MaxCallID)]
 		s := start{host: uint64(r.IntN(3)), at: int64(i)}
 		s.id = idHash(s.host, id)
 		for range r.IntN(maxKeys + 2) {
 			s.add(key(0x100000+r.IntN(8)), role(1+r.IntN(7)))
 		}
-		tab.push(&s, id)
-		list = append(list, s)
+		evicted += tab.push(&s, id)
+		list, ids = append(list, s), append(ids, string(id))
 		if r.IntN(50) == 0 {
 			tab.expire(int64(i - r.IntN(60)))
 		}
-		list = list[len(list)-tab.held():]
+		list, ids = list[len(list)-tab.held():], ids[len(ids)-tab.held():]
+		for n, id := range ids {
+			if pos := int32((tab.first + uint64(n)) % uint64(len(tab.ring))); string(tab.id(pos)) != id {
+				t.Fatalf("Call-ID %q, want %q", tab.id(pos), id)
+			}
+		}
 		h, k := uint64(r.IntN(3)), key(0x100000+r.IntN(8))
 		want, have := 0, 0
 		for _, s := range list {
@@ -233,6 +241,9 @@ func TestIndex(t *testing.T) {
 			t.Fatalf("%d found, want %d", have, want)
 		}
 	}
+	if evicted == 0 || len(tab.ring) != 64 || len(tab.text) != 64*64 {
+		t.Errorf("%d gave way, %d places", evicted, len(tab.ring))
+	}
 	tab.expire(1 << 62)
 	for _, h := range tab.heads {
 		if h != -1 {
@@ -244,7 +255,7 @@ func TestIndex(t *testing.T) {
 // TestQueue holds the heap against times in order, with times that move.
 func TestQueue(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	q := newQueue(32)
+	q := newQueue(4, 32)
 	due := map[uint64]int64{}
 	now := int64(0)
 	for i := range uint64(5000) {
@@ -269,7 +280,7 @@ func TestQueue(t *testing.T) {
 				q.schedule(q.find(id, nil), due[id])
 			}
 		}
-		if q.held < len(q.slab) {
+		if q.held < len(q.slab) || q.grow() {
 			due[i] = now + int64(r.IntN(300))
 			q.schedule(q.take(i, nil), due[i])
 		}
@@ -279,15 +290,26 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// TestMemory asserts that a Matcher holds what MemoryBytes says.
+// TestMemory asserts that a Matcher holds little at first, and what MemoryBytes says when
+// it is full.
 func TestMemory(t *testing.T) {
-	c := Config{Starts: 1000, Pending: 500, Templates: 64}
-	m := New(c, func(Decision) {})
-	have := int64(unsafe.Sizeof(*m)) + int64(len(m.table.ring))*int64(unsafe.Sizeof(start{})) + int64(len(m.table.ids))*int64(unsafe.Sizeof(callID{})) + 4*int64(len(m.table.heads)) +
-		int64(len(m.queue.slab))*int64(unsafe.Sizeof(pending{})) + 4*int64(len(m.queue.heads)) + int64(cap(m.queue.heap))*int64(unsafe.Sizeof(due{})) +
-		int64(len(m.templates.all))*int64(unsafe.Sizeof(template{}))
-	if most := m.MemoryBytes(); have > most || have < most*9/10 {
-		t.Errorf("holds %d, MemoryBytes is %d", have, most)
+	c := newCrowd(20000)
+	have := func() int64 {
+		m := c.m
+		return int64(unsafe.Sizeof(*m)) + int64(len(m.table.ring))*int64(unsafe.Sizeof(start{})) + int64(len(m.table.text)) + 4*int64(len(m.table.heads)) +
+			int64(len(m.queue.slab))*int64(unsafe.Sizeof(pending{})) + 4*int64(len(m.queue.heads)) + int64(cap(m.queue.heap))*int64(unsafe.Sizeof(due{})) +
+			int64(len(m.templates.all))*int64(unsafe.Sizeof(template{}))
+	}
+	for range 20000 { // more at once than there may be
+		c.at -= int64(150 * time.Microsecond)
+		c.call()
+	}
+	if most := c.m.MemoryBytes(); have() > most || have() < most*9/10 {
+		t.Errorf("holds %d, MemoryBytes is %d", have(), most)
+	}
+	c.m = New(c.m.config, func(Decision) {})
+	if most := c.m.MemoryBytes(); have() > most/10 {
+		t.Errorf("holds %d at first, MemoryBytes is %d", have(), most)
 	}
 	if most := (Config{}).MemoryBytes(); most > 40<<20 {
 		t.Errorf("%d octets by default", most)

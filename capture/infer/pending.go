@@ -1,5 +1,15 @@
 package infer
 
+// callID is a Call-ID, in place.
+type callID struct {
+	n      uint16
+	octets [MaxCallID]byte
+}
+
+func (c *callID) set(id []byte)     { c.n = uint16(copy(c.octets[:], id)) }
+func (c *callID) bytes() []byte     { return c.octets[:c.n] }
+func (c *callID) is(id []byte) bool { return string(c.bytes()) == string(id) }
+
 // pending is a query or a placed request that waits for its decision. A reply
 // that came before its query waits in the same way, with asked false.
 type pending struct {
@@ -30,17 +40,22 @@ type due struct {
 	pos int32
 }
 
-// queue holds what is pending: by id, and by time in a heap.
+// queue holds what is pending: by id, and by time in a heap. It can be made larger, up
+// to most.
 type queue struct {
 	slab  []pending
 	heads []int32
+	most  int
 	free  int32
 	held  int
 	heap  []due
 }
 
-func newQueue(size int) *queue {
-	q := &queue{slab: make([]pending, size), heads: make([]int32, buckets(size)), heap: make([]due, 0, 2*size)}
+// firstPending is how many places a queue begins with.
+const firstPending = 64
+
+func newQueue(size, most int) *queue {
+	q := &queue{slab: make([]pending, size), heads: make([]int32, buckets(size)), most: most, heap: make([]due, 0, 2*size)}
 	for i := range q.heads {
 		q.heads[i] = -1
 	}
@@ -61,6 +76,24 @@ func (q *queue) find(id uint64, leg []byte) int32 {
 		}
 	}
 	return -1
+}
+
+// grow makes a full queue larger, up to twice, unless it is as large as it may be.
+// What is in it keeps its places.
+func (q *queue) grow() bool {
+	held := len(q.slab)
+	if held == q.most {
+		return false
+	}
+	n := newQueue(min(2*held, q.most), q.most)
+	n.free, n.held, n.heap = int32(held), held, append(n.heap, q.heap...)
+	for pos := range copy(n.slab, q.slab) {
+		p := &n.slab[pos]
+		b := n.bucket(p.id)
+		p.next, n.heads[b] = n.heads[b], int32(pos)
+	}
+	*q = *n
+	return true
 }
 
 // take makes room for a query; there must be some.

@@ -13,16 +13,6 @@ const (
 	maxReplies = 6 // replies to linked queries that a start remembers
 )
 
-// callID is a Call-ID, in place.
-type callID struct {
-	n      uint16
-	octets [MaxCallID]byte
-}
-
-func (c *callID) set(id []byte)     { c.n = uint16(copy(c.octets[:], id)) }
-func (c *callID) bytes() []byte     { return c.octets[:c.n] }
-func (c *callID) is(id []byte) bool { return string(c.bytes()) == string(id) }
-
 // start is a request that arrived.
 type start struct {
 	host   uint64
@@ -32,7 +22,9 @@ type start struct {
 	media  uint64
 	id     uint64 // hash of Call-ID and host
 	cseq   uint32
-	hops   int16 // Max-Forwards, -1: none
+	hops   int16  // Max-Forwards, -1: none
+	idAt   uint32 // where its Call-ID is in table.text, and
+	idLen  uint16
 	invite bool
 	n      uint8
 	role   [maxKeys]role
@@ -43,18 +35,25 @@ type start struct {
 
 // table remembers requests in the order in which they came, and forgets them in
 // that order. Those with the same key at the same host are chained, the newest
-// first.
+// first. It doubles when it is full, up to most requests.
 type table struct {
 	ring    []start
-	ids     []callID // of the starts in ring
+	text    []byte // Call-IDs of the starts in ring, in the same order, each in one piece
 	heads   []int32
+	most    int
 	first   uint64 // the oldest, as a count since the beginning
 	next    uint64
-	evicted int64 // time of the latest that went before its time
+	textEnd uint32 // where the newest Call-ID ends
+	evicted int64  // time of the latest that went before its time
 }
 
-func newTable(size int) *table {
-	t := &table{ring: make([]start, size), ids: make([]callID, size), heads: make([]int32, buckets(slots*size)), evicted: never}
+const (
+	firstStarts = 512 // a table begins with so many
+	idOctets    = 64  // and has so many octets for the Call-ID of each, on average
+)
+
+func newTable(size, most int) *table {
+	t := &table{ring: make([]start, size), text: make([]byte, idOctets*size), heads: make([]int32, buckets(slots*size)), most: most, evicted: never}
 	for i := range t.heads {
 		t.heads[i] = -1
 	}
@@ -128,19 +127,67 @@ func (t *table) unlink(pos int32, slot int) {
 	}
 }
 
-// push remembers a start, whose keys are set, of a Call-ID.
-func (t *table) push(s *start, id []byte) {
-	if t.held() == len(t.ring) {
-		t.evicted = max(t.evicted, t.ring[t.first%uint64(len(t.ring))].at)
-		t.pop()
+// id returns the Call-ID of a start.
+func (t *table) id(pos int32) []byte {
+	s := &t.ring[pos]
+	return t.text[s.idAt : s.idAt+uint32(s.idLen)]
+}
+
+// is says whether the start at pos has this Call-ID.
+func (t *table) is(pos int32, id []byte) bool { return string(t.id(pos)) == string(id) }
+
+// push remembers a start, whose keys are set, of a Call-ID. It returns how many gave
+// way before their time.
+func (t *table) push(s *start, id []byte) (evicted int) {
+	at, ok := t.place(len(id))
+	for !ok {
+		if len(t.ring) < t.most {
+			t.grow()
+		} else {
+			t.evicted = max(t.evicted, t.ring[t.first%uint64(len(t.ring))].at)
+			t.pop()
+			evicted++
+		}
+		at, ok = t.place(len(id))
 	}
 	pos := int32(t.next % uint64(len(t.ring)))
 	t.next++
+	s.idAt, s.idLen = at, uint16(len(id))
+	t.textEnd = at + uint32(copy(t.text[at:], id))
 	t.ring[pos] = *s
-	t.ids[pos].set(id)
 	for slot := range keySlot + int(s.n) {
 		t.link(pos, slot)
 	}
+	return evicted
+}
+
+// place finds room for one more start, with a Call-ID of n octets.
+func (t *table) place(n int) (at uint32, ok bool) {
+	if t.held() == 0 {
+		return 0, true
+	}
+	if t.held() == len(t.ring) {
+		return 0, false
+	}
+	oldest, end := int(t.ring[t.first%uint64(len(t.ring))].idAt), int(t.textEnd)
+	switch {
+	case end > oldest && end+n <= len(t.text), end < oldest && end+n < oldest:
+		return t.textEnd, true
+	case end > oldest && n < oldest:
+		return 0, true
+	}
+	return 0, false
+}
+
+// grow makes t larger, up to twice. What is in it gets other places.
+func (t *table) grow() {
+	n := newTable(min(2*len(t.ring), t.most), t.most)
+	n.evicted = t.evicted
+	for ; t.first < t.next; t.first++ {
+		pos := int32(t.first % uint64(len(t.ring)))
+		n.push(&t.ring[pos], t.id(pos))
+	}
+	*t = *n
 }
 
 // pop forgets the oldest.

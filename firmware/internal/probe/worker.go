@@ -510,7 +510,7 @@ func (w *worker) reclaim() {
 // idle for trimEvery, all but keptSpare are let go.
 const (
 	trimEvery = 10 * time.Second
-	keptSpare = 8
+	keptSpare = 2
 )
 
 func (w *worker) trim() {
