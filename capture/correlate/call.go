@@ -14,6 +14,9 @@ const (
 	numStates
 )
 
+// callSlab is how many calls are made at a time, so that little room is left between them.
+const callSlab = 20
+
 // call is one Call-ID: the dialogs that grew from one INVITE.
 type call struct {
 	id        []byte
@@ -41,10 +44,10 @@ type call struct {
 	placed    uint32 // see inference, 0 for none
 
 	gen uint64 // of the search that found the call last, and
-	at  int    // where in its matches
+	at  int32  // where in its matches
 
-	due          int64 // when the wheel calls
-	slot         int32
+	slot         int32 // in the wheel
+	due          int64 // when that calls
 	prev, next   *call // in the wheel's slot
 	lprev, lnext *call // in the list of the calls in its state
 }
@@ -52,12 +55,12 @@ type call struct {
 // few is a small set of hashes. One that had to leave something out is never
 // empty again.
 type few struct {
-	have [6]uint64
+	have [6]uint32
 	n    uint8
 	over bool
 }
 
-func (f *few) add(h uint64) {
+func (f *few) add(h uint32) {
 	for _, o := range f.have[:f.n] {
 		if o == h {
 			return
@@ -71,7 +74,7 @@ func (f *few) add(h uint64) {
 	f.n++
 }
 
-func (f *few) remove(h uint64) {
+func (f *few) remove(h uint32) {
 	for i, o := range f.have[:f.n] {
 		if o == h {
 			f.n--
@@ -100,12 +103,13 @@ func (c *Correlator) newCall(id []byte, h uint64, callerTag []byte) *call {
 		c.Stats.CallsRefused.Add(1)
 		return nil
 	}
-	k := c.freeCalls
-	if k != nil {
-		c.freeCalls = k.chain
-	} else {
-		k = new(call)
+	if c.freeCalls == nil {
+		for slab, i := make([]call, callSlab), 0; i < callSlab; i++ {
+			slab[i].chain, c.freeCalls = c.freeCalls, &slab[i]
+		}
 	}
+	k := c.freeCalls
+	c.freeCalls = k.chain
 	k.id = append(k.id[:0], id...)
 	k.setCaller(callerTag)
 	k.hash, k.chain = h, c.calls[h]

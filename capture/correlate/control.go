@@ -76,7 +76,7 @@ func (c *Correlator) controlled(k *call, kind ControlKind) {
 // from where it was advertised is not known.
 func (c *Correlator) takeControl(k *call, t *Control) {
 	tag := t.Tag[:min(len(t.Tag), maxTag)]
-	c.from = origin{tunnel: t.Tunnel, tag: maphash.Bytes(c.seed, t.Tag)}
+	c.from = origin{tunnel: t.Tunnel, tag: uint32(maphash.Bytes(c.seed, t.Tag))}
 	if string(tag) != string(k.callerTag) {
 		c.from.party = 1
 	}

@@ -131,7 +131,7 @@ type Correlator struct {
 	freeCalls *call
 	lists     [numStates]callList // by state, the longest in it first: who makes room at the cap
 	wheel     wheel
-	endpoints map[place]endpoint
+	endpoints places
 	tunnelled map[place]tunnels // by the place outside of any
 	streams   map[uint64]*stream
 	senders   map[uint64]*stream // the newest of each, by its key
@@ -188,7 +188,7 @@ func New(cfg Config) *Correlator {
 		cfg:       cfg,
 		seed:      seed,
 		calls:     make(map[uint64]*call),
-		endpoints: make(map[place]endpoint),
+		endpoints: newPlaces(func(p place) uint64 { return maphash.Comparable(seed, p) }),
 		tunnelled: make(map[place]tunnels),
 		streams:   make(map[uint64]*stream),
 		sets:      make(map[uint64]*codecSet),

@@ -74,12 +74,13 @@ const (
 type binding struct {
 	place        place
 	call         *call
-	since        int64      // mono of the first SDP with it
-	via          netip.Addr // that the signalling with it came from
-	tag          uint64     // of who advertised it
-	set          *codecSet  // of its payload types, nil for RFC 3551's alone
-	aprev, anext *binding   // at the place; anext alone, among the free ones
-	party        uint8      // 0 the caller, 1 the callee
+	since        int64     // mono of the first SDP with it
+	via          [2]uint64 // the address that the signalling with it came from, as IPv6; zero for none
+	set          *codecSet // of its payload types, nil for RFC 3551's alone
+	aprev, anext *binding  // at the place; anext alone, among the free ones
+	tag          uint32    // of who advertised it
+	here         uint32    // of the first at the place: how many there are
+	party        uint8     // 0 the caller, 1 the callee
 	rank         rank
 	kind         sdp.MediaType
 	rtcp         bool // for RTCP only
@@ -88,10 +89,23 @@ type binding struct {
 	hidden       bool // a private address that was advertised from a public one only
 }
 
+// bindingSlab is how many bindings are made at a time, so that little room is left
+// between them.
+const bindingSlab = 85
+
+// viaOf is how a binding keeps an address.
+func viaOf(a netip.Addr) (v [2]uint64) {
+	if a.IsValid() {
+		b := a.As16()
+		v[0], v[1] = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	}
+	return v
+}
+
 // origin is what the bindings of one SDP have in common.
 type origin struct {
 	via    netip.Addr
-	tag    uint64
+	tag    uint32
 	tunnel uint32
 	party  uint8
 	hidden bool
@@ -254,20 +268,17 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 		c.Stats.BindingsRefused.Add(1)
 		return nil
 	}
-	b := c.freeBindings
-	if b != nil {
-		c.freeBindings = b.anext
-	} else {
-		b = new(binding)
+	if c.freeBindings == nil {
+		for slab, i := make([]binding, bindingSlab), 0; i < bindingSlab; i++ {
+			slab[i].anext, c.freeBindings = c.freeBindings, &slab[i]
+		}
 	}
-	e := c.endpoints[at]
-	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: f.via, tag: f.tag, hidden: f.hidden, anext: e.head}
-	if e.head != nil {
-		e.head.aprev = b
-	} else {
+	b := c.freeBindings
+	c.freeBindings = b.anext
+	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: viaOf(f.via), tag: f.tag, hidden: f.hidden}
+	if c.endpoints.push(b); b.here == 1 {
 		c.toggle(at, 1)
 	}
-	c.endpoints[at] = endpoint{b, e.n + 1}
 	k.bindings = append(k.bindings, b)
 	c.Stats.Endpoints.Add(1)
 	return b
@@ -275,20 +286,8 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 
 // unbind forgets b, which its call still lists.
 func (c *Correlator) unbind(b *binding) {
-	e := c.endpoints[b.place]
-	if b.aprev != nil {
-		b.aprev.anext = b.anext
-	} else {
-		e.head = b.anext
-	}
-	if b.anext != nil {
-		b.anext.aprev = b.aprev
-	}
-	if e.n--; e.n == 0 {
-		delete(c.endpoints, b.place)
+	if c.endpoints.remove(b); b.aprev == nil && b.anext == nil {
 		c.toggle(b.place, -1)
-	} else {
-		c.endpoints[b.place] = e
 	}
 	c.dropSet(b)
 	*b = binding{anext: c.freeBindings}
@@ -299,7 +298,7 @@ func (c *Correlator) unbind(b *binding) {
 // decide notes that of a forked call the dialog with this tag of the callee
 // was answered first. What other branches advertised counts only where nothing
 // else fits, until they are answered too.
-func (k *call) decide(tag uint64) {
+func (k *call) decide(tag uint32) {
 	for _, b := range k.bindings {
 		if b.party == 1 && b.tag != tag && b.rank != learned {
 			b.rank = forsaken

@@ -91,7 +91,7 @@ func (c *Correlator) event(k *call, t *stream, name string, count *atomic.Uint64
 	if !c.cfg.Events {
 		return
 	}
-	s := &t.last
+	s, flow := &t.last, t.last.flow()
 	parties := [...]string{"caller", "callee"}
 	o := object{append(c.payload[:0], '{')}
 	o.text("event", name)
@@ -99,14 +99,14 @@ func (c *Correlator) event(k *call, t *stream, name string, count *atomic.Uint64
 	o.text("from", parties[t.sender])
 	o.text("to", parties[1-t.sender])
 	o.text("ssrc", "0x"+string(ssrcHex(s.SSRC)))
-	o.addr("src_ip", "src_port", s.Flow.Src)
-	o.addr("dst_ip", "dst_port", s.Flow.Dst)
+	o.addr("src_ip", "src_port", flow.Src)
+	o.addr("dst_ip", "dst_port", flow.Dst)
 	o.float("answered_for", ms(c.now-k.answered)/1000)
 	o.float("last_packet", float64(s.LastWall)/1e9)
 	c.payload = append(o.b, '}')
 	c.rec = record.Record{
 		Type: record.Log, Class: record.Final, Wall: s.LastWall + c.now - s.LastMono, Mono: c.now,
-		Flow: s.Flow, HasVLAN: s.HasVLAN, VLAN: s.VLAN, TOS: s.TOS, Primary: k.id, Payload: c.payload,
+		Flow: flow, HasVLAN: s.HasVLAN, VLAN: s.VLAN, TOS: s.TOS, Primary: k.id, Payload: c.payload,
 	}
 	c.cfg.Emit(&c.rec)
 }

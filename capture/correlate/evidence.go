@@ -181,7 +181,7 @@ func (c *Correlator) reportedOn(f capture.FiveTuple, ssrc uint32, found []match)
 	}
 	for _, m := range found {
 		for _, t := range m.call.streams {
-			if t == only || t.last.SSRC != ssrc || unmap(t.last.Flow.Src).Addr() != src.Addr() || unmap(t.last.Flow.Dst).Addr() != dst.Addr() {
+			if t == only || t.last.SSRC != ssrc || t.last.src.addr() != src.Addr() || t.last.dst.addr() != dst.Addr() {
 				continue
 			}
 			if only != nil {

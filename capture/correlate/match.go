@@ -80,7 +80,7 @@ func (c *Correlator) match(e *ends, w want) []match {
 func (c *Correlator) matchSSRC(ssrc uint32, w want) []match {
 	c.matches = c.matches[:0]
 	c.gen++
-	c.collect(c.endpoints[placeOfSSRC(ssrc)].head, place{}, false, w)
+	c.collect(c.endpoints.at(placeOfSSRC(ssrc)).head, place{}, false, w)
 	c.chooseBest()
 	if len(c.matches) > maxLegs {
 		return nil
@@ -116,26 +116,27 @@ func (m *match) sameNAT(e *ends) bool {
 	if m.toward {
 		ip = e.srcIP
 	}
-	return slices.ContainsFunc(m.call.bindings, func(b *binding) bool { return b.party != m.binding.party && b.via == ip })
+	via := viaOf(ip)
+	return slices.ContainsFunc(m.call.bindings, func(b *binding) bool { return b.party != m.binding.party && b.via == via })
 }
 
 // at returns the endpoint at a place. Where there is none, signalling and media
 // may be in different tunnels, or only one of them in any: then the same
 // address elsewhere counts if it is in one other place only.
 func (c *Correlator) at(p place) endpoint {
-	e := c.endpoints[p]
+	e := c.endpoints.at(p)
 	if e.head != nil {
 		return e
 	}
 	outside := p.in(0)
 	if outside != p {
-		e = c.endpoints[outside]
+		e = c.endpoints.at(outside)
 	}
 	switch in := c.tunnelled[outside]; {
 	case in.n == 0:
 		return e
 	case in.n == 1 && e.head == nil:
-		return c.endpoints[p.in(in.xor)]
+		return c.endpoints.at(p.in(in.xor))
 	}
 	return endpoint{}
 }
@@ -162,7 +163,7 @@ func (c *Correlator) collect(b *binding, other place, toward bool, w want) {
 		m.score |= uint8(min(m.binding.rank, advertised))
 		switch k := b.call; {
 		case k.gen != c.gen:
-			k.gen, k.at = c.gen, len(c.matches)
+			k.gen, k.at = c.gen, int32(len(c.matches))
 			c.matches = append(c.matches, m)
 		case m.score > c.matches[k.at].score:
 			c.matches[k.at] = m

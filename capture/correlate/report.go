@@ -39,7 +39,7 @@ func (t *stream) quality(since *media.Mark) score {
 
 // jitterSince estimates the mean jitter between two snapshots from their means
 // since the start, taking packets for samples.
-func jitterSince(last *media.Snapshot, since *media.Mark) int64 {
+func jitterSince(last *seen, since *media.Mark) int64 {
 	n := less(last.Packets, since.Packets)
 	if since.Packets == 0 || n == 0 {
 		return int64(last.MeanJitter)
@@ -97,7 +97,7 @@ func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Mark, q sc
 			}
 		}
 	} else {
-		c.id = appendFlowID(append(c.id[:0], "rtp:"...), t.last.Flow)
+		c.id = appendFlowID(append(c.id[:0], "rtp:"...), t.last.flow())
 		c.id = append(append(c.id, ':'), ssrcHex(t.last.SSRC)...)
 		primary = c.id
 	}
@@ -112,7 +112,7 @@ func (c *Correlator) report(t *stream, k *call, kd kind, since *media.Mark, q sc
 	s := &t.last
 	c.rec = record.Record{
 		Type: record.RTPReport, Class: class, Wall: s.LastWall, Mono: s.LastMono,
-		Flow: s.Flow, HasVLAN: s.HasVLAN, VLAN: s.VLAN, TOS: s.TOS,
+		Flow: s.flow(), HasVLAN: s.HasVLAN, VLAN: s.VLAN, TOS: s.TOS,
 		MOS: uint16(math.Round(q.mos * 100)), R: uint16(math.Round(q.r)),
 		Primary: primary, Links: c.links, Payload: c.payload,
 	}
@@ -170,8 +170,8 @@ func (t *stream) appendCounts(o *object, since *media.Mark, q score) {
 	o.int("SSRC_CHG", 0)                       // a new SSRC is a new stream here
 	if n := less(s.Copies, since.Copies); n > 0 {
 		o.int("COPIES", n) // by the mirror; in no other count
-		o.float("COPY_LAG", ms(s.CopyLagMean))
-		o.float("MAX_COPY_LAG", ms(s.CopyLagMax))
+		o.float("COPY_LAG", ms(int64(s.CopyLagMean)))
+		o.float("MAX_COPY_LAG", ms(int64(s.CopyLagMax)))
 	}
 }
 
@@ -232,7 +232,7 @@ func (t *stream) appendTimes(o *object, kd kind, q score, all *scores) {
 func ms(ns int64) float64 { return float64(ns) / 1e6 }
 
 func (t *stream) appendEnds(o *object) {
-	f := t.last.Flow
+	f := t.last.flow()
 	o.addr("SRC_IP", "SRC_PORT", f.Src)
 	o.addr("DST_IP", "DST_PORT", f.Dst)
 	o.int("CODEC_PT", int64(t.last.PayloadType))

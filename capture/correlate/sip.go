@@ -176,7 +176,7 @@ func (c *Correlator) answer(k *call) {
 		return // a late copy
 	}
 	if k.state == setup && c.party(k, c.sip.ToTag()) == 1 {
-		k.decide(maphash.Bytes(c.seed, c.sip.ToTag()))
+		k.decide(uint32(maphash.Bytes(c.seed, c.sip.ToTag())))
 	}
 	k.dialogs.add(c.dialog())
 	k.branches = few{}
@@ -205,14 +205,14 @@ func (c *Correlator) bye(k *call) {
 }
 
 // dialog names the dialog of the message in c.sip, the same in both directions.
-func (c *Correlator) dialog() uint64 {
-	return maphash.Bytes(c.seed, c.sip.FromTag()) ^ maphash.Bytes(c.seed, c.sip.ToTag())
+func (c *Correlator) dialog() uint32 {
+	return uint32(maphash.Bytes(c.seed, c.sip.FromTag()) ^ maphash.Bytes(c.seed, c.sip.ToTag()))
 }
 
 // branch names the transaction of the message in c.sip (RFC 3261 8.1.1.7).
-func (c *Correlator) branch() uint64 {
+func (c *Correlator) branch() uint32 {
 	_, branch := c.sip.TopVia()
-	return maphash.Bytes(c.seed, branch)
+	return uint32(maphash.Bytes(c.seed, branch))
 }
 
 // offersMedia reports whether a body of SDP in a transaction of this method
@@ -236,7 +236,7 @@ func (c *Correlator) takeSDP(k *call, body []byte, m *capture.Message) {
 	c.offered = true
 	tag := c.sender()
 	party := c.party(k, tag)
-	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: maphash.Bytes(c.seed, tag)}
+	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: uint32(maphash.Bytes(c.seed, tag))}
 	k.sides[party].take(c.sdp.Media(), c.now)
 	c.bindSession(k)
 }

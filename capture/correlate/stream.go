@@ -8,11 +8,14 @@ import (
 	"heptap/capture/rtp"
 )
 
+// streamSlab is how many streams are made at a time, so that little room is left between them.
+const streamSlab = 15
+
 // stream is what the correlator knows of one RTP stream.
 type stream struct {
-	last  media.Snapshot // the newest
-	inter media.Mark     // at the last interval report
-	base  *media.Mark    // where the current calls' share of it begins, nil for its first packet
+	last  seen
+	inter media.Mark  // at the last interval report
+	base  *media.Mark // where the current calls' share of it begins, nil for its first packet
 
 	calls   []*call         // linked, at most maxLegs
 	at      int64           // mono of the last interval report, or of the first packet
@@ -55,7 +58,7 @@ func (c *Correlator) Stream(s *media.Snapshot, now int64) {
 		c.sawStream(t, s)
 		c.handOver(t, s)
 	}
-	t.last = *s
+	t.last.take(s)
 	c.cover(t)
 	if len(t.calls) == 0 || s.LastMono-s.FirstMono < int64(matchWindow) {
 		c.link(t)
@@ -79,14 +82,15 @@ func (c *Correlator) newStream(s *media.Snapshot) *stream {
 		c.refusedAt = c.now
 		return nil
 	}
-	t := c.freeStreams
-	if t != nil {
-		c.freeStreams = t.next
-	} else {
-		t = new(stream)
+	if c.freeStreams == nil {
+		for slab, i := make([]stream, streamSlab), 0; i < streamSlab; i++ {
+			slab[i].next, c.freeStreams = c.freeStreams, &slab[i]
+		}
 	}
+	t := c.freeStreams
+	c.freeStreams = t.next
 	*t = stream{at: s.FirstMono, calls: t.calls[:0]}
-	t.last.ID, t.last.SSRC, t.last.Flow = s.ID, s.SSRC, s.Flow
+	t.last.name(s)
 	c.streams[s.ID] = t
 	from := c.senderOf(t)
 	t.older, c.senders[from] = c.senders[from], t
@@ -110,7 +114,7 @@ func (c *Correlator) forget(t *stream) {
 }
 
 // ends is the stream's flow.
-func (t *stream) ends() ends { return endsOf(t.last.Flow) }
+func (t *stream) ends() ends { return t.last.ends() }
 
 // share is where the current calls' share of the stream begins.
 func (t *stream) share() media.Mark {
@@ -190,7 +194,7 @@ func (c *Correlator) link(t *stream) {
 // has reports whether the call has a stream of another SSRC on the flow of t.
 func (k *call) has(t *stream) bool {
 	return slices.ContainsFunc(k.streams, func(o *stream) bool {
-		return o.last.SSRC != t.last.SSRC && o.last.Flow.Src == t.last.Flow.Src && o.last.Flow.Dst == t.last.Flow.Dst && o.last.Flow.Tunnel == t.last.Flow.Tunnel
+		return o.last.SSRC != t.last.SSRC && o.last.src == t.last.src && o.last.dst == t.last.dst
 	})
 }
 
@@ -207,7 +211,7 @@ func (c *Correlator) learn(t *stream) {
 		if to == nil || k.binding(ends.src, t.sender, false) != nil {
 			continue
 		}
-		c.from = origin{party: t.sender, tunnel: t.last.Flow.Tunnel, via: ends.srcIP}
+		c.from = origin{party: t.sender, tunnel: t.last.src.tunnel(), via: ends.srcIP}
 		if b := c.bind(k, ends.src, learned, false); b != nil {
 			b.secure, b.kind = to.secure, to.kind
 		}

@@ -223,14 +223,14 @@ func (s *stream) lossEvents() uint32 {
 	return s.lossRuns + uint32(bits.OnesCount64(hi)+bits.OnesCount64(lo))
 }
 
-// LossSince returns the loss between two snapshots of one stream, prev the
+// LossSince returns the loss between two marks of one stream, prev the
 // earlier (zero for since the start): the share of packets that never came, in
 // percent, and the burst ratio of ITU-T G.107 3.5: the mean length of a run of
 // lost packets over what it would be if loss were random. This, not the
 // cumulative loss, is what Quality wants, or one bad moment spoils the call
 // for good. Packets that come late in the next interval are taken off there;
 // the result is never below 0.
-func (x *Snapshot) LossSince(prev *Mark) (percent, burstRatio float64) {
+func (x *Mark) LossSince(prev *Mark) (percent, burstRatio float64) {
 	expected := x.Expected - prev.Expected
 	missing := int64(x.Missing - prev.Missing)
 	if int64(expected) <= 0 || missing <= 0 {
