@@ -18,11 +18,13 @@
 #   CONFIG        more lines of configuration
 #   EMBEDDED      not empty: heptap run -collect instead of a second process
 #   CALLS 10000, SECONDS_EACH 60 of media, RATE 60000 packets/s: see gen.c
+#   SCHED         put before every program, such as 'chrt -f 5' on a busy machine
 #   MAX_MIB       fail when more was resident
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 calls=${CALLS:-10000} each=${SECONDS_EACH:-60} rate=${RATE:-60000}
+read -r -a sched <<<"${SCHED:-}"
 
 tmp=$(mktemp -d)
 tx=mem-tx-$$ rx=mem-rx-$$
@@ -59,11 +61,11 @@ if [ -n "${EMBEDDED:-}" ]; then
 	run+=(-collect 127.0.0.1:9060)
 else
 	echo "set collector central address 127.0.0.1:9060" >>"$tmp/probe.conf"
-	ip netns exec "$rx" "$heptap" collect -tcp 127.0.0.1:9060 -o /dev/null 2>/dev/null &
+	ip netns exec "$rx" "${sched[@]}" "$heptap" collect -tcp 127.0.0.1:9060 -o /dev/null 2>/dev/null &
 	pids+=($!)
 	sleep 0.5
 fi
-ip netns exec "$rx" "$heptap" "${run[@]}" >/dev/null 2>"$tmp/probe.err" &
+ip netns exec "$rx" "${sched[@]}" "$heptap" "${run[@]}" >/dev/null 2>"$tmp/probe.err" &
 probe=$!
 pids+=("$probe")
 for _ in $(seq 100); do
@@ -81,7 +83,7 @@ resident() {
 }
 
 echo "MiB idle:     $(resident)"
-ip netns exec "$tx" "$tmp/gen" -i mem0 -m mix -n "$calls" -t "$each" -r "$rate" >"$tmp/gen.out" &
+ip netns exec "$tx" "${sched[@]}" "$tmp/gen" -i mem0 -m mix -n "$calls" -t "$each" -r "$rate" >"$tmp/gen.out" &
 gen=$!
 for s in $(seq 10 10 "$each"); do
 	sleep 10

@@ -42,7 +42,6 @@ type batch struct {
 func newBatch() *batch {
 	return &batch{
 		items: make([]item, 0, batchItems),
-		snaps: make([]media.Snapshot, 0, batchSnaps),
 		arena: make([]byte, 0, batchArena),
 	}
 }
@@ -85,8 +84,11 @@ func (b *batch) copy(octets []byte) []byte {
 }
 
 func (b *batch) addSnapshot(now int64, s *media.Snapshot) bool {
-	if len(b.items) == cap(b.items) || len(b.snaps) == cap(b.snaps) {
+	if len(b.items) == cap(b.items) || len(b.snaps) == batchSnaps {
 		return false
+	}
+	if b.snaps == nil {
+		b.snaps = make([]media.Snapshot, 0, batchSnaps)
 	}
 	b.snaps = append(b.snaps, *s)
 	b.items = append(b.items, item{mono: now, snap: int32(len(b.snaps) - 1)})

@@ -509,7 +509,7 @@ func (w *worker) reclaim() {
 // A moment of trouble must not cost its memory for ever: of the batches that lay
 // idle for trimEvery, all but keptSpare are let go.
 const (
-	trimEvery = 10 * time.Second
+	trimEvery = time.Second
 	keptSpare = 2
 )
 
