@@ -271,7 +271,8 @@ func (cfg *Config) MemoryBytes() int64 {
 	const (
 		mapEntry = 64 // of 8 or 40 octets, at a map's worst load
 		perCall  = int64(unsafe.Sizeof(call{})) + 2*maxCallID + maxTag + 2*keptSlots*8 + mapEntry
-		perBind  = int64(unsafe.Sizeof(binding{})) + 3*mapEntry
+		perPlace = 32 // of places' slots, at its worst load and while it doubles
+		perBind  = int64(unsafe.Sizeof(binding{})) + perPlace + mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + int64(unsafe.Sizeof(media.Mark{})) + maxLegs*8 + 3*mapEntry + 8
 	)
 	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + (int64(unsafe.Sizeof(lines{}))+lineBytes)<<hostBits + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
