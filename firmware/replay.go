@@ -436,7 +436,7 @@ func besideConfig(r *config.Records) (b dissect.Beside) {
 
 func beyondConfig(cfg config.Config) beyond.Config {
 	r := &cfg.Records
-	c := beyond.Config{AllLogs: r.Log == config.LogAll, MI: r.MI, Net: r.Net == config.NetOn, Queries: beyond.Scope(r.REST), Bodies: r.RESTBodies, Fields: r.RESTHeaders.Items(), Names: r.RESTKeys.Items()}
+	c := beyond.Config{AllLogs: r.Log == config.LogAll, MI: r.MI, Net: r.Net == config.NetOn, Queries: beyond.Scope(r.REST), Bodies: r.RESTBodies, Fields: r.RESTHeaders.Items(), Keys: r.CallKeys.Items()}
 	// The lists were read before, when the configuration was.
 	c.Filters.OpenSIPS, _ = mi.ParseFilter(r.MIFilter.OpenSIPS)
 	c.Filters.Kamailio, _ = mi.ParseFilter(r.MIFilter.Kamailio)

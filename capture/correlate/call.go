@@ -120,6 +120,7 @@ func (c *Correlator) newCall(id []byte, h uint64, callerTag []byte) *call {
 	k.state = setup
 	c.lists[setup].push(k)
 	c.schedule(k, c.now+int64(SetupTimeout))
+	c.rememberLocal(k)
 	return k
 }
 

@@ -151,6 +151,7 @@ type Correlator struct {
 	freeConns *conn
 	failures  bucket
 	names     *names
+	locals    *locals
 	inference *inference // nil when there is none
 	stranded  *stranded  // likewise
 
@@ -198,6 +199,7 @@ func New(cfg Config) *Correlator {
 		hosts:     &hosts{seed: maphash.String(seed, "hosts")},
 		conns:     make(map[uint64]*conn),
 		names:     new(names),
+		locals:    new(locals),
 		links:     make([]record.Link, 0, record.MaxLinks),
 	}
 	if cfg.Infer != nil {
@@ -275,7 +277,7 @@ func (cfg *Config) MemoryBytes() int64 {
 		perBind  = int64(unsafe.Sizeof(binding{})) + perPlace + mapEntry
 		perRTP   = int64(unsafe.Sizeof(stream{})) + int64(unsafe.Sizeof(media.Mark{})) + maxLegs*8 + 3*mapEntry + 8
 	)
-	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + (int64(unsafe.Sizeof(lines{}))+lineBytes)<<hostBits + int64(unsafe.Sizeof(names{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
+	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + (int64(unsafe.Sizeof(lines{}))+lineBytes)<<hostBits + int64(unsafe.Sizeof(names{})) + int64(unsafe.Sizeof(locals{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
 	inference := int64(0)
 	if cfg.Infer != nil {
 		inference = inferenceBytes(*cfg.Infer) + strandedBytes()

@@ -45,10 +45,10 @@ const (
 )
 
 // identified links the record at hand to the calls that have id as the UUID of
-// their session or the id of their trace.
-func (c *Correlator) identified(id []byte) {
+// their session or the id of their trace, and reports whether there are any.
+func (c *Correlator) identified(id []byte) (any bool) {
 	if len(id) != 32 {
-		return
+		return false
 	}
 	h := maphash.Bytes(c.seed, id)
 	for _, kind := range [...]string{sessionKind, traceKind} {
@@ -59,9 +59,11 @@ func (c *Correlator) identified(id []byte) {
 		for _, have := range s.calls[:s.n] {
 			if k := c.calls[have]; k != nil {
 				c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
+				any = true
 			}
 		}
 	}
+	return any
 }
 
 // share links k to the oldest call that is alive and has the same id of this
@@ -108,14 +110,20 @@ func (c *Correlator) linkLeg(k *call) {
 }
 
 // TraceID returns the id of the trace in a traceparent field (W3C Trace Context
-// 3.2.2.3), nil without one.
+// 3.2.2), nil without one: two digits, 32 of the id, 16, and two at the end, or behind
+// them more of a later version.
 func TraceID(value []byte) []byte {
-	const version, size = 2, 32
+	const form = "00-00000000000000000000000000000000-0000000000000000-00"
 	value = bytes.TrimSpace(value)
-	if len(value) < version+1+size+1 || value[version] != '-' || value[version+1+size] != '-' {
+	if len(value) < len(form) || len(value) > len(form) && value[len(form)] != '-' {
 		return nil
 	}
-	id := value[version+1 : version+1+size]
+	for i := range len(form) {
+		if form[i] == '-' && value[i] != '-' || form[i] == '0' && hexDigit(value[i]) > 15 {
+			return nil
+		}
+	}
+	id := value[3:35]
 	if len(bytes.Trim(id, "0")) == 0 {
 		return nil
 	}

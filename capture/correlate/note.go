@@ -29,7 +29,9 @@ type Note struct {
 	Begins bool          // it is the first of its exchange, which the end of the connection will list
 	Links  []record.Link // that are known already
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
+	Keyed  [][]byte      // values of keys that the user says to name a call: as Calls, but for a session's UUID or a trace's id
 	Tokens [][]byte      // what may be the Call-ID of a call that is alive, its session's UUID or trace's id, or a name learnt for it
+	Labels [][]byte      // likewise, or the part before the @ of the Call-ID of one call alone that is alive
 	Names  [][]byte      // of the tokens, those that are a platform's own names of calls: learnt for the calls found
 	Where  []byte        // the host that the names are of: others may call other calls so; what is as long as a UUID is everywhere the same
 	Ask    *Ask          // the query or reply that it is about, if it is
@@ -56,11 +58,21 @@ func (c *Correlator) Note(n *Note) (linked bool) {
 		c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: id})
 		c.nameCall(id)
 	}
+	for _, id := range n.Keyed {
+		if !c.nameToken(id) {
+			c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: id})
+		}
+	}
 	for _, id := range n.Tokens {
-		if k := c.nameCall(id); k != nil {
+		c.nameToken(id)
+	}
+	for _, id := range n.Labels {
+		if c.nameToken(id) {
+			continue
+		}
+		if k := c.localPart(id); k != nil {
 			c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
 		}
-		c.identified(id)
 	}
 	c.learnNames(n.Names, n.Where)
 	first := c.firstCall()
@@ -125,6 +137,16 @@ func (c *Correlator) nameCall(id []byte) *call {
 		c.named = append(c.named, k)
 	}
 	return k
+}
+
+// nameToken links the record at hand to what id may name, and reports whether it names
+// anything.
+func (c *Correlator) nameToken(id []byte) bool {
+	k := c.nameCall(id)
+	if k != nil {
+		c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
+	}
+	return c.identified(id) || k != nil
 }
 
 // firstCall returns the Call-ID that was found first, nil without one.

@@ -500,6 +500,14 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%s", got)
 		}
 		v.ENUM()
+		octets := 1
+		v.Question.Name.Labels(func(l []byte) bool {
+			octets += 1 + len(l)
+			if len(l) == 0 || len(l) > 63 || octets > 255 {
+				t.Fatalf("label %q, %d octets so far", l, octets)
+			}
+			return true
+		})
 		compare(t, b, &v)
 	})
 }

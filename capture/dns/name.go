@@ -80,6 +80,12 @@ func (n *Name) label() []byte {
 	return nil
 }
 
+// Labels yields the labels as they are, from the left.
+func (n Name) Labels(yield func(label []byte) bool) {
+	for l := n.label(); l != nil && yield(l); l = n.label() {
+	}
+}
+
 // Append appends the name in its usual form to dst, without the dot at its
 // end: "." for the root. Octets in a label that are not printable, a dot and a
 // backslash are written as \DDD and \. (RFC 4343 2.1): at most 1,019 octets.

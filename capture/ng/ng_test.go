@@ -383,6 +383,13 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		strings := 0
+		v.Strings(func(key, value []byte) bool {
+			if strings++; !inside(b, key) || !inside(b, value) || strings > ng.MaxFlags {
+				t.Fatalf("entry %d, %q: %q", strings, key, value)
+			}
+			return true
+		})
 		for i, s := range [][]byte{v.Cookie, v.Command, v.Result, v.ErrorReason, v.Warning, v.CallID, v.FromTag, v.ToTag, v.ViaBranch, v.SDP, v.ICE, v.Label, v.Tags, v.Dictionary} {
 			if !inside(b, s) {
 				t.Fatalf("view %d is not inside the message", i)

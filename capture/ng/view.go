@@ -144,7 +144,25 @@ func (v *View) entry(key, value []byte) {
 	}
 }
 
-// MaxFlags is the most flags that Flags finds.
+// Strings calls yield for the entries of the dictionary whose value is a string, in
+// order, until yield returns false: at most MaxFlags.
+func (v *View) Strings(yield func(key, value []byte) bool) {
+	if len(v.Dictionary) == 0 {
+		return
+	}
+	e := entries{b: v.Dictionary, at: 1}
+	for range MaxFlags {
+		key, value, ok := e.next()
+		if !ok {
+			return
+		}
+		if s, _, st := str(value, 0); st == whole && isDigit(value[0]) && !yield(key, s) {
+			return
+		}
+	}
+}
+
+// MaxFlags is the most flags that Flags finds, and entries that Strings does.
 const MaxFlags = 64
 
 // Flags calls yield for the flags of a request (trust-address, symmetric, ...),

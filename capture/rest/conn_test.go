@@ -345,7 +345,7 @@ func (k *keep) Reply(x *Exchange) {
 }
 
 func TestExchangeFields(t *testing.T) {
-	p := NewParser(Config{Fields: []string{"User-Agent", "Authorization", "Server"}, Names: []string{"X-Request-Id"}})
+	p := NewParser(Config{Fields: []string{"User-Agent", "Authorization", "Server"}, Named: func(name []byte) bool { return strings.EqualFold(string(name), "X-Request-ID") }})
 	var k keep
 	c := p.NewConn(&k)
 	req := "POST http://u:pw1@h/x?api_key=abc HTTP/1.1\r\nHost: h:81\r\nUser-Agent: a/1\r\nAuthorization: Bearer abc\r\nX-Call-ID: 1@h\r\nx-request-id: r7\r\n" +

@@ -130,7 +130,7 @@ func (m *Part) head(p *Parser, h *httpwire.Head, raw []byte) {
 		if !ok {
 			return
 		}
-		named := among(name, p.names)
+		named := among(name, p.names) || p.config.Named != nil && p.config.Named(name)
 		switch {
 		case httpwire.Is(name, "content-type") && m.ContentType == nil:
 			m.ContentType = m.value(p, name, value)

@@ -11,11 +11,11 @@ type Config struct {
 	// is 2048, below 0 none.
 	BodyBytes int
 	// Fields are the names of header fields to keep, beside Host, Content-Type
-	// and those of Names.
+	// and those that Named says.
 	Fields []string
-	// Names are the fields that name a call or a trace, beside X-Call-ID,
-	// X-CallID, Call-ID, Session-ID and traceparent.
-	Names []string
+	// Named says which fields name a call or a trace, beside X-Call-ID,
+	// X-CallID, Call-ID, Session-ID and traceparent; nil is none.
+	Named func(field []byte) bool
 	// Timeout is how long a request is waited for to be answered, in nanoseconds;
 	// 0 is a minute.
 	Timeout int64
@@ -85,7 +85,7 @@ func NewParser(c Config) *Parser {
 	}
 	p := &Parser{config: c, scratch: make([]byte, 0, httpwire.MaxHead+mask.Slack)}
 	p.fields = lower(c.Fields)
-	p.names = append([]string{"x-call-id", "x-callid", "call-id", "session-id", "traceparent"}, lower(c.Names)...)
+	p.names = []string{"x-call-id", "x-callid", "call-id", "session-id", "traceparent"}
 	return p
 }
 

@@ -63,10 +63,15 @@ func FuzzTokens(f *testing.F) {
 	f.Add([]byte("INFO: [abc@10.0.0.1/as58f4/1 port 30000]: ci=3848276298220188511@atlanta.com ID=\u00ababc\u00bb"))
 	f.Add([]byte(`x#011{"sip_call_id": "7f3a","callid"=>'a'} [C-0000002a] 6c1c5f5a-9a0e-4b9e-8c0a-0123456789ab`))
 	f.Add([]byte("call ID: x1 Call-ID <null> (a@b), sip:c@d"))
+	f.Add([]byte(`leg_id=ab X-Leg-ID: c@d {"legId":["e"],"leg_id":{"f":1}} leg_id=&leg_id==> leg_id:g:h`))
+	keys := syslog.NewKeys([]string{"leg_id"})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = b[:min(len(b), 2048):min(len(b), 2048)]
 		n := 0
-		syslog.Tokens(b, func(x syslog.Token) bool {
+		syslog.Tokens(b, keys, func(x syslog.Token) bool {
+			if x.Keyed && (!x.Named || !keys.Has(x.Key)) {
+				t.Fatalf("%q = %q of %q", x.Key, x.Value, b)
+			}
 			if n++; len(x.Value) == 0 || len(x.Value) > 256 || !inside(b, x.Value) || !inside(b, x.Key) {
 				t.Fatalf("%q of %q", x.Value, b)
 			}

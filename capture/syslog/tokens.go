@@ -1,5 +1,7 @@
 package syslog
 
+import "bytes"
+
 // MaxTokens is the most tokens that Tokens finds in one line.
 const MaxTokens = 32
 
@@ -8,6 +10,7 @@ const (
 	minWord  = 8   // octets of a word that stands alone
 	minMark  = 6   // of one that is a value, or in quotes or brackets
 	maxName  = 32  // octets of a key that names a Call-ID
+	maxKey   = 64  // octets of one of Keys
 )
 
 // Kind is what a token looks like.
@@ -28,7 +31,62 @@ type Token struct {
 	Key   []byte // what is before the = or the colon, if anything
 	Kind  Kind
 	Named bool // the line calls it a Call-ID
+	Keyed bool // the key is one of Keys
 }
+
+// Keys are names of keys whose value is a Call-ID, as a user gives them besides those
+// that Tokens knows. How they are written does not matter: X-Dialog is x_dialog and
+// xDialog.
+type Keys struct {
+	folded []string
+}
+
+// NewKeys returns the keys of these names. Those longer than 64 octets are left out.
+func NewKeys(names []string) *Keys {
+	k := new(Keys)
+	for _, name := range names {
+		if folded := fold(make([]byte, 0, maxKey), []byte(name)); len(folded) > 0 && len(name) <= maxKey {
+			k.folded = append(k.folded, string(folded))
+		}
+	}
+	return k
+}
+
+// Has reports whether a key is one of k, which may be nil.
+func (k *Keys) Has(key []byte) bool {
+	if k == nil || len(k.folded) == 0 || len(key) > maxKey {
+		return false
+	}
+	var room [maxKey]byte
+	folded := fold(room[:0], key)
+	for _, name := range k.folded {
+		if string(folded) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Empty reports whether there are none.
+func (k *Keys) Empty() bool { return k == nil || len(k.folded) == 0 }
+
+// fold appends a key in small letters, and without what stands between its words.
+func fold(dst, key []byte) []byte {
+	for _, c := range key {
+		switch {
+		case c == '-' || c == '_':
+		case c >= 'A' && c <= 'Z':
+			dst = append(dst, c|0x20)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// NamesCall reports whether a key is one that Tokens knows to have a Call-ID as its
+// value: it ends in "callid", however that is written.
+func NamesCall(key []byte) bool { return isName(key) }
 
 // Tokens calls yield for the candidate ids of a line, in order, until yield
 // returns false: at most MaxTokens. It looks at each octet a bounded number of
@@ -40,9 +98,10 @@ type Token struct {
 // key that ends in "callid", however it is written (Call-ID: x, callid=x,
 // "sip_call_id":"x", call ID x), that of ci= (Kamailio, OpenSIPS) and of ID=
 // (heplify), and what is in brackets in front of a message, [x]: or [x port n]
-// (rtpengine, whose x/tag/n is taken apart).
-func Tokens(line []byte, yield func(Token) bool) {
-	s := scanner{line: line}
+// (rtpengine, whose x/tag/n is taken apart). So is what stands behind one of keys,
+// which may be nil, and = or a colon.
+func Tokens(line []byte, keys *Keys, yield func(Token) bool) {
+	s := scanner{line: line, keys: keys}
 	for range MaxTokens {
 		t, ok := s.next()
 		if !ok || !yield(t) {
@@ -54,6 +113,7 @@ func Tokens(line []byte, yield func(Token) bool) {
 // scanner is a place in a line.
 type scanner struct {
 	line []byte
+	keys *Keys
 	at   int
 	call bool // the last word was "call"
 }
@@ -106,19 +166,26 @@ func isOctal(b []byte) bool {
 // the one behind it? Then s goes on behind that.
 func (s *scanner) judge(start, end int) (t Token, ok bool) {
 	word := s.line[start:end]
+	if i := bytes.LastIndexByte(word, '?'); i >= 0 && end < len(s.line) && s.line[end] == '=' { // a URL's first parameter
+		start, word = start+i+1, word[i+1:]
+	}
 	name := word
 	call := s.call
 	s.call = isFolded(word, "call")
+	keyed := s.keys.Has(word)
 	for i, c := range word { // name:value
-		if c == ':' && (isName(word[:i]) || call && isFolded(word[:i], "id")) {
+		if c != ':' {
+			continue
+		}
+		if keyed = s.keys.Has(word[:i]); keyed || isName(word[:i]) || call && isFolded(word[:i], "id") {
 			name, end = word[:i], start+i
 			break
 		}
 	}
-	if isName(name) || call && isFolded(name, "id") || isMark(name, end < len(s.line) && s.line[end] == '=') {
-		if value, after := s.value(end); len(value) > 0 {
+	if keyed || isName(name) || call && isFolded(name, "id") || isMark(name, end < len(s.line) && s.line[end] == '=') {
+		if value, after, separated := s.value(end); len(value) > 0 && (separated || !keyed) {
 			s.at = after
-			return Token{Value: value, Key: name, Kind: kind(value), Named: true}, true
+			return Token{Value: value, Key: name, Kind: kind(value), Named: true, Keyed: keyed}, true
 		}
 	}
 	return s.candidate(start, start+len(word))
@@ -163,40 +230,51 @@ func isFolded(b []byte, want string) bool {
 	return true
 }
 
-// value returns the value of the key that ends at i, and where it is over. It
-// is what is in the quotes or brackets behind = or a colon, or up to a space;
-// without one of the two it has to look like an id.
-func (s *scanner) value(i int) (value []byte, after int) {
+// value returns the value of the key that ends at i, where it is over, and whether =
+// or a colon separates the two. It is what is in the quotes or brackets behind that, or
+// up to a space; without = or a colon it has to look like an id. Of a list it is the
+// first. What comes after a key= and a space is another key.
+func (s *scanner) value(i int) (value []byte, after int, separated bool) {
 	b := s.line
 	if i < len(b) && (b[i] == '"' || b[i] == '\'') { // the key is in quotes
 		i++
 	}
+	end := i
 	i = s.spaces(i)
-	separated := false
 	if i < len(b) && (b[i] == ':' || b[i] == '=') {
 		separated = true
+		tight := i == end && b[i] == '='
 		if i++; i < len(b) && b[i-1] == '=' && b[i] == '>' {
-			i++
+			i, tight = i+1, false
 		}
-		i = s.spaces(i)
+		if !tight {
+			i = s.spaces(i)
+		}
 	}
 	closer, n := closing(b[i:])
 	i += n
+	if rest := b[i:]; len(rest) > 0 && rest[0] == '"' && (closer == ']' || closer == '}') { // JSON
+		if closer == '}' {
+			return nil, 0, separated
+		}
+		closer = '"'
+		i++
+	}
 	start := i
 	for i < len(b) && i-start <= maxToken && !ends(b[i:], closer) {
 		i++
 	}
 	if i-start > maxToken {
-		return nil, 0
+		return nil, 0, separated
 	}
 	after = i
 	if closer == 0 {
 		i = trimPunctuation(b, start, i)
 	}
 	if value = b[start:i:i]; separated && !isFolded(value, "null") || plausible(value, n > 0) {
-		return value, after
+		return value, after, separated
 	}
-	return nil, 0
+	return nil, 0, separated
 }
 
 func (s *scanner) spaces(i int) int {
@@ -240,7 +318,7 @@ func ends(b []byte, closer byte) bool {
 	case closer != 0:
 		return c == closer || isSpace(c)
 	default:
-		return c <= ' ' || c == '"' || c == ',' || c == ';' || c == '|' || c >= 0x7f || c == '#' && isOctal(b[1:])
+		return c <= ' ' || c == '"' || c == ',' || c == ';' || c == '|' || c == '&' || c >= 0x7f || c == '#' && isOctal(b[1:])
 	}
 }
 

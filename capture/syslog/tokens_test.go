@@ -8,15 +8,19 @@ import (
 	"heptap/capture/syslog"
 )
 
-// tokens writes down what is found in a line; "!" is in front of what is named.
-func tokens(line []byte) string {
+// tokens writes down what is found in a line; "!" is in front of what is named, and "!!"
+// of what is so by one of keys.
+func tokens(line []byte, keys ...string) string {
 	var out []string
-	syslog.Tokens(line, func(t syslog.Token) bool {
+	syslog.Tokens(line, syslog.NewKeys(keys), func(t syslog.Token) bool {
 		s := string(t.Value)
 		if t.Key != nil {
 			s = string(t.Key) + "=" + s
 		}
 		if t.Named {
+			s = "!" + s
+		}
+		if t.Keyed {
 			s = "!" + s
 		}
 		out = append(out, s+[]string{"", "@", "(uuid)", "(asterisk)"}[t.Kind])
@@ -66,6 +70,12 @@ func TestTokens(t *testing.T) {
 		{"end of sentence", "Lost dialog a84b4c76e66710@pc33.", "a84b4c76e66710@pc33@"},
 		{"rsyslog's tab", "x#011a84b4c76e66710@pc33#012", "a84b4c76e66710@pc33@"},
 		{"two", "callid=1@a callid=2@b", "!callid=1@a@ !callid=2@b@"},
+		{"a key without a value", "callid= other=12345678x", "other=12345678x"},
+		{"spaces around the =", "callid = abc@h", "!callid=abc@h@"},
+		{"a URL's parameter", "GET /x?callid=abc12345&y=2 HTTP/1.1", "!callid=abc12345 HTTP/1.1"},
+		{"JSON, empty", `{"callid":"","x":"1-2345@10.0.0.1"}`, "x=1-2345@10.0.0.1@"},
+		{"JSON, a list", `{"callid":["1@a","2@b"]}`, "!callid=1@a@ 2@b@"},
+		{"JSON, an object", `{"callid":{"id":"1@a"}}`, "id=1@a@"},
 		{"caller ID is another thing", "Caller-ID: 49301234567", "Caller-ID=49301234567"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,18 +86,57 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// Keys that a user gives name a Call-ID wherever = or a colon follows them.
+func TestKeys(t *testing.T) {
+	keys := []string{"X-Dialog", "leg_id", "sip.call", strings.Repeat("k", 65)}
+	for _, c := range []struct{ name, in, want string }{
+		{"key=value", "route found dialog=1 x-dialog=abcdefgh next=1", "!!x-dialog=abcdefgh"},
+		{"written in another way", "xDialog=abcdefgh X_DIALOG=ijklmnop", "!!xDialog=abcdefgh !!X_DIALOG=ijklmnop"},
+		{"a header field", "X-Dialog: abc@h\r\nX-Other: def", "!!X-Dialog=abc@h@"},
+		{"a header field without a space", "X-Dialog:abc@h", "!!X-Dialog=abc@h@"},
+		{"JSON", `{"level":"info","legId":"ab","x":"1-2345@10.0.0.1"}`, "!!legId=ab x=1-2345@10.0.0.1@"},
+		{"JSON with a space", `{"sip.call" : "ab"}`, "!!sip.call=ab"},
+		{"JSON, a number", `{"leg_id":12345678}`, "!!leg_id=12345678"},
+		{"structured data", `[route@32473 legid="abc" n="1"]`, "route@32473@ !!legid=abc"},
+		{"a URL", "/route?leg_id=abc&b=2", "!!leg_id=abc"},
+		{"a form", "a=1&leg_id=abc&b=2", "!!leg_id=abc"},
+		{"no value", "leg_id= next=12345678x", "next=12345678x"},
+		{"no value, in quotes", `leg_id="" leg_id='' "leg_id":"" leg_id: ,`, ""},
+		{"null", `{"leg_id":null}`, ""},
+		{"prose", "the leg_id 12345678x is gone", "12345678x"},
+		{"part of a longer key", "old_leg_id=12345678x leg_id2=12345678y", "old_leg_id=12345678x leg_id2=12345678y"},
+		{"part of a path", "/leg_id/12345678x", "/leg_id/12345678x"},
+		{"too long a value", "leg_id=" + strings.Repeat("a", 257) + " x", ""},
+		{"the longest", "leg_id=" + strings.Repeat("a", 256) + " x", "!!leg_id=" + strings.Repeat("a", 256)},
+		{"too long a key is none", strings.Repeat("k", 65) + "=ab", ""},
+		{"the line's own names, too", "callid=1@a leg_id=2@b", "!callid=1@a@ !!leg_id=2@b@"},
+		{"at the end", "leg_id", ""},
+		{"at the end, with =", "leg_id=", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := tokens([]byte(c.in), keys...); got != c.want {
+				t.Errorf("\n got %q\nwant %q", got, c.want)
+			}
+		})
+	}
+	var none *syslog.Keys
+	if none.Has([]byte("leg_id")) || !none.Empty() || !syslog.NewKeys([]string{"", "-_"}).Empty() || syslog.NewKeys(keys).Has(nil) {
+		t.Error("keys out of nothing")
+	}
+}
+
 func TestTokensBound(t *testing.T) {
 	var line strings.Builder
 	for i := range 100 {
 		fmt.Fprintf(&line, "id%07d@h ", i)
 	}
 	n := 0
-	syslog.Tokens([]byte(line.String()), func(syslog.Token) bool { n++; return true })
+	syslog.Tokens([]byte(line.String()), nil, func(syslog.Token) bool { n++; return true })
 	if n != syslog.MaxTokens {
 		t.Errorf("%d tokens", n)
 	}
 	n = 0
-	syslog.Tokens([]byte(line.String()), func(syslog.Token) bool { n++; return n < 3 })
+	syslog.Tokens([]byte(line.String()), nil, func(syslog.Token) bool { n++; return n < 3 })
 	if n != 3 {
 		t.Errorf("%d tokens, stopped at 3", n)
 	}

@@ -182,7 +182,7 @@ func TestNoAllocation(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() {
 		for _, b := range lines {
 			if syslog.Is(b) && v.Parse(b) == nil {
-				syslog.Tokens(v.Message, func(x syslog.Token) bool {
+				syslog.Tokens(v.Message, nil, func(x syslog.Token) bool {
 					if x.Named {
 						named++
 					}

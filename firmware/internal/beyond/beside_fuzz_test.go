@@ -21,11 +21,14 @@ func FuzzMessage(f *testing.F) {
 	f.Add(uint8(2), []byte(question(2, "_sip._udp.example.com", typeSRV, -1)), []byte(question(2, "_sip._udp.example.com", typeSRV, 3)))
 	f.Add(uint8(3), []byte(`{"jsonrpc":"2.0","method":"dr_reload","params":{"password":"one"},"id":7}`), []byte(`{"jsonrpc":"2.0","result":"OK","id":7}`))
 	f.Add(uint8(3), []byte(":uptime:\n"), []byte("200 OK\nUp since:: 12\n"))
+	f.Add(uint8(0), []byte(`<14>app: leg_id=dialog0001 {"legId":["a"]} leg-id: x`), []byte("leg_id=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+	f.Add(uint8(1), []byte("1_1 "+dict("call-id", "c1@host", "command", "query", "metadata", "leg_id=dialog0001", "leg_id", "dialog0002")), []byte("1_1 "+dict("result", "ok", "leg-id", "c1@host")))
+	f.Add(uint8(2), []byte(question(2, "c1@host.dialog0001.example.com", typeNAPTR, -1)), []byte(question(2, "c1@host", typeNAPTR, 3)))
 	f.Fuzz(func(t *testing.T, kind uint8, there, back []byte) {
 		if len(there)+len(back) > 1<<17 {
 			return
 		}
-		r := newBench(t, func(c *beyond.Config) { c.AllLogs = true })
+		r := newBench(t, func(c *beyond.Config) { c.AllLogs, c.Keys = true, []string{"leg_id"} })
 		r.call("c1@host")
 		proto := [...]capture.Protocol{capture.Syslog, capture.NG, capture.DNS, capture.MI}[kind%4]
 		for range 2 { // sent again

@@ -14,6 +14,7 @@ import (
 	"heptap/capture/record"
 	"heptap/capture/rest"
 	"heptap/capture/stream"
+	"heptap/capture/syslog"
 )
 
 // Correlator is what Beyond needs of one.
@@ -32,7 +33,7 @@ type Config struct {
 	Queries Scope    // of HTTP
 	Bodies  bool     // payloads are shown, not only looked through
 	Fields  []string // header fields that are shown besides Host and Content-Type
-	Names   []string // header fields that name a call, besides X-Call-ID and the like
+	Keys    []string // keys of all kinds whose value is a Call-ID, besides callid and the like
 	Net     bool     // the connections that queries and commands go over have records, too
 
 	Correlator Correlator
@@ -113,26 +114,32 @@ type Beyond struct {
 	nextAt  int64 // when what waits for replies is looked at again
 
 	// scratch, reused for each message
-	note    correlate.Note
-	query   correlate.Ask
-	message capture.Message
-	tokens  [][]byte
-	control correlate.Control
-	calls   [1][]byte
-	id      []byte
-	payload []byte
-	masked  []byte
-	plain   []byte
-	log     logLine
-	ngView  ng.View
-	proxy   ng.RTPProxy
-	dnsView dns.View
+	note      correlate.Note
+	query     correlate.Ask
+	message   capture.Message
+	keys      *syslog.Keys // of Config
+	tokens    [][]byte
+	keyed     [][]byte // values of keys
+	keyedText []byte   // of a query, that they are in
+	control   correlate.Control
+	calls     [1][]byte
+	id        []byte
+	payload   []byte
+	masked    []byte
+	plain     []byte
+	log       logLine
+	ngView    ng.View
+	ngKey     func(key, value []byte) bool // ngEntry
+	proxy     ng.RTPProxy
+	dnsView   dns.View
+	dnsLabel  func([]byte) bool // label
 }
 
 // New returns a Beyond that has seen nothing.
 func New(cfg Config) *Beyond {
-	b := &Beyond{cfg: cfg, seed: maphash.MakeSeed()}
+	b := &Beyond{cfg: cfg, seed: maphash.MakeSeed(), keys: syslog.NewKeys(cfg.Keys)}
 	b.log.init(b)
+	b.ngKey, b.dnsLabel = b.ngEntry, b.label
 	return b
 }
 

@@ -396,16 +396,19 @@ func TestRequestsAreBounded(t *testing.T) {
 
 func TestNothingIsAllocated(t *testing.T) {
 	c := correlate.New(correlate.Config{Calls: 10, Streams: 10, Emit: func(*record.Record) {}})
-	b := beyond.New(beyond.Config{AllLogs: true, Correlator: c})
+	b := beyond.New(beyond.Config{AllLogs: true, Keys: []string{"X-Dialog", "leg_id"}, Correlator: c})
 	r := &bench{t: t, c: c, b: b, now: 1e9}
 	r.call("a84b4c76e66710@pc33")
 	messages := map[string][]*capture.Message{
 		"log": {r.message(capture.Syslog, phone, proxy, `<165>1 2023-11-14T22:13:20.003Z sbc1 kamailio 1234 ID47 [x@1 call="a84b4c76e66710@pc33"] INVITE password=x`),
-			r.message(capture.Syslog, phone, proxy, "<14>no host, no call")},
+			r.message(capture.Syslog, phone, proxy, "<14>no host, no call"),
+			r.message(capture.Syslog, phone, proxy, "<14>Nov 14 22:13:20 sbc1 app: leg_id=dialog0001 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")},
 		"ng": {r.message(capture.NG, control, engine, "1_1 "+dict("call-id", "c1@host", "command", "offer", "from-tag", "ft", "sdp", sdp("192.0.2.1", 6000))),
-			r.message(capture.NG, engine, control, "1_1 "+dict("result", "ok", "sdp", sdp("192.0.2.3", 30000)))},
+			r.message(capture.NG, engine, control, "1_1 "+dict("result", "ok", "sdp", sdp("192.0.2.3", 30000))),
+			r.message(capture.NG, control, engine, "1_2 "+dict("call-id", "c1@host", "command", "query", "leg-id", "dialog0001", "metadata", "x-dialog=dialog0002"))},
 		"dns": {r.message(capture.DNS, asks, resolver, question(2, "_sip._udp.example.com", typeSRV, -1)),
-			r.message(capture.DNS, resolver, asks, question(2, "_sip._udp.example.com", typeSRV, 0))},
+			r.message(capture.DNS, resolver, asks, question(2, "_sip._udp.example.com", typeSRV, 0)),
+			r.message(capture.DNS, asks, resolver, question(2, "a84b4c76e66710.example.com", typeNAPTR, -1))},
 	}
 	for name, ms := range messages {
 		if n := testing.AllocsPerRun(500, func() {

@@ -88,6 +88,9 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 	if v.Response && p != nil {
 		o.ms("took_ms", p.took(m))
 	}
+	b.tokens = b.tokens[:0]
+	v.Question.Name.Labels(b.dnsLabel)
+	n.Labels = b.tokens
 	// The members of heplify's object become members of this one.
 	at := len(o.b)
 	o.b = v.AppendJSON(o.b)
@@ -100,6 +103,15 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 		}
 	}
 	b.cfg.Correlator.Note(n)
+}
+
+// label takes in a label of a name that may be an id; those of a number (RFC 6116) are
+// digits.
+func (b *Beyond) label(l []byte) bool {
+	if len(l) >= minNamed {
+		b.tokens = append(b.tokens, l)
+	}
+	return true
 }
 
 // withoutService returns a name without the service and protocol in front of it

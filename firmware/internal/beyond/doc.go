@@ -43,8 +43,11 @@
 // # Which call a question belonged to
 //
 // A query is linked to a call whose Call-ID it has in a header field, its URL or
-// the front of its body, a management command to one that its parameters name. A query that
-// names none, and a question of DNS, go to the correlator with what they ask, for the
-// numbers and names in it, without escapes, and of a question without the service in front
-// (_sip._udp). It may infer the call.
+// the front of its body, a management command to one that its parameters name, a line to
+// those in its text and structured data, a question of DNS to those in its labels, and what
+// a media proxy is told to the call that it is about and those in its metadata. What is
+// behind one of Config.Keys names a call in all of them. A query and a question that name
+// none go to the correlator with what they ask, for the numbers and names in it, without
+// escapes, and of a question without the service in front (_sip._udp). It may infer the
+// call.
 package beyond

@@ -12,6 +12,7 @@ import (
 	"heptap/capture/mi"
 	"heptap/capture/record"
 	"heptap/capture/rest"
+	"heptap/capture/syslog"
 )
 
 // Scope says of whose queries records are made.
@@ -45,6 +46,14 @@ type web struct {
 	tokens rest.Tokens
 }
 
+// named says which header fields name a call besides those that package rest knows.
+func (cfg *Config) named() func([]byte) bool {
+	if keys := syslog.NewKeys(cfg.Keys); !keys.Empty() {
+		return keys.Has
+	}
+	return nil
+}
+
 // exchange is what is remembered of a request for its reply.
 type exchange struct {
 	of    pair[miRequest]
@@ -52,7 +61,7 @@ type exchange struct {
 }
 
 func newWeb(cfg *Config) *web {
-	w := &web{parser: rest.NewParser(rest.Config{BodyBytes: bodyBytes, Fields: cfg.Fields, Names: cfg.Names, MaxExchanges: maxExchanges})}
+	w := &web{parser: rest.NewParser(rest.Config{BodyBytes: bodyBytes, Fields: cfg.Fields, Named: cfg.named(), MaxExchanges: maxExchanges})}
 	for i := range w.told {
 		w.free = append(w.free, uint16(i))
 	}
@@ -360,31 +369,41 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 	n := b.begin(m, record.REST)
 	n.Class, n.Conn = record.Final, carrier(c.tell)
 	e.of.name(b, "rest")
-	b.tokens = b.tokens[:0]
+	b.tokens, b.keyed = b.tokens[:0], b.keyed[:0]
 	for _, p := range []*rest.Part{&x.Request, &x.Reply} {
 		for i := range p.Named {
-			b.tokens = append(b.tokens, named(&p.Named[i]))
+			f := &p.Named[i]
+			if b.keys.Has(f.Name) && ownWord(f.Value) {
+				b.keyed = append(b.keyed, plainID(f.Value))
+			} else {
+				b.tokens = append(b.tokens, plainID(f.Value))
+			}
 		}
 	}
+	c.keyed(x)
 	rest.TokensOf(&w.tokens, x.Target, x.Request.Body)
 	for i := range w.tokens.Len() {
 		if t := w.tokens.At(i); len(t) >= minNamed { // 1001 may be anything
-			b.tokens = append(b.tokens, t)
+			b.tokens = append(b.tokens, plainID(t))
 		}
 	}
-	n.Tokens = b.tokens
+	n.Keyed, n.Tokens = b.keyed, b.tokens
 	return n
 }
 
-// named returns the id in a field that names a call or a trace.
-func named(f *rest.Field) []byte {
-	if id := correlate.SessionUUID(f.Value); id != nil {
-		return id
+// keyed adds what the URL and the bodies of x have behind one of the keys.
+func (c *httpConn) keyed(x *rest.Exchange) {
+	b := c.b
+	if b.keys.Empty() {
+		return
 	}
-	if id := correlate.TraceID(f.Value); id != nil {
-		return id
+	text := b.keyedText[:0]
+	for _, part := range [...][]byte{x.Target, x.Request.Body, x.Reply.Body} {
+		text = append(rest.AppendPlain(text, part), '\n')
 	}
-	return f.Value
+	b.keyedText = text
+	b.log.find(text)
+	b.keyed = append(b.keyed, b.log.keyed...)
 }
 
 // maxValue is the most octets of a first line, or of a field.

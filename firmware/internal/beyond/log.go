@@ -1,7 +1,10 @@
 package beyond
 
 import (
+	"bytes"
+
 	"heptap/capture"
+	"heptap/capture/correlate"
 	"heptap/capture/mask"
 	"heptap/capture/record"
 	"heptap/capture/syslog"
@@ -23,17 +26,21 @@ type logLine struct {
 	source [64]byte // the sender's address as text
 
 	named  [][]byte // what the line itself calls a Call-ID
+	keyed  [][]byte // values of Config.Keys
 	tokens [][]byte
 	names  [][]byte
 	likely bool // there is a token that looks like a Call-ID
+	keys   *syslog.Keys
 	take   func(syslog.Token) bool
 	render func() []byte
 }
 
 // init makes what would be made anew for each line.
 func (l *logLine) init(b *Beyond) {
-	l.named, l.tokens, l.names = make([][]byte, 0, 2*syslog.MaxTokens), make([][]byte, 0, 2*syslog.MaxTokens), make([][]byte, 0, 2*syslog.MaxTokens)
-	l.take, l.render = l.token, b.renderLog
+	for _, list := range []*[][]byte{&l.named, &l.keyed, &l.tokens, &l.names} {
+		*list = make([][]byte, 0, 2*syslog.MaxTokens)
+	}
+	l.keys, l.take, l.render = b.keys, l.token, b.renderLog
 }
 
 // logMessage makes a note of one line of a log, or holds it.
@@ -55,7 +62,8 @@ func (b *Beyond) logNote(m *capture.Message, again bool) (linked bool) {
 	l.cut = m.Flags&capture.CutShort != 0
 	l.find(l.view.Message, l.view.Structured)
 	n := b.begin(m, record.Log)
-	n.Calls, n.Tokens, n.Names, n.OnlyLinked, n.Render = l.named, l.tokens, l.names, !b.cfg.AllLogs, l.render
+	l.ids(n)
+	n.OnlyLinked, n.Render = !b.cfg.AllLogs, l.render
 	n.Again = again && l.likely
 	host := l.view.Host
 	if len(host) == 0 {
@@ -66,27 +74,54 @@ func (b *Beyond) logNote(m *capture.Message, again bool) (linked bool) {
 	return b.cfg.Correlator.Note(n)
 }
 
-// find fills named, tokens and names with what texts have of them, and borrows it.
+// find fills named, keyed, tokens and names with what texts have of them, and borrows
+// it.
 func (l *logLine) find(texts ...[]byte) {
-	l.named, l.tokens, l.names, l.likely = l.named[:0], l.tokens[:0], l.names[:0], false
+	l.named, l.keyed, l.tokens, l.names, l.likely = l.named[:0], l.keyed[:0], l.tokens[:0], l.names[:0], false
 	for _, text := range texts {
-		syslog.Tokens(text, l.take)
+		syslog.Tokens(text, l.keys, l.take)
 	}
+}
+
+// ids gives a note what was found.
+func (l *logLine) ids(n *correlate.Note) {
+	n.Calls, n.Keyed, n.Tokens, n.Names = l.named, l.keyed, l.tokens, l.names
 }
 
 // token sorts a candidate id: a line that has a key like callid= is taken at its
 // word, everything else has to be the Call-ID of a call that is alive.
 func (l *logLine) token(t syslog.Token) bool {
-	if t.Named && len(t.Value) >= minNamed && saysCall(t.Key) {
+	switch {
+	case t.Keyed && ownWord(t.Value):
+		l.keyed = append(l.keyed, plainID(t.Value))
+	case t.Named && len(t.Value) >= minNamed && saysCall(t.Key):
 		l.named = append(l.named, t.Value)
-	} else {
-		l.tokens = append(l.tokens, t.Value)
+	default:
+		l.tokens = append(l.tokens, plainID(t.Value))
 	}
 	if t.Kind == syslog.UUID || t.Kind == syslog.Asterisk {
 		l.names = append(l.names, t.Value)
 	}
 	l.likely = l.likely || t.Kind != syslog.Word || len(t.Value) >= likelyID
 	return true
+}
+
+// ownWord reports whether the value of a key is a Call-ID though none is known that is
+// like it: "unknown", "(null)" and 1001 are not.
+func ownWord(v []byte) bool {
+	return len(v) >= minNamed && (len(v) >= likelyID || bytes.ContainsAny(v, "0123456789@"))
+}
+
+// plainID returns the id in the value of a Session-ID or a traceparent field, or else
+// the value.
+func plainID(v []byte) []byte {
+	if id := correlate.SessionUUID(v); id != nil {
+		return id
+	}
+	if id := correlate.TraceID(v); id != nil {
+		return id
+	}
+	return v
 }
 
 // saysCall reports whether "call" is in a key, or it is Kamailio's and

@@ -78,7 +78,7 @@ func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request
 	n.Class, n.Conn = record.Final, carrier(p.of.tell)
 	b.log.find([]byte(r.Params))
 	n.Begins = fresh
-	n.Calls, n.Tokens, n.Names = b.log.named, b.log.tokens, b.log.names
+	b.log.ids(n)
 	n.Where = m.Flow.Dst.Addr().Unmap().AppendTo(b.log.source[:0])
 	p.name(b, "mi")
 	o := b.object()

@@ -8,6 +8,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/record"
+	"heptap/capture/syslog"
 )
 
 // What is kept of a request to a media proxy, in octets.
@@ -16,6 +17,8 @@ const (
 	maxTag     = 128
 	maxCommand = 24
 	maxAnswer  = 1 << 10 // of rtpproxy's answers in a record
+
+	maxMetadata = 1 << 10 // of what is searched for ids of calls
 )
 
 // ngRequest is what the reply to a request does not say itself.
@@ -148,7 +151,29 @@ func (b *Beyond) ngNote(m *capture.Message, p *pair[ngRequest]) *correlate.Note 
 		b.calls[0] = id
 		n.Calls = b.calls[:]
 	}
+	b.tokens, b.keyed = b.tokens[:0], b.keyed[:0]
+	b.ngView.Strings(b.ngKey)
+	n.Keyed, n.Tokens = b.keyed, b.tokens
 	return n
+}
+
+// ngEntry takes in an entry of rtpengine's dictionary: beside the Call-ID there may be
+// others, under keys of the user's choice, and in the metadata of a call.
+func (b *Beyond) ngEntry(key, value []byte) bool {
+	switch {
+	case len(value) > maxMetadata:
+	case b.keys.Has(key) && ownWord(value):
+		b.keyed = append(b.keyed, plainID(value))
+	case string(key) == "call-id":
+	case string(key) == "metadata":
+		b.log.find(value)
+		b.keyed = append(append(b.keyed, b.log.named...), b.log.keyed...)
+		b.tokens = append(b.tokens, b.log.tokens...)
+	case len(value) < minNamed:
+	case syslog.NamesCall(key), string(key) == "session-id", string(key) == "traceparent":
+		b.tokens = append(b.tokens, plainID(value))
+	}
+	return true
 }
 
 // tell hands what m says of a call's media to the correlator.

@@ -170,7 +170,8 @@ type Records struct {
 	REST        RESTRecords
 	RESTBodies  bool
 	RESTHeaders List
-	RESTKeys    List
+
+	CallKeys List // of all kinds of records
 
 	Links   Links
 	Servers List // CIDRs of hosts that are SIP servers, whatever they are seen to do

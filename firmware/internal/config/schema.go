@@ -327,6 +327,16 @@ var headers = str[List](func(s string) error {
 	})
 })
 
+// keys is a list of names of keys, header fields among them.
+var keys = str[List](func(s string) error {
+	return checkList(s, maxHeaders, func(name string) error {
+		ok := len(name) <= 64 && strings.Trim(name, "-_") != "" && !strings.ContainsFunc(name, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
+		})
+		return need(ok, "names of keys: letters, digits, '-', '_' and '.'")
+	})
+})
+
 var (
 	word       = str[string](func(s string) error { return need(validName(s), "one word of letters, digits, '-', '_' or '.'") })
 	text       = str[string](func(s string) error { return need(s != "" && len(s) <= 4096, "1 to 4096 octets of text") })
