@@ -111,7 +111,7 @@ func (g rec) want(t testing.TB, primary, links string, members map[string]any) {
 	}
 	for _, k := range []string{"id", "sid", "create_date", "raw", "node", "dbnode", "profile", "srcIp", "dstIp", "srcPort", "dstPort", "protocol",
 		"protocolFamily", "timeSeconds", "timeUseconds", "payloadType", "captureId", "capturePass", "correlation_id"} {
-		if _, ok := g.json[k]; ok && g.typ != record.DNS { // heplify's object has an id
+		if _, ok := g.json[k]; ok && g.typ != record.DNS { // heplify's object has an id, see dnsNote
 			t.Errorf("member %q is one that Homer has itself\n%s", k, g.raw)
 		}
 	}

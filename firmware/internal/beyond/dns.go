@@ -91,7 +91,12 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 	b.tokens = b.tokens[:0]
 	v.Question.Name.Labels(b.dnsLabel)
 	n.Labels = b.tokens
-	// The members of heplify's object become members of this one.
+	// The members of heplify's object become members of this one, "id" too, though Homer
+	// has a column of that name. What readers of type 53 know is heplify's object, and the
+	// two never meet: homer-app merges a payload with its row where heplify-server's
+	// ForceHEPPayload has put it into data_header, which it does in the default branch of
+	// insert alone (database/postgres.go). Types 53, and 100 as which profile homer7 sends
+	// this, have branches of their own.
 	at := len(o.b)
 	o.b = v.AppendJSON(o.b)
 	o.b[at] = ','
