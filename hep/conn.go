@@ -2,6 +2,7 @@ package hep
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -35,20 +36,29 @@ type DialOptions struct {
 	WriteTimeout    time.Duration  // a Write without progress fails after it; 0 is DefaultWriteTimeout
 	UserTimeout     time.Duration  // TCP: unacknowledged for so long ends the connection; 0 is DefaultUserTimeout
 	SendBufferBytes int            // SO_SNDBUF; 0 leaves it to the kernel
+	TLS             *TLSOptions    // TLS over TCP; nil means without
 }
 
-// Conn is a connection to a collector over TCP, or a connected UDP socket. A
-// goroutine of its own reads all the time, so that the end of the connection is
-// noticed at once; Close ends it. Write has one caller at a time, the other
-// methods any number.
+// Conn is a connection to a collector over TCP, with or without TLS, or a
+// connected UDP socket. A goroutine of its own reads all the time, so that the end
+// of the connection is noticed at once; Close ends it. Write has one caller at a
+// time, the other methods any number.
 type Conn struct {
-	sock *socket
-	tcp  *net.TCPConn // nil for UDP
-	peer chan error
-	done chan struct{} // closed when the reader has ended
+	sock   *socket
+	tcp    *net.TCPConn // nil for UDP
+	tls    *tls.Conn    // nil without TLS
+	stream io.ReadWriter
+	secret *tlsChecks // nil without TLS
+	peer   chan error
+	done   chan struct{} // closed when the reader has ended
 
 	closing  sync.Once
 	closeErr error // set within closing
+
+	// Held by CloseWrite, which over TLS may wait for the peer's window, and taken
+	// by the reader before it judges an end: it must not miss that this end is the
+	// answer. It is taken before mu.
+	ending sync.Mutex
 
 	refused atomic.Pointer[error] // UDP: an ICMP error no Write has reported yet
 
@@ -83,30 +93,35 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 			d.LocalAddr = net.UDPAddrFromAddrPort(opts.LocalAddr)
 		}
 	}
-	if network != "tcp" && network != "udp" {
+	if network != "tcp" && (network != "udp" || opts.TLS != nil) {
 		return nil, fmt.Errorf("hep: dial: %w", net.UnknownNetworkError(network))
 	}
 	nc, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("hep: %w", err)
 	}
-	c, err := newConn(nc, opts)
+	c, err := newConn(ctx, nc, addr, opts)
 	if err != nil {
 		return nil, fmt.Errorf("hep: dial %s: %w", addr, errors.Join(err, nc.Close()))
 	}
 	return c, nil
 }
 
-func newConn(nc net.Conn, opts DialOptions) (*Conn, error) {
+func newConn(ctx context.Context, nc net.Conn, addr string, opts DialOptions) (*Conn, error) {
 	sock, err := newSocket(nc, opts.WriteTimeout)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{sock: sock, peer: make(chan error, 1), done: make(chan struct{})}
+	c := &Conn{sock: sock, stream: sock, peer: make(chan error, 1), done: make(chan struct{})}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		c.tcp = tcp
 		if err := errors.Join(tcp.SetNoDelay(true), sock.setUserTimeout(opts.UserTimeout)); err != nil {
 			return nil, err
+		}
+		if opts.TLS != nil {
+			if err := c.startTLS(ctx, addr, opts.TLS); err != nil {
+				return nil, err
+			}
 		}
 		go c.readTCP()
 	} else {
@@ -117,7 +132,7 @@ func newConn(nc net.Conn, opts DialOptions) (*Conn, error) {
 
 // Write sends b: over TCP part of a stream of frames, over UDP one frame. It
 // blocks while the kernel's buffer is full. n counts the octets the kernel
-// accepted; when it is less than len(b) the stream may end inside a frame, and
+// accepted (over TLS, in whole TLS records); when it is less than len(b) the stream may end inside a frame, and
 // the connection is good for nothing but Close. A peer that accepts no octet
 // for WriteTimeout makes the error os.ErrDeadlineExceeded (it is noticed after
 // twice that at the latest). Over UDP an ICMP refusal of an earlier frame is
@@ -128,14 +143,15 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 			return 0, fmt.Errorf("hep: earlier frame: %w", *refusal)
 		}
 	}
-	n, err = c.sock.Write(b)
+	n, err = c.stream.Write(b)
 	if err != nil {
 		return n, fmt.Errorf("hep: %w", err)
 	}
 	return n, nil
 }
 
-// Written returns how many octets the kernel has accepted from Write.
+// Written returns how many octets the kernel has accepted: those of Write, and
+// over TLS what these have become, and what TLS says besides.
 func (c *Conn) Written() uint64 { return c.sock.written.Load() }
 
 // Acked returns how many of the octets written the peer's kernel has
@@ -173,14 +189,20 @@ func (c *Conn) measure() (queued int, err error) {
 }
 
 // CloseWrite half-closes a TCP connection after what was written: a barrier.
+// Over TLS close_notify comes first, and like Write it may have to wait for room.
 // The peer's answer comes through Peer and Confirmed. Over UDP the error is
 // errors.ErrUnsupported.
 func (c *Conn) CloseWrite() error {
 	if c.tcp == nil {
 		return fmt.Errorf("hep: half-close over UDP: %w", errors.ErrUnsupported)
 	}
-	// The reader takes mu before it judges an EOF, so that it does not miss
-	// that this EOF is the answer.
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.tls != nil {
+		if err := c.tls.CloseWrite(); err != nil {
+			return fmt.Errorf("hep: close_notify: %w", err)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.tcp.CloseWrite(); err != nil {
@@ -194,8 +216,12 @@ func (c *Conn) CloseWrite() error {
 //
 // Over TCP it delivers exactly one value: io.EOF for FIN; an error that wraps
 // ECONNRESET for RST, ETIMEDOUT for a peer that no longer answers, and so on;
-// ErrUnexpectedData; or net.ErrClosed when Close came first. Nothing follows.
-// io.EOF alone does not mean that everything was read: see Confirmed.
+// ErrUnexpectedData; a *TLSError that says what is wrong with TLS, or with its being
+// absent; or net.ErrClosed when Close came first. Nothing follows. io.EOF alone
+// does not mean that everything was read: see Confirmed.
+//
+// Over TLS io.EOF is close_notify and then, if it came after CloseWrite, FIN; a FIN
+// without close_notify is io.ErrUnexpectedEOF.
 //
 // Over UDP each value is an ICMP refusal (ECONNREFUSED), and the connection goes
 // on; refusals that come while one waits to be received are merged into it. After
@@ -207,7 +233,10 @@ func (c *Conn) Peer() <-chan error { return c.peer }
 // that closes with octets unread answers RST, and one that closed before our
 // last octets arrived has not acknowledged them. It is decided when Peer
 // delivers io.EOF. (A peer that half-closes its side beforehand and reads on
-// is the exception TCP cannot show; no known HEP server does that.)
+// is the exception TCP cannot show; no known HEP server does that.) Over TLS the
+// peer's close_notify must have come before its FIN, which says that its TLS has
+// accepted everything, the probe's own certificate among it; its kernel need not
+// have acknowledged our FIN, since a peer may close on our close_notify.
 func (c *Conn) Confirmed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,32 +283,61 @@ func (c *Conn) close(reset bool) error {
 // readTCP reads and discards until the connection ends, and says how.
 func (c *Conn) readTCP() {
 	defer close(c.done)
+	c.peer <- c.readToEnd()
+}
+
+func (c *Conn) readToEnd() error {
+	in := io.Reader(c.stream)
+	notified := false
 	buf := make([]byte, 2048)
 	for {
-		n, err := c.sock.Read(buf)
+		n, err := in.Read(buf)
 		switch total := c.note(buf[:n]); {
+		case err == io.EOF && c.tls != nil && !notified && c.sock.ended:
+			return fmt.Errorf("hep: no close_notify before the FIN: %w", io.ErrUnexpectedEOF) // at a record's boundary crypto/tls lets that pass
+		case err == io.EOF && c.tls != nil && !notified:
+			notified = true
+			if !c.asked() {
+				return io.EOF // whatever it still reads, it wants no more
+			}
+			in = c.sock // the answer is whole with the FIN
 		case err == io.EOF:
+			if err := c.greeted(io.EOF); err != io.EOF {
+				return err
+			}
 			c.judge()
-			c.peer <- io.EOF
-			return
+			return io.EOF
 		case errors.Is(err, net.ErrClosed):
-			c.peer <- net.ErrClosed
-			return
+			return net.ErrClosed
+		case err != nil && c.tls != nil:
+			return c.secret.explain(err)
 		case err != nil:
-			c.peer <- fmt.Errorf("hep: %w", err)
-			return
+			return c.greeted(fmt.Errorf("hep: %w", err))
 		case total > maxUnexpected:
-			c.peer <- ErrUnexpectedData
-			return
+			return ErrUnexpectedData
 		}
 	}
 }
 
+// asked reports whether CloseWrite has been called, and was not in vain.
+func (c *Conn) asked() bool {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.finSent
+}
+
 // judge decides at the peer's FIN whether it confirms.
 func (c *Conn) judge() {
+	c.ending.Lock()
+	defer c.ending.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	queued, err := c.measure()
+	if c.tls != nil {
+		queued = max(queued-1, 0) // our FIN, see Confirmed
+	}
 	c.confirmed = err == nil && c.finSent && queued == 0
 }
 

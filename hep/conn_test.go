@@ -229,7 +229,8 @@ func TestConnUnexpectedData(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = far.Close()
-	if err := peerErr(t, c); err != io.EOF {
+	var missing *hep.TLSError
+	if err := peerErr(t, c); !errors.As(err, &missing) || missing.Fault != hep.TLSMissing {
 		t.Errorf("peer: %v", err)
 	}
 	n, first := c.Received()

@@ -2,6 +2,7 @@ package hep
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,22 +30,25 @@ type Handler func(network string, from netip.AddrPort, frame []byte) error
 // ListenOptions say where a Listener listens and what it tolerates.
 type ListenOptions struct {
 	UDP, TCP    string        // "host:port"; empty means not at all
-	MaxConns    int           // TCP connections at a time, more are closed at once; 0 is DefaultMaxConns
+	TLS         string        // the same, for TLS over TCP
+	TLSConfig   *tls.Config   // how TLS is served; needed with TLS
+	MaxConns    int           // TCP and TLS connections at a time, more are closed at once; 0 is DefaultMaxConns
 	IdleTimeout time.Duration // a TCP connection silent for so long is closed; 0 is DefaultIdleTimeout
 	Log         *slog.Logger  // nil discards
 }
 
-// Listener is a HEP server: UDP, one frame a datagram, and TCP, frames back to
-// back. Whatever arrives is a frame for the handler, or counted. A TCP
+// Listener is a HEP server: UDP, one frame a datagram, and TCP with and without
+// TLS, frames back to back. Whatever arrives is a frame for the handler, or counted. A TCP
 // connection with a bad magic or length is reset, as nothing after it can be
 // told apart; a bad chunk costs only its frame. A half-close is answered, once
-// all before it was handled, by closing.
+// all before it was handled, by closing (over TLS with close_notify).
 type Listener struct {
 	opts    ListenOptions
 	handler Handler
 	log     *slog.Logger
 	udp     *net.UDPConn
 	tcp     *net.TCPListener
+	tls     *net.TCPListener
 	count   counters
 
 	mu    sync.Mutex
@@ -55,8 +59,11 @@ type Listener struct {
 // Listen opens the sockets; Run serves them. Whoever does not call Run calls
 // Close.
 func Listen(opts ListenOptions, h Handler) (*Listener, error) {
-	if opts.UDP == "" && opts.TCP == "" {
-		return nil, errors.New("hep: listen: neither UDP nor TCP address")
+	if opts.UDP == "" && opts.TCP == "" && opts.TLS == "" {
+		return nil, errors.New("hep: listen: neither UDP nor TCP nor TLS address")
+	}
+	if opts.TLS != "" && opts.TLSConfig == nil {
+		return nil, errors.New("hep: listen: TLS without a certificate")
 	}
 	if opts.MaxConns <= 0 {
 		opts.MaxConns = DefaultMaxConns
@@ -79,12 +86,18 @@ func Listen(opts ListenOptions, h Handler) (*Listener, error) {
 		// A burst must fit while the handler writes; the kernel may grant less.
 		_ = l.udp.SetReadBuffer(4 << 20)
 	}
-	if opts.TCP != "" {
-		nl, err := lc.Listen(context.Background(), "tcp", opts.TCP)
+	for _, s := range []struct {
+		at string
+		to **net.TCPListener
+	}{{opts.TCP, &l.tcp}, {opts.TLS, &l.tls}} {
+		if s.at == "" {
+			continue
+		}
+		nl, err := lc.Listen(context.Background(), "tcp", s.at)
 		if err != nil {
 			return nil, fmt.Errorf("hep: %w", errors.Join(err, l.Close()))
 		}
-		l.tcp = nl.(*net.TCPListener)
+		*s.to = nl.(*net.TCPListener)
 	}
 	return l, nil
 }
@@ -105,6 +118,14 @@ func (l *Listener) TCPAddr() netip.AddrPort {
 	return addrPort(l.tcp.Addr())
 }
 
+// TLSAddr returns the address listened on for TLS, invalid when there is none.
+func (l *Listener) TLSAddr() netip.AddrPort {
+	if l.tls == nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(l.tls.Addr())
+}
+
 // Close closes the sockets of a Listener that is not running.
 func (l *Listener) Close() error {
 	var err error
@@ -113,6 +134,9 @@ func (l *Listener) Close() error {
 	}
 	if l.tcp != nil {
 		err = errors.Join(err, l.tcp.Close())
+	}
+	if l.tls != nil {
+		err = errors.Join(err, l.tls.Close())
 	}
 	return err
 }
@@ -126,7 +150,10 @@ func (l *Listener) Run(ctx context.Context) error {
 		wg.Go(func() { l.serveUDP(ctx) })
 	}
 	if l.tcp != nil {
-		wg.Go(func() { l.serveTCP(ctx, &wg) })
+		wg.Go(func() { l.serveTCP(ctx, l.tcp, nil, &wg) })
+	}
+	if l.tls != nil {
+		wg.Go(func() { l.serveTCP(ctx, l.tls, l.opts.TLSConfig, &wg) })
 	}
 	<-ctx.Done()
 	now := time.Now()
@@ -135,6 +162,9 @@ func (l *Listener) Run(ctx context.Context) error {
 	}
 	if l.tcp != nil {
 		_ = l.tcp.SetDeadline(now)
+	}
+	if l.tls != nil {
+		_ = l.tls.SetDeadline(now)
 	}
 	l.mu.Lock()
 	l.ended = true
@@ -221,11 +251,12 @@ func (l *Listener) take(network string, from netip.AddrPort, frame []byte) error
 	return nil
 }
 
-// serveTCP accepts; each connection gets a goroutine of wg.
-func (l *Listener) serveTCP(ctx context.Context, wg *sync.WaitGroup) {
+// serveTCP accepts; each connection gets a goroutine of wg. secure is nil without
+// TLS.
+func (l *Listener) serveTCP(ctx context.Context, at *net.TCPListener, secure *tls.Config, wg *sync.WaitGroup) {
 	failures := 0
 	for ctx.Err() == nil {
-		c, err := l.tcp.AcceptTCP()
+		c, err := at.AcceptTCP()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
@@ -241,7 +272,7 @@ func (l *Listener) serveTCP(ctx context.Context, wg *sync.WaitGroup) {
 			continue
 		}
 		wg.Go(func() {
-			l.serveConn(ctx, c)
+			l.serveConn(ctx, c, secure)
 			l.remove(c)
 		})
 	}
@@ -271,10 +302,30 @@ func (l *Listener) remove(c *net.TCPConn) {
 
 // serveConn reads c to its end. After a fault or a frame not taken the close is
 // a reset, so that nothing before it passes for confirmed; otherwise the kernel
-// decides: FIN when all octets were read, RST when not.
-func (l *Listener) serveConn(ctx context.Context, c *net.TCPConn) {
+// decides: FIN when all octets were read, RST when not. Over TLS only an orderly end
+// is not a reset.
+func (l *Listener) serveConn(ctx context.Context, c *net.TCPConn, secure *tls.Config) {
 	from := addrPort(c.RemoteAddr())
-	err := l.readConn(ctx, c, from)
+	stream, network := net.Conn(c), "tcp"
+	if secure != nil {
+		t := tls.Server(c, secure)
+		handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		err := t.HandshakeContext(handshake)
+		cancel()
+		if err != nil {
+			l.count.handshakes.Add(1)
+			l.log.Warn("TLS handshake failed", "from", from, "err", err)
+			_ = c.Close()
+			return
+		}
+		stream, network = t, "tls"
+	}
+	err := l.readConn(ctx, stream, network, from)
+	if err != io.EOF && secure != nil {
+		// What TLS has read ahead is no longer the kernel's to refuse.
+		_ = c.SetLinger(0)
+		stream = c
+	}
 	switch {
 	case err == io.EOF:
 	case FaultOf(err) != FaultNone:
@@ -290,20 +341,27 @@ func (l *Listener) serveConn(ctx context.Context, c *net.TCPConn) {
 	default:
 		l.count.brokenConns.Add(1)
 	}
-	_ = c.Close()
+	_ = stream.Close()
 }
 
+// handshakeTimeout bounds a handshake of TLS.
+const handshakeTimeout = 10 * time.Second
+
 // readConn hands over c's frames until an error, io.EOF at an orderly end.
-func (l *Listener) readConn(ctx context.Context, c *net.TCPConn, from netip.AddrPort) error {
+func (l *Listener) readConn(ctx context.Context, c net.Conn, network string, from netip.AddrPort) error {
 	r := NewReader(idleReader{ctx, c, l.opts.IdleTimeout})
+	count := &l.count.tcpFrames
+	if network == "tls" {
+		count = &l.count.tlsFrames
+	}
 	for {
 		frame, err := r.Next()
 		if err != nil {
 			return err
 		}
-		switch err := l.take("tcp", from, frame); {
+		switch err := l.take(network, from, frame); {
 		case err == nil:
-			l.count.tcpFrames.Add(1)
+			count.Add(1)
 		case errors.Is(err, errRefused):
 			return err
 		}
@@ -314,7 +372,7 @@ func (l *Listener) readConn(ctx context.Context, c *net.TCPConn, from netip.Addr
 // in the past, which must not be overwritten: hence the second look at ctx.
 type idleReader struct {
 	ctx  context.Context
-	c    *net.TCPConn
+	c    net.Conn
 	idle time.Duration
 }
 

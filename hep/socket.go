@@ -3,6 +3,7 @@ package hep
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -21,6 +22,16 @@ type socket struct {
 	raw     syscall.RawConn
 	timeout time.Duration
 	written atomic.Uint64
+	ended   bool // the peer's FIN was read; for who reads
+}
+
+// Read notes the peer's FIN: to crypto/tls it is as good as close_notify.
+func (s *socket) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if err == io.EOF {
+		s.ended = true
+	}
+	return n, err
 }
 
 func newSocket(c net.Conn, timeout time.Duration) (*socket, error) {
@@ -85,4 +96,9 @@ func setSendBuffer(size int) func(network, address string, c syscall.RawConn) er
 		})
 		return errors.Join(err, opt)
 	}
+}
+
+// isReset reports whether the peer's kernel refused more octets.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -6,6 +6,7 @@ import "sync/atomic"
 type ListenerStats struct {
 	UDPFrames     uint64            // handled, HEP1 and HEP2 among them
 	TCPFrames     uint64            // handled
+	TLSFrames     uint64            // handled, over TLS
 	Legacy        uint64            // HEP1 and HEP2 datagrams made HEP3
 	Bad           [NumFaults]uint64 // frames refused, by Fault
 	RefusedFrames uint64            // the handler returned an error
@@ -15,7 +16,8 @@ type ListenerStats struct {
 	RefusedConns  uint64            // closed at once: MaxConns were open
 	IdleConns     uint64            // closed for silence
 	BrokenConns   uint64            // ended by a reset or another error of the network
-	AcceptErrors  uint64            // from the TCP socket, descriptors exhausted for one
+	AcceptErrors  uint64            // from the TCP sockets, descriptors exhausted for one
+	Handshakes    uint64            // of TLS, failed
 }
 
 // BadFrames returns the sum of Bad.
@@ -28,16 +30,16 @@ func (s *ListenerStats) BadFrames() uint64 {
 }
 
 type counters struct {
-	udpFrames, tcpFrames, legacy, refusedFrames, receiveErrors atomic.Uint64
-	conns, refusedConns, idleConns, brokenConns, acceptErrors  atomic.Uint64
-	bad                                                        [NumFaults]atomic.Uint64
+	udpFrames, tcpFrames, tlsFrames, handshakes, legacy, refusedFrames, receiveErrors atomic.Uint64
+	conns, refusedConns, idleConns, brokenConns, acceptErrors                         atomic.Uint64
+	bad                                                                               [NumFaults]atomic.Uint64
 }
 
 // Stats returns the totals. Any goroutine may call it.
 func (l *Listener) Stats() ListenerStats {
 	c := &l.count
 	s := ListenerStats{
-		UDPFrames: c.udpFrames.Load(), TCPFrames: c.tcpFrames.Load(), Legacy: c.legacy.Load(),
+		UDPFrames: c.udpFrames.Load(), TCPFrames: c.tcpFrames.Load(), TLSFrames: c.tlsFrames.Load(), Handshakes: c.handshakes.Load(), Legacy: c.legacy.Load(),
 		RefusedFrames: c.refusedFrames.Load(), ReceiveErrors: c.receiveErrors.Load(), Conns: c.conns.Load(),
 		RefusedConns: c.refusedConns.Load(), IdleConns: c.idleConns.Load(), BrokenConns: c.brokenConns.Load(),
 		AcceptErrors: c.acceptErrors.Load(),

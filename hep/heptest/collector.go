@@ -2,6 +2,7 @@ package heptest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -29,6 +30,9 @@ type Options struct {
 	// the socket for UDP). The window offered in the handshake, 64 KiB, stays
 	// offered.
 	RecvBufferBytes int
+
+	// TLS, with Network "tcp", is how TLS is served. nil is without.
+	TLS *tls.Config
 
 	// NeverAnswerHalfClose leaves a connection open after its peer's FIN.
 	NeverAnswerHalfClose bool
@@ -188,6 +192,9 @@ func (c *Collector) add(t *net.TCPConn) bool {
 	}
 	info := &ConnInfo{Remote: t.RemoteAddr().(*net.TCPAddr).AddrPort()}
 	k := &conn{c: c, nc: t, tcp: t, info: info, number: len(c.conns)}
+	if c.opts.TLS != nil {
+		k.nc = tls.Server(t, c.opts.TLS)
+	}
 	c.conns = append(c.conns, info)
 	c.live[k] = struct{}{}
 	c.notify()

@@ -13,7 +13,7 @@ import (
 // conn is one socket that is read: a TCP connection, or the UDP socket.
 type conn struct {
 	c      *Collector
-	nc     net.Conn
+	nc     net.Conn     // what is read: with TLS the content of tcp
 	tcp    *net.TCPConn // nil for UDP
 	info   *ConnInfo    // nil for UDP; guarded by c.mu
 	number int
@@ -34,7 +34,11 @@ func (k *conn) end(why error) {
 		}
 		k.info.Ended, k.info.End = true, why
 	}
-	_ = k.nc.Close()
+	if k.tcp != nil && why != io.EOF {
+		_ = k.tcp.Close() // as a dead process does: TLS says nothing
+	} else {
+		_ = k.nc.Close()
+	}
 	delete(k.c.live, k)
 	k.c.notify()
 }
