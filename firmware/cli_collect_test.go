@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"heptap/hep"
+	"heptap/hep/heptest"
 )
 
 // background is a heptap that runs until it is told to stop.
@@ -132,6 +135,33 @@ func sendTCP(t *testing.T, addr, data string) {
 		return
 	}
 	_, _ = io.Copy(io.Discard, c)
+}
+
+func TestCollectTLS(t *testing.T) {
+	dir := t.TempDir()
+	ca := heptest.NewAuthority(t, "CA")
+	certificate, key := heptest.Files(t, dir, ca.Issue(t, heptest.Certificate{}))
+	b := launch(t, nil, "collect", "-udp", "", "-tcp", "", "-tls", "127.0.0.1:0", "-tls-certificate", certificate, "-tls-key", key)
+	m := b.says(`collecting .*tls=(\S+)`)
+	c, err := hep.Dial(t.Context(), "tcp", m[1], hep.DialOptions{TLS: &hep.TLSOptions{Roots: ca.Pool}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	frames := someFrames(t, "over-tls")
+	if _, err := io.WriteString(c, frames); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-c.Peer(); err != io.EOF || !c.Confirmed() {
+		t.Errorf("%v, confirmed %v", err, c.Confirmed())
+	}
+	if r := b.stop(0); !strings.Contains(r.stdout, "over-tls") {
+		t.Error(r.stdout)
+	}
+	heptap(t, nil, "collect", "-tls", "127.0.0.1:0").want(t, 2)
 }
 
 func TestCollect(t *testing.T) {

@@ -128,7 +128,7 @@ func TestHelp(t *testing.T) {
 	}
 	// The help of config ends with every option of a configuration.
 	r := heptap(t, nil, "config", "-h").want(t, 0)
-	for _, s := range []string{"set capture <port> interface DEVICE", "set collector <name> transport tcp|udp", "set spool max-size SIZE", "default: ", "example: "} {
+	for _, s := range []string{"set capture <port> interface DEVICE", "set collector <name> transport tcp|tls|udp", "set spool max-size SIZE", "default: ", "example: "} {
 		if !strings.Contains(r.stdout, s) {
 			t.Errorf("help of config lacks %q", s)
 		}
@@ -199,7 +199,7 @@ func TestConfigCheck(t *testing.T) {
 	bad := write(t, "bad.conf", "set capture span0 interface eth1\nset capture span0 ring-siz 64MiB\n\nset collector c transport sctp\nfrobnicate\n")
 	heptap(t, nil, "config", "-check", bad).want(t, 1,
 		"bad.conf:2:", "ring-size", // what would be right
-		"bad.conf:4:", "tcp or udp",
+		"bad.conf:4:", "tcp or tls or udp",
 		"bad.conf:5:")
 	heptap(t, nil, "run", "-config", bad).want(t, 1, "bad.conf:2:", "bad.conf:4:", "bad.conf:5:")
 	heptap(t, nil, "config", "-check", filepath.Join(t.TempDir(), "none")).want(t, 1, "no such file")

@@ -46,6 +46,9 @@ func TestHomer7Collector(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &runner{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+		if err := r.openWays(); err != nil {
+			t.Fatal(err)
+		}
 		o, err := r.uplinkOptions()
 		if err != nil {
 			t.Fatal(err)

@@ -72,7 +72,7 @@ func loops(in *intake.Intake, collectors []config.Collector, own []netip.Addr) e
 		}
 		addr := to.Addr().Unmap()
 		listening := in.Addrs(intake.UDP)
-		if c.Transport == config.TCP {
+		if c.Transport != config.UDP {
 			listening = append(in.Addrs(intake.TCP), in.Addrs(intake.TLS)...)
 		}
 		for _, at := range listening {

@@ -365,26 +365,29 @@ func newPrivacy(cfg config.Config) (*privacy.Filter, error) {
 	return privacy.New(o), nil
 }
 
-// newProfile makes the encoder of the configured collector's profile, or of
-// the default one.
+// newProfile makes the encoder of the first collector's profile, or of the default
+// one.
 // cut counts the messages that are cut to the size it takes.
 func newProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) {
-	return profileOf(cfg, cut, false)
-}
-
-// liveProfile is newProfile for what goes to the collector now: what is too old for
-// it is refused.
-func liveProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) {
-	return profileOf(cfg, cut, true)
-}
-
-func profileOf(cfg config.Config, cut *atomic.Uint64, now bool) (*export.Profile, error) {
-	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut}
+	var c *config.Collector
 	if len(cfg.Collector) > 0 {
-		c := &cfg.Collector[0]
+		c = &cfg.Collector[0]
+	}
+	return profileOf(cfg, c, cut, false)
+}
+
+// liveProfile makes the encoder for what goes to c now: what is too old for it is
+// refused.
+func liveProfile(cfg config.Config, c *config.Collector, cut *atomic.Uint64) (*export.Profile, error) {
+	return profileOf(cfg, c, cut, true)
+}
+
+func profileOf(cfg config.Config, c *config.Collector, cut *atomic.Uint64, now bool) (*export.Profile, error) {
+	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut}
+	if c != nil {
 		name, o.AuthKey, o.MaxFrame, o.Inferred = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred
 		if now {
-			o.MaxAge = maxAge(*c)
+			o.MaxAge = maxAge(c)
 		}
 	}
 	return export.New(name, o)

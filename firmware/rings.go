@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,8 +14,6 @@ import (
 	"heptap/capture/ring"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/probe"
-	"heptap/firmware/internal/uplink"
-	"heptap/hep"
 )
 
 // ringNow is the clock of the rings' Frame.Mono.
@@ -33,7 +30,6 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 			inputs = nil
 		}
 	}()
-	r.own = &ownFlows{log: r.log}
 	for _, c := range r.cfg.Collector {
 		// A name is resolved when it is dialled, and known from then on.
 		if a, err := netip.ParseAddrPort(c.Address); err == nil {
@@ -102,7 +98,7 @@ type ownRing struct {
 }
 
 func endpoint(a netip.AddrPort, t config.Transport) ring.Endpoint {
-	proto := uint8(capture.ProtoTCP)
+	proto := uint8(capture.ProtoTCP) // of TLS, too
 	if t == config.UDP {
 		proto = capture.ProtoUDP
 	}
@@ -134,19 +130,5 @@ func (o *ownFlows) add(e ring.Endpoint) {
 		if err != nil {
 			o.log.Warn("own traffic not kept out", "err", err)
 		}
-	}
-}
-
-// dialer makes connections to a collector.
-func (r *runner) dialer(c config.Collector) func(context.Context) (uplink.Conn, error) {
-	return func(ctx context.Context) (uplink.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		conn, err := hep.Dial(ctx, string(c.Transport), c.Address, hep.DialOptions{WriteTimeout: c.Stall})
-		if err != nil {
-			return nil, err
-		}
-		r.own.add(endpoint(conn.RemoteAddr(), c.Transport))
-		return conn, nil
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,6 @@ import (
 	"heptap/capture/record"
 	"heptap/firmware/internal/collect"
 	"heptap/firmware/internal/config"
-	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/metrics"
@@ -93,6 +91,7 @@ type runner struct {
 	spool  *buffer.Spool
 	uplink *uplink.Log
 	own    *ownFlows
+	ways   []way             // to the collectors, in the configuration's order
 	intake *intake.Intake    // nil: off
 	lines  *syslogd.Listener // nil: off
 	probe  *probe.Probe
@@ -191,6 +190,10 @@ func (r *runner) open() (err error) {
 		r.log.Warn("configuration", "text", w)
 	}
 	pc.Assembly.Lookup = r.cfg.Intake.On()
+	r.own = &ownFlows{log: r.log}
+	if err := r.openWays(); err != nil {
+		return err
+	}
 	if r.meters.Budget, err = r.budget(&pc); err != nil {
 		return err
 	}
@@ -371,76 +374,6 @@ func (r *runner) openLog() error {
 	o.Spool = r.spool
 	r.uplink, err = uplink.Open(o) // owns the spool from here on
 	return err
-}
-
-func (r *runner) uplinkOptions() (uplink.Options, error) {
-	o := uplink.Options{Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory)}
-	if _, err := rand.Read(o.Boot[:]); err != nil {
-		return o, err
-	}
-	for _, c := range r.cfg.Collector {
-		if _, err := liveProfile(r.cfg, &r.cut); err != nil {
-			return o, err
-		}
-		u := uplink.Collector{
-			Name: c.Name, Dial: r.dialer(c), NewEncoder: r.encoder,
-			Datagram: c.Transport == config.UDP, Strict: c.Order == config.OrderStrict, DrainRate: c.DrainRate,
-		}
-		if c.Profile == config.Homer7 {
-			u.Packets, u.First = export.MaxFrames, export.First
-			if c.DrainRate == 0 {
-				u.DrainRate, u.DrainLive = homerDrain, homerDrainLive
-			}
-		}
-		if maxAge(c) > 0 {
-			u.Hold = r.encoder().(*encoder).Old
-		}
-		o.Collectors = append(o.Collectors, u)
-	}
-	return o, nil
-}
-
-// A backlog can bring down the server it was kept for, one that writes each record to
-// a database: unless the user says otherwise, it gets so many records a second, or so
-// many times what it gets anyway. It has partitions for so long only, and a record for
-// which there is none makes it lose others.
-const (
-	homerDrain     = 500
-	homerDrainLive = 2
-	homerKeeps     = 48 * time.Hour
-)
-
-// maxAge is how old a record may be that is sent to c, 0 for any age.
-func maxAge(c config.Collector) time.Duration {
-	if c.MaxAge == 0 && c.Profile == config.Homer7 {
-		return homerKeeps
-	}
-	return max(c.MaxAge, 0)
-}
-
-// encoder makes one lane's encoder. That the profile exists was checked before.
-func (r *runner) encoder() uplink.Encoder {
-	p, err := liveProfile(r.cfg, &r.cut)
-	if err != nil {
-		panic("firmware: " + err.Error())
-	}
-	return &encoder{p, &r.old}
-}
-
-// encoder leaves out what is too old where it cannot be held back: between younger
-// records, and what another agent's clock has made old.
-type encoder struct {
-	*export.Profile
-	old *atomic.Uint64
-}
-
-func (e *encoder) Encode(dst, rec []byte) ([]byte, error) {
-	dst, err := e.Profile.Encode(dst, rec)
-	if errors.Is(err, export.ErrOld) {
-		e.old.Add(1)
-		return dst, uplink.ErrFiltered
-	}
-	return dst, err
 }
 
 // gcPercent is how much garbage may pile up, in percent of what is live. The

@@ -257,12 +257,17 @@ func eachRecord(s *buffer.Spool, f func(r *record.Record, b []byte) error) error
 
 const collectExamples = `  heptap collect -json
   heptap collect -tcp 0.0.0.0:9060 -udp 0.0.0.0:9060 -o calls.hep
+  heptap collect -tls 0.0.0.0:9061 -tls-certificate hep.pem -tls-key hep.key
 `
 
 func cmdCollect(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("collect", collectExamples)
 	udp := fs.String("udp", "127.0.0.1:9060", "listen for HEP over UDP on `ADDR`; empty for not at all")
 	tcp := fs.String("tcp", "127.0.0.1:9060", "listen for HEP over TCP on `ADDR`; empty for not at all")
+	secure := fs.String("tls", "", "listen for HEP over TLS on `ADDR`")
+	certificate := fs.String("tls-certificate", "", "certificate that TLS shows, PEM `FILE`")
+	key := fs.String("tls-key", "", "its private key, PEM `FILE`")
+	clientCA := fs.String("tls-client-ca", "", "clients must show a certificate signed by one of these, PEM `FILE`")
 	out := fs.String("o", "", "append the HEP packets to `FILE`, back to back")
 	asJSON := fs.Bool("json", false, "print each packet as a line of JSON; the default without -o")
 	if err := parse(fs, args); err != nil {
@@ -272,7 +277,10 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 		return usagef("unexpected %q", fs.Arg(0))
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
-	cfg := collect.Config{UDP: *udp, TCP: *tcp, Log: log}
+	cfg := collect.Config{UDP: *udp, TCP: *tcp, TLS: *secure, Certificate: *certificate, Key: *key, ClientCA: *clientCA, Log: log}
+	if (*secure != "") != (*certificate != "" && *key != "") {
+		return usagef("-tls needs -tls-certificate and -tls-key, and they need it")
+	}
 	if *asJSON || *out == "" {
 		cfg.JSON = e.stdout
 	}
@@ -291,7 +299,7 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	log.Info("collecting", "udp", c.UDPAddr().String(), "tcp", c.TCPAddr().String())
+	log.Info("collecting", "udp", c.UDPAddr().String(), "tcp", c.TCPAddr().String(), "tls", c.TLSAddr().String())
 	err = c.Run(ctx)
 	st := c.Stats()
 	log.Info("collected", "frames", c.Frames(), "bad_frames", st.BadFrames())

@@ -36,6 +36,8 @@ type DialOptions struct {
 	WriteTimeout    time.Duration  // a Write without progress fails after it; 0 is DefaultWriteTimeout
 	UserTimeout     time.Duration  // TCP: unacknowledged for so long ends the connection; 0 is DefaultUserTimeout
 	SendBufferBytes int            // SO_SNDBUF; 0 leaves it to the kernel
+	Interface       string         // network device to send by (SO_BINDTODEVICE); empty leaves it to the routes
+	DSCP            int            // differentiated services code point (RFC 2474), 0 to 63
 	TLS             *TLSOptions    // TLS over TCP; nil means without
 }
 
@@ -60,6 +62,9 @@ type Conn struct {
 	// answer. It is taken before mu.
 	ending sync.Mutex
 
+	whole, packet int           // UDP: octets of a datagram, and of its packet, that go undivided; 0 when not known
+	fragmented    atomic.Uint64 // UDP: datagrams that were larger
+
 	refused atomic.Pointer[error] // UDP: an ICMP error no Write has reported yet
 
 	mu        sync.Mutex // guards the rest
@@ -82,9 +87,7 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4,
 	}}
 	d.SetMultipathTCP(false) // SIOCOUTQ and half-close are to mean TCP's
-	if opts.SendBufferBytes > 0 {
-		d.Control = setSendBuffer(opts.SendBufferBytes)
-	}
+	d.Control = opts.control
 	if opts.LocalAddr.IsValid() {
 		switch network {
 		case "tcp":
@@ -125,6 +128,7 @@ func newConn(ctx context.Context, nc net.Conn, addr string, opts DialOptions) (*
 		}
 		go c.readTCP()
 	} else {
+		c.whole, c.packet = sock.mtu()
 		go c.readUDP()
 	}
 	return c, nil
@@ -141,6 +145,9 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.tcp == nil {
 		if refusal := c.refused.Swap(nil); refusal != nil {
 			return 0, fmt.Errorf("hep: earlier frame: %w", *refusal)
+		}
+		if c.whole > 0 && len(b) > c.whole {
+			c.fragmented.Add(1)
 		}
 	}
 	n, err = c.stream.Write(b)
@@ -251,6 +258,11 @@ func (c *Conn) Received() (n uint64, first []byte) {
 	defer c.mu.Unlock()
 	return c.received, append([]byte(nil), c.greeting...)
 }
+
+// Fragmented returns how many frames were larger than fits one packet on the way
+// to a UDP peer, as the kernel knew it in the beginning, and the size of such a
+// packet, 0 when not known. IP sends such frames in fragments.
+func (c *Conn) Fragmented() (n uint64, packet int) { return c.fragmented.Load(), c.packet }
 
 // LocalAddr returns the own address.
 func (c *Conn) LocalAddr() netip.AddrPort { return addrPort(c.sock.LocalAddr()) }

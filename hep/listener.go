@@ -3,6 +3,7 @@ package hep
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +101,28 @@ func Listen(opts ListenOptions, h Handler) (*Listener, error) {
 		*s.to = nl.(*net.TCPListener)
 	}
 	return l, nil
+}
+
+// ServerTLS makes what TLS is served with from PEM files: TLS 1.2 at least, and with a
+// client CA only clients that show a certificate of it.
+func ServerTLS(certificate, key, clientCA string) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate and key: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if clientCA == "" {
+		return c, nil
+	}
+	b, err := os.ReadFile(clientCA)
+	if err != nil {
+		return nil, fmt.Errorf("client CA: %w", err)
+	}
+	c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	if !c.ClientCAs.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("client CA: %s holds no certificate", clientCA)
+	}
+	return c, nil
 }
 
 // UDPAddr returns the UDP address listened on, invalid when there is none.

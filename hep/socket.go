@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -87,15 +88,51 @@ func (s *socket) setUserTimeout(d time.Duration) error {
 	return errors.Join(err, opt)
 }
 
-// setSendBuffer sets SO_SNDBUF before the socket connects.
-func setSendBuffer(size int) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var opt error
-		err := c.Control(func(fd uintptr) {
-			opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, size)
-		})
-		return errors.Join(err, opt)
+// control sets what has to be set before the socket connects.
+func (o *DialOptions) control(network, _ string, c syscall.RawConn) error {
+	var errs []error
+	set := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
 	}
+	err := c.Control(func(fd uintptr) {
+		s := int(fd)
+		if o.SendBufferBytes > 0 {
+			set("SO_SNDBUF", unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_SNDBUF, o.SendBufferBytes))
+		}
+		if o.Interface != "" {
+			set("bind to interface "+o.Interface, unix.BindToDevice(s, o.Interface))
+		}
+		if o.DSCP > 0 {
+			if strings.HasSuffix(network, "6") {
+				set("IPV6_TCLASS", unix.SetsockoptInt(s, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, o.DSCP<<2))
+			} else {
+				set("IP_TOS", unix.SetsockoptInt(s, unix.IPPROTO_IP, unix.IP_TOS, o.DSCP<<2))
+			}
+		}
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+// mtu returns how many octets of payload a datagram to the peer may have to go in
+// one packet, as far as the kernel knows, and the packet's size; 0 when it does not
+// know.
+func (s *socket) mtu() (payload, packet int) {
+	addr, ok := s.RemoteAddr().(*net.UDPAddr)
+	if !ok {
+		return 0, 0
+	}
+	level, option, header := unix.IPPROTO_IP, unix.IP_MTU, 20+8
+	if addr.IP.To4() == nil {
+		level, option, header = unix.IPPROTO_IPV6, unix.IPV6_MTU, 40+8
+	}
+	var n int
+	var opt error
+	if err := s.raw.Control(func(fd uintptr) { n, opt = unix.GetsockoptInt(int(fd), level, option) }); err != nil || opt != nil || n <= header {
+		return 0, 0
+	}
+	return n - header, n
 }
 
 // isReset reports whether the peer's kernel refused more octets.

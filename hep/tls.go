@@ -122,8 +122,9 @@ func (c *Conn) startTLS(ctx context.Context, addr string, o *TLSOptions) error {
 		if err != nil {
 			return err
 		}
-		k.name, _, _ = strings.Cut(host, "%") // no certificate has a zone
+		k.name = host
 	}
+	k.name, _, _ = strings.Cut(k.name, "%") // no certificate has a zone
 	c.tls = tls.Client(c.sock, &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: k.name, Time: k.o.Now,
 		InsecureSkipVerify:   true, // verify does it, for it can say what is wrong and knows pins

@@ -34,6 +34,9 @@ type Options struct {
 	// TLS, with Network "tcp", is how TLS is served. nil is without.
 	TLS *tls.Config
 
+	// NoNotify has it answer TLS's close_notify with FIN alone.
+	NoNotify bool
+
 	// NeverAnswerHalfClose leaves a connection open after its peer's FIN.
 	NeverAnswerHalfClose bool
 }

@@ -34,7 +34,7 @@ func (k *conn) end(why error) {
 		}
 		k.info.Ended, k.info.End = true, why
 	}
-	if k.tcp != nil && why != io.EOF {
+	if k.tcp != nil && (why != io.EOF || k.c.opts.NoNotify) {
 		_ = k.tcp.Close() // as a dead process does: TLS says nothing
 	} else {
 		_ = k.nc.Close()

@@ -14,11 +14,14 @@ import (
 
 // Config says where to listen and where to write.
 type Config struct {
-	UDP, TCP string       // "host:port"; empty means not at all
-	Out      io.Writer    // gets HEP3 frames back to back, one Write each; nil means not at all
-	JSON     io.Writer    // gets JSON lines, one Write each; nil means not at all
-	MaxConns int          // TCP connections at a time; 0 is hep.DefaultMaxConns
-	Log      *slog.Logger // nil discards
+	UDP, TCP         string       // "host:port"; empty means not at all
+	TLS              string       // the same; needs Certificate and Key
+	Out              io.Writer    // gets HEP3 frames back to back, one Write each; nil means not at all
+	JSON             io.Writer    // gets JSON lines, one Write each; nil means not at all
+	Certificate, Key string       // PEM files, for TLS
+	ClientCA         string       // PEM file: TLS clients must show a certificate of it; empty asks for none
+	MaxConns         int          // TCP and TLS connections at a time; 0 is hep.DefaultMaxConns
+	Log              *slog.Logger // nil discards
 }
 
 // Collector is a HEP server that writes down what it receives.
@@ -37,8 +40,14 @@ type Collector struct {
 // are the caller's to close, after Run.
 func Listen(cfg Config) (*Collector, error) {
 	c := &Collector{cfg: cfg, cancel: make(chan struct{})}
+	o := hep.ListenOptions{UDP: cfg.UDP, TCP: cfg.TCP, TLS: cfg.TLS, MaxConns: cfg.MaxConns, Log: cfg.Log}
 	var err error
-	c.listener, err = hep.Listen(hep.ListenOptions{UDP: cfg.UDP, TCP: cfg.TCP, MaxConns: cfg.MaxConns, Log: cfg.Log}, c.take)
+	if cfg.TLS != "" {
+		if o.TLSConfig, err = hep.ServerTLS(cfg.Certificate, cfg.Key, cfg.ClientCA); err != nil {
+			return nil, fmt.Errorf("collect: %w", err)
+		}
+	}
+	c.listener, err = hep.Listen(o, c.take)
 	if err != nil {
 		return nil, fmt.Errorf("collect: %w", err)
 	}
@@ -50,6 +59,9 @@ func (c *Collector) UDPAddr() netip.AddrPort { return c.listener.UDPAddr() }
 
 // TCPAddr returns the TCP address listened on, invalid when there is none.
 func (c *Collector) TCPAddr() netip.AddrPort { return c.listener.TCPAddr() }
+
+// TLSAddr returns the address listened on for TLS, invalid when there is none.
+func (c *Collector) TLSAddr() netip.AddrPort { return c.listener.TLSAddr() }
 
 // Stats returns the server's totals. Any goroutine may call it.
 func (c *Collector) Stats() hep.ListenerStats { return c.listener.Stats() }

@@ -1,4 +1,4 @@
-// Package collect is the embedded collector: a HEP server over UDP and TCP that
+// Package collect is the embedded collector: a HEP server over UDP, TCP and TLS that
 // writes what it receives to a file of HEP frames, to JSON lines, or both. It is
 // what a site without a central server starts with, and behind
 // "heptap collect". Decode turns such a file into the same lines ("heptap

@@ -78,6 +78,7 @@ type Transport string
 const (
 	TCP Transport = "tcp"
 	UDP Transport = "udp"
+	TLS Transport = "tls"
 )
 
 // Order says whether live records may overtake the backlog.
@@ -98,8 +99,12 @@ const (
 // Collector is a HEP server records are sent to.
 type Collector struct {
 	Name      string
-	Address   string // host:port
+	Address   string // host:port, or the name of SRV records
 	Transport Transport
+	TLS       CollectorTLS
+	Source    netip.Addr // to send from; invalid leaves it to the kernel
+	Interface string     // to send by; empty leaves it to the kernel
+	DSCP      int
 	AuthKey   Secret // HEP chunk 0x0e
 	Profile   string // what the server understands: OpenSIPS or Homer7
 	Inferred  bool   // profile homer7: inferred links count
@@ -108,6 +113,14 @@ type Collector struct {
 	MaxAge    time.Duration // of what is sent, 0 means what the profile says and less than 0 any
 	Stall     time.Duration // a write that makes no progress for so long means down
 	MaxFrame  int64         // octets a HEP packet may have; SIP is cut to it
+}
+
+// CollectorTLS says how a collector proves who it is, and what it is shown.
+type CollectorTLS struct {
+	Name             string // what its certificate must name; empty is the host of its address
+	CA               string // file; empty is the system's authorities
+	Pins             List
+	Certificate, Key string // files
 }
 
 // Spool is where records wait while the collector cannot take them.

@@ -100,7 +100,13 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set collector central transport tcp", "add: set collector central address HOST:PORT"},
 		{"set collector central address 192.0.2.10", "want HOST:PORT such as"},
 		{"set collector a address x:1\nset collector b address x:1", `collector "b": this version takes 1; there is "a" already`},
-		{"set collector a transport tls", "want tcp or udp"},
+		{"set collector a transport sctp", "want tcp or tls or udp"},
+		{"set collector a address x:1\nset collector a tls-name x", "add: set collector a transport tls"},
+		{"set collector a address x:1\nset collector a transport tls\nset collector a tls-key x", "set both: tls-certificate and tls-key"},
+		{"set collector a tls-pin sha256//AAAA", "want pins: sha256// and 44 characters of base64"},
+		{"set collector a address 192.0.2.1:1\nset collector a source 2001:db8::1", "source 2001:db8::1 cannot send to 192.0.2.1"},
+		{"set collector a address _hep._tcp.example.net:9060", "want HOST:PORT such as"},
+		{"set collector a dscp 64", "want a number from 1 to 63"},
 		{"set collector a profile homer6", "want opensips or homer7"},
 		{"set collector a address x:1\nset collector a profile homer7\nset collector a auth-key \"a\\\\b\"", `collector a: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key`},
 		{"set collector a max-age 59m", "want a duration from 1h0m0s to 8760h0m0s"},
@@ -138,7 +144,8 @@ func TestEveryExample(t *testing.T) {
 	for _, o := range config.Schema() {
 		path := strings.NewReplacer("<port>", "span0", "<name>", "central", "<group>", "phones", "<rule>", "no-pings").Replace(strings.Join(o.Path, " "))
 		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\n" +
-			"set intake listen tls 192.0.2.20:9061\nset intake certificate c.pem\nset intake key k.pem\nset " + path + " \"" + o.Example + "\"\n"
+			"set intake listen tls 192.0.2.20:9061\nset intake certificate c.pem\nset intake key k.pem\n" +
+			"set collector central transport tls\nset collector central tls-certificate c.pem\nset collector central tls-key k.pem\nset " + path + " \"" + o.Example + "\"\n"
 		c := parse(t, text)
 		if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) {
 			t.Errorf("%s: printed as\n%s", path, config.Format(c))

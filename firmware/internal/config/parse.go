@@ -208,20 +208,39 @@ func (c *Config) check(name string) []error {
 			errs = append(errs, fmt.Errorf("%s: capture %s: ring-size %s holds less than two blocks of block-size %s", name, p.Name, formatSize(p.RingSize), formatSize(p.BlockSize)))
 		}
 	}
-	for _, k := range c.Collector {
-		if k.Address == "" {
-			errs = append(errs, fmt.Errorf("%s: collector %s: no address; add: set collector %s address HOST:PORT", name, k.Name, k.Name))
-		}
-		// heplify-server pastes the key into JSON without escaping it.
-		if k.Profile == Homer7 && strings.ContainsFunc(string(k.AuthKey), func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-			errs = append(errs, fmt.Errorf("%s: collector %s: profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key", name, k.Name))
-		}
+	for i := range c.Collector {
+		k := &c.Collector[i]
+		errs = append(errs, k.check(name)...)
 	}
 	errs = append(errs, c.checkIntake(name)...)
 	if err := c.checkSyslog(name); err != nil {
 		errs = append(errs, err)
 	}
 	return append(errs, traceErrors(name, c.Trace.Check())...)
+}
+
+// check holds a collector's options against each other.
+func (k *Collector) check(name string) (errs []error) {
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: collector %s: %s", name, k.Name, fmt.Sprintf(format, args...)))
+	}
+	if k.Address == "" {
+		wrong("no address; add: set collector %s address HOST:PORT", k.Name)
+	}
+	if k.Transport != TLS && k.TLS != (CollectorTLS{}) {
+		wrong("tls-ca, tls-pin, tls-name, tls-certificate and tls-key are for TLS; add: set collector %s transport tls", k.Name)
+	}
+	if (k.TLS.Certificate == "") != (k.TLS.Key == "") {
+		wrong("a certificate needs its key, and a key its certificate; set both: tls-certificate and tls-key")
+	}
+	if a, err := netip.ParseAddrPort(k.Address); err == nil && k.Source.IsValid() && a.Addr().Unmap().Is4() != k.Source.Is4() {
+		wrong("source %v cannot send to %v", k.Source, a.Addr())
+	}
+	// heplify-server pastes the key into JSON without escaping it.
+	if k.Profile == Homer7 && strings.ContainsFunc(string(k.AuthKey), func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		wrong("profile homer7 takes no quotes, backslashes and other than ASCII in its auth-key")
+	}
+	return errs
 }
 
 // checkIntake holds the intake's options against each other and the collectors.
@@ -239,7 +258,7 @@ func (c *Config) checkIntake(name string) (errs []error) {
 			how Transport
 		}{{in.UDP, UDP}, {in.TCP, TCP}, {in.TLS, TCP}} {
 			for _, at := range l.at.Items() {
-				if l.how == k.Transport && meets(at, k.Address) {
+				if (l.how == UDP) == (k.Transport == UDP) && meets(at, k.Address) {
 					errs = append(errs, fmt.Errorf("%s: intake: %s is where collector %s is: what is sent there would come back", name, at, k.Name))
 				}
 			}

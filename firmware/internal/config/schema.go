@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"heptap/capture/pseudonym"
+	"heptap/firmware/internal/reach"
+	"heptap/hep"
 )
 
 // Option is one line of the schema.
@@ -74,10 +76,26 @@ func portOptions() []Option {
 
 func collectorOptions() []Option {
 	return []Option{
-		collector("address", "HOST:PORT", "", "HEP server; without a collector the records stay in the spool", "192.0.2.10:9060",
-			func(c *Collector) *string { return &c.Address }, hostPort),
-		collector("transport", "tcp|udp", "", "only tcp can promise that nothing is missing", "tcp",
-			func(c *Collector) *Transport { return &c.Transport }, oneOf(TCP, UDP)),
+		collector("address", "HOST:PORT", "", "HEP server, or the name of its SRV records, such as _hep._tcp.example.net; without a collector the records stay in the spool", "192.0.2.10:9060",
+			func(c *Collector) *string { return &c.Address }, address),
+		collector("transport", "tcp|tls|udp", "", "only tcp and tls can promise that nothing is missing", "tls",
+			func(c *Collector) *Transport { return &c.Transport }, oneOf(TCP, TLS, UDP)),
+		collector("tls-ca", "FILE", "the system's authorities", "the collector's certificate must be signed by one of these, in PEM", "/data/ca.pem",
+			func(c *Collector) *string { return &c.TLS.CA }, text),
+		collector("tls-pin", "PIN", "none", "the collector's key must be this one, as \"heptap run\" names it when it refuses the certificate; alone, without tls-ca, it is all that counts; several with commas between them", "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+			func(c *Collector) *List { return &c.TLS.Pins }, pins),
+		collector("tls-name", "NAME", "the host of its address; with SRV records their domain", "what the collector's certificate must name", "hep.example.net",
+			func(c *Collector) *string { return &c.TLS.Name }, hostName),
+		collector("tls-certificate", "FILE", "none", "certificate that is shown to the collector, in PEM, with those that lead to its authority", "/data/probe.pem",
+			func(c *Collector) *string { return &c.TLS.Certificate }, text),
+		collector("tls-key", "FILE", "none", "its private key, in PEM", "/data/probe.key",
+			func(c *Collector) *string { return &c.TLS.Key }, text),
+		collector("source", "ADDRESS", "the kernel's choice", "address of this probe to send from", "192.0.2.20",
+			func(c *Collector) *netip.Addr { return &c.Source }, ipAddress),
+		collector("interface", "DEVICE", "the kernel's choice", "network device to send by, whatever the routes say", "eth0",
+			func(c *Collector) *string { return &c.Interface }, device),
+		collector("dscp", "N", "0", "priority of the packets in networks that know it (differentiated services code point), 1 to 63", "10",
+			func(c *Collector) *int { return &c.DSCP }, number[int](1, 63)),
 		collector("auth-key", "TEXT", "none", "shared secret in every record (HEP chunk 0x0e), sent in the clear", "myHep",
 			func(c *Collector) *Secret { return &c.AuthKey }, secret),
 		collector("profile", "opensips|homer7", "", "what the server understands: opensips for record types and ids as OpenSIPS sends them; homer7 for what heplify-server stores and Homer 7 shows", "homer7",
@@ -351,7 +369,30 @@ var (
 		return need(s != "" && len(s) <= 15 && !strings.ContainsAny(s, "/ :"), "a device name such as eth1, at most 15 octets")
 	})
 	commands = str[string](checkCommands)
-	hostPort = str[string](checkHostPort)
+	address  = str[string](func(s string) error {
+		return need(reach.CheckAddress(s), "HOST:PORT such as 192.0.2.10:9060 or [2001:db8::10]:9060, or the name of SRV records such as _hep._tcp.example.net")
+	})
+	hostName = str[string](func(s string) error {
+		return need(s != "" && len(s) <= 253 && !strings.ContainsAny(s, " /:%") || isAddr(s), "a name such as hep.example.net, or an address")
+	})
+	pins = str[List](func(s string) error {
+		return checkList(s, 8, func(item string) error {
+			_, err := hep.ParsePin(item)
+			return need(err == nil, "pins: sha256// and 44 characters of base64")
+		})
+	})
+	ipAddress = kind[netip.Addr]{
+		parse: func(s string) (netip.Addr, error) {
+			a, err := netip.ParseAddr(s)
+			return a, need(err == nil && !a.IsUnspecified(), "an address such as 192.0.2.20")
+		},
+		format: func(a netip.Addr) string {
+			if !a.IsValid() {
+				return ""
+			}
+			return a.String()
+		},
+	}
 	nodeName = str[string](func(s string) error {
 		// Homer pastes the name into JSON without escaping it.
 		ok := s != "" && len(s) <= 64
@@ -446,6 +487,8 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	return p.Masked(), err
 }
+
+func isAddr(s string) bool { _, err := netip.ParseAddr(s); return err == nil }
 
 func checkHostPort(s string) error {
 	host, port, err := net.SplitHostPort(s)

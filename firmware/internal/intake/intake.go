@@ -3,16 +3,16 @@ package intake
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
+
+	"heptap/hep"
 )
 
 // Options say where an Intake listens and whom it hears.
@@ -136,22 +136,7 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 	if len(o.TLS) == 0 {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate and key: %w", err)
-	}
-	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if o.ClientCA != "" {
-		pem, err := os.ReadFile(o.ClientCA)
-		if err != nil {
-			return nil, fmt.Errorf("client CA: %w", err)
-		}
-		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("client CA: %s holds no certificate", o.ClientCA)
-		}
-	}
-	return c, nil
+	return hep.ServerTLS(o.Certificate, o.Key, o.ClientCA)
 }
 
 // Addrs returns the addresses listened on, in the order of Options.

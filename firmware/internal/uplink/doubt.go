@@ -74,7 +74,7 @@ func (ln *lane) vouched() bool {
 
 // rejected reports whether err is the collector's own doing.
 func rejected(err error) bool {
-	for _, e := range []error{errEarly, errClosed, errUnread, syscall.EPIPE, syscall.ECONNRESET, io.ErrClosedPipe} {
+	for _, e := range []error{errEarly, errEarlyTLS, errClosed, errUnread, syscall.EPIPE, syscall.ECONNRESET, io.ErrClosedPipe} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"heptap/capture/record"
@@ -83,8 +84,10 @@ func (f *flight) forget(m *mark) {
 // Errors that name how a connection ended.
 var (
 	errEarly    = errors.New("closed by the collector before anything was confirmed: wrong port, or TLS expected?")
+	errEarlyTLS = errors.New("closed by the collector before anything was confirmed: wrong port?")
 	errClosed   = errors.New("closed by the collector")
 	errNoFIN    = errors.New("the collector does not answer a half-close")
+	errNoNotify = fmt.Errorf("%w as TLS wants it: it closes without close_notify", errNoFIN)
 	errUnread   = errors.New("closed by the collector with octets unread")
 	errUnproven = errors.New("connected again, nothing confirmed yet")
 	errSilent   = errors.New("nothing is acknowledged any more: is the uplink's cable plugged in, the collector reachable?")
@@ -93,18 +96,20 @@ var (
 
 // peerError names how the peer ended a connection of c.
 func (c *collector) peerError(err error) error {
+	if c.cfg.Datagram {
+		return err
+	}
 	c.l.mu.Lock()
-	early := !c.answers && !c.cfg.Datagram
+	early := !c.answers
 	c.l.mu.Unlock()
 	base := errClosed
-	if early {
-		base = errEarly
+	if early && (err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)) {
+		if base = errEarly; c.cfg.Secure {
+			base = errEarlyTLS
+		}
 	}
 	if err == nil || errors.Is(err, io.EOF) {
 		return base
-	}
-	if c.cfg.Datagram {
-		return err
 	}
 	return fmt.Errorf("%w (%w)", base, err)
 }
@@ -125,6 +130,9 @@ func (c *collector) await(ctx context.Context, f *flight) (all bool, err error) 
 		case <-ctx.Done():
 			return false, errAborted
 		case err := <-f.conn.Peer():
+			if errors.Is(err, io.ErrUnexpectedEOF) && f.acked() == f.conn.Written() {
+				return true, errNoNotify
+			}
 			if !errors.Is(err, io.EOF) {
 				return false, c.peerError(err)
 			}
@@ -170,8 +178,15 @@ func (c *collector) conclude(ctx context.Context, f *flight) error {
 	var err error
 	if c.cfg.Datagram {
 		err = c.awaitDatagram(ctx, f)
-	} else if err = f.conn.CloseWrite(); err == nil {
-		all, err = c.await(ctx, f)
+	} else {
+		// The way out of a half-close that waits for room, as TLS's may.
+		stop := context.AfterFunc(ctx, func() { f.end(false) })
+		if err = f.conn.CloseWrite(); err == nil {
+			all, err = c.await(ctx, f)
+		} else if ctx.Err() != nil {
+			err = errAborted
+		}
+		stop()
 	}
 	c.l.mu.Lock()
 	switch {

@@ -2,12 +2,14 @@ package uplink_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,6 +69,41 @@ func quick(network, addr string, s uplink.Spool) uplink.Options {
 		BackoffMax:    100 * time.Millisecond,
 		TrimGap:       50 * time.Millisecond,
 	}
+}
+
+// transport is TCP, with or without TLS.
+type transport struct {
+	server *tls.Config
+	client *hep.TLSOptions
+}
+
+func overBoth(t *testing.T, f func(t *testing.T, way transport)) {
+	ca := heptest.NewAuthority(t, "CA")
+	t.Run("TCP", func(t *testing.T) { f(t, transport{}) })
+	t.Run("TLS", func(t *testing.T) {
+		f(t, transport{&tls.Config{Certificates: []tls.Certificate{ca.Issue(t, heptest.Certificate{NotAfter: time.Now().Add(24 * time.Hour)})}},
+			&hep.TLSOptions{Roots: ca.Pool, ServerName: "localhost"}})
+	})
+}
+
+func (way transport) collector(t *testing.T, o heptest.Options) *heptest.Collector {
+	o.TLS = way.server
+	return heptest.New(t, o)
+}
+
+func (way transport) quick(addr string, s uplink.Spool) uplink.Options {
+	o := quick("tcp", addr, s)
+	o.Collectors[0].Secure = way.client != nil
+	o.Collectors[0].Dial = func(ctx context.Context) (uplink.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a stalled one answers no handshake
+		defer cancel()
+		c, err := hep.Dial(ctx, "tcp", addr, hep.DialOptions{WriteTimeout: 500 * time.Millisecond, TLS: way.client})
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	return o
 }
 
 func start(t *testing.T, o uplink.Options) *probe {
@@ -227,147 +264,159 @@ func leaks(t *testing.T) {
 }
 
 func TestLoopback(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	o := quick("tcp", c.Addr(), s)
-	o.SpillAfter = 10 * time.Second // a busy machine is not an outage
-	p := start(t, o)
-	before := s.Stats().Commits
-	for i := range 50 {
-		p.add(i*400, (i+1)*400, record.Call)
-		p.until("room", func(c uplink.CollectorStats) bool { return pending(c) < 8000 })
-	}
-	p.shutdown()
-	st := p.stats()
-	check(t, c, 20000, nil, st.Resent)
-	if st.Confirmed != 20000 || st.Resent != 0 || st.Broken != 0 {
-		t.Errorf("confirmed %d, resent %d, broken %d", st.Confirmed, st.Resent, st.Broken)
-	}
-	if n := s.Stats().Commits - before; n != 0 {
-		t.Errorf("%d commits with a healthy collector", n)
-	}
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		o := way.quick(c.Addr(), s)
+		o.SpillAfter = 10 * time.Second // a busy machine is not an outage
+		p := start(t, o)
+		before := s.Stats().Commits
+		for i := range 50 {
+			p.add(i*400, (i+1)*400, record.Call)
+			p.until("room", func(c uplink.CollectorStats) bool { return pending(c) < 8000 })
+		}
+		p.shutdown()
+		st := p.stats()
+		check(t, c, 20000, nil, st.Resent)
+		if st.Confirmed != 20000 || st.Resent != 0 || st.Broken != 0 {
+			t.Errorf("confirmed %d, resent %d, broken %d", st.Confirmed, st.Resent, st.Broken)
+		}
+		if n := s.Stats().Commits - before; n != 0 {
+			t.Errorf("%d commits with a healthy collector", n)
+		}
+	})
 }
 
 func TestKilledDuringDrains(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{RecvBufferBytes: 64 << 10})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	p := start(t, quick("tcp", c.Addr(), s))
-	n := 0
-	for range 12 {
-		p.add(n, n+1500, record.Call)
-		n += 1500
-		c.Stall()
-		p.add(n, n+500, record.Call)
-		n += 500
-		p.until("a full buffer", func(c uplink.CollectorStats) bool { return c.Unconfirmed > 0 || c.Spooled > 0 })
-		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // how far it is when it is killed does not matter
-		c.Kill()
-		p.add(n, n+500, record.Call)
-		n += 500
-		p.until("down", func(c uplink.CollectorStats) bool { return c.State == uplink.Down })
-		c.Restart()
-		time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
-	}
-	p.drained()
-	p.shutdown()
-	check(t, c, n, nil, p.stats().Resent)
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{RecvBufferBytes: 64 << 10})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		p := start(t, way.quick(c.Addr(), s))
+		n := 0
+		for range 12 {
+			p.add(n, n+1500, record.Call)
+			n += 1500
+			c.Stall()
+			p.add(n, n+500, record.Call)
+			n += 500
+			p.until("a full buffer", func(c uplink.CollectorStats) bool { return c.Unconfirmed > 0 || c.Spooled > 0 })
+			time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // how far it is when it is killed does not matter
+			c.Kill()
+			p.add(n, n+500, record.Call)
+			n += 500
+			p.until("down", func(c uplink.CollectorStats) bool { return c.State == uplink.Down })
+			c.Restart()
+			time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
+		}
+		p.drained()
+		p.shutdown()
+		check(t, c, n, nil, p.stats().Resent)
+	})
 }
 
 // TestStrictOrder checks that a strict collector reads everything in sequence:
 // what it reads a second time aside, no record comes after a later one.
 func TestStrictOrder(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	o := quick("tcp", c.Addr(), s)
-	o.Collectors[0].Strict = true
-	p := start(t, o)
-	n := 0
-	for range 6 {
-		p.add(n, n+2000, record.Call)
-		n += 2000
-		c.WaitFrames(1)
-		c.Kill()
-		p.add(n, n+500, record.Call)
-		n += 500
-		p.until("down", func(c uplink.CollectorStats) bool { return c.State == uplink.Down })
-		c.Restart()
-	}
-	p.drained()
-	p.shutdown()
-	check(t, c, n, nil, p.stats().Resent)
-	seen, high := make(map[int]bool), -1
-	for _, r := range c.Records() {
-		i := number(t, r.Frame)
-		if !seen[i] && i < high {
-			t.Fatalf("%d comes first after %d", i, high)
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		o := way.quick(c.Addr(), s)
+		o.Collectors[0].Strict = true
+		p := start(t, o)
+		n := 0
+		for range 6 {
+			p.add(n, n+2000, record.Call)
+			n += 2000
+			c.WaitFrames(1)
+			c.Kill()
+			p.add(n, n+500, record.Call)
+			n += 500
+			p.until("down", func(c uplink.CollectorStats) bool { return c.State == uplink.Down })
+			c.Restart()
 		}
-		seen[i], high = true, max(high, i)
-	}
+		p.drained()
+		p.shutdown()
+		check(t, c, n, nil, p.stats().Resent)
+		seen, high := make(map[int]bool), -1
+		for _, r := range c.Records() {
+			i := number(t, r.Frame)
+			if !seen[i] && i < high {
+				t.Fatalf("%d comes first after %d", i, high)
+			}
+			seen[i], high = true, max(high, i)
+		}
+	})
 }
 
 func TestFrozenThenKilled(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	o := quick("tcp", c.Addr(), s)
-	o.FINTimeout = 200 * time.Millisecond
-	p := start(t, o)
-	c.Stall()
-	n := 0
-	for range 100 {
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		o := way.quick(c.Addr(), s)
+		o.FINTimeout = 200 * time.Millisecond
+		p := start(t, o)
+		c.Stall()
+		n := 0
+		for range 100 {
+			p.add(n, n+20, record.Call)
+			n += 20
+			time.Sleep(20 * time.Millisecond)
+		}
+		c.Kill()
+		c.Restart()
 		p.add(n, n+20, record.Call)
 		n += 20
-		time.Sleep(20 * time.Millisecond)
-	}
-	c.Kill()
-	c.Restart()
-	p.add(n, n+20, record.Call)
-	n += 20
-	p.drained()
-	p.shutdown()
-	check(t, c, n, nil, p.stats().Resent)
+		p.drained()
+		p.shutdown()
+		check(t, c, n, nil, p.stats().Resent)
+	})
 }
 
 func TestResetInMidFrame(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	p := start(t, quick("tcp", c.Addr(), s))
-	n := 0
-	for range 20 {
-		p.add(n, n+1000, record.Call)
-		n += 1000
-		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
-		c.Reset()
-	}
-	p.drained()
-	p.shutdown()
-	check(t, c, n, nil, p.stats().Resent)
-	for _, err := range c.Faults() {
-		t.Error(err)
-	}
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		p := start(t, way.quick(c.Addr(), s))
+		n := 0
+		for range 20 {
+			p.add(n, n+1000, record.Call)
+			n += 1000
+			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+			c.Reset()
+		}
+		p.drained()
+		p.shutdown()
+		check(t, c, n, nil, p.stats().Resent)
+		for _, err := range c.Faults() {
+			t.Error(err)
+		}
+	})
 }
 
 func TestStalledAndBack(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{RecvBufferBytes: 128 << 10})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	p := start(t, quick("tcp", c.Addr(), s))
-	c.Stall()
-	n := 0
-	for range 100 {
-		p.add(n, n+300, record.Call)
-		n += 300
-		time.Sleep(20 * time.Millisecond)
-	}
-	p.until("down", func(c uplink.CollectorStats) bool { return c.State != uplink.Up && c.Spooled > 20000 })
-	c.Resume()
-	p.drained()
-	p.shutdown()
-	check(t, c, n, nil, p.stats().Resent)
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{RecvBufferBytes: 128 << 10})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		p := start(t, way.quick(c.Addr(), s))
+		c.Stall()
+		n := 0
+		for range 100 {
+			p.add(n, n+300, record.Call)
+			n += 300
+			time.Sleep(20 * time.Millisecond)
+		}
+		p.until("down", func(c uplink.CollectorStats) bool { return c.State != uplink.Up && c.Spooled > 20000 })
+		c.Resume()
+		p.drained()
+		p.shutdown()
+		check(t, c, n, nil, p.stats().Resent)
+	})
 }
 
 // TestCrash drops a Log as kill -9 does, and lets the next one go on with the
@@ -460,51 +509,55 @@ func TestSpoolOverflow(t *testing.T) {
 	check(t, c, n, func(i int) bool { return i < first }, st.Resent)
 }
 
-func TestPoisonOverTCP(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	p := start(t, quick("tcp", c.Addr(), s))
-	c.CloseOn(func(frame []byte) bool { return number(t, frame) == 1234 })
-	p.add(0, 3000, record.Call)
-	p.until("quarantine", func(c uplink.CollectorStats) bool { return c.Quarantined == 1 })
-	p.drained()
-	p.shutdown()
-	st := p.stats()
-	check(t, c, 3000, func(i int) bool { return i == 1234 }, st.Resent)
-	if st.Confirmed != 2999 || s.Stats().Quarantined != 1 {
-		t.Errorf("confirmed %d, quarantined %d in the spool", st.Confirmed, s.Stats().Quarantined)
-	}
+func TestPoison(t *testing.T) {
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		p := start(t, way.quick(c.Addr(), s))
+		c.CloseOn(func(frame []byte) bool { return number(t, frame) == 1234 })
+		p.add(0, 3000, record.Call)
+		p.until("quarantine", func(c uplink.CollectorStats) bool { return c.Quarantined == 1 })
+		p.drained()
+		p.shutdown()
+		st := p.stats()
+		check(t, c, 3000, func(i int) bool { return i == 1234 }, st.Resent)
+		if st.Confirmed != 2999 || s.Stats().Quarantined != 1 {
+			t.Errorf("confirmed %d, quarantined %d in the spool", st.Confirmed, s.Stats().Quarantined)
+		}
+	})
 }
 
 func TestMuteCollector(t *testing.T) {
-	leaks(t)
-	c := heptest.New(t, heptest.Options{NeverAnswerHalfClose: true})
-	s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
-	o := quick("tcp", c.Addr(), s)
-	o.FINTimeout = 100 * time.Millisecond
-	o.Tail = 256 << 10
-	p := start(t, o)
-	n := 0
-	for range 200 {
-		p.add(n, n+100, record.Call)
-		n += 100
-		time.Sleep(5 * time.Millisecond)
-	}
-	p.until("fallback", func(c uplink.CollectorStats) bool { return c.Fallback })
-	p.until("all but two tails released", func(c uplink.CollectorStats) bool { return pending(c) <= 2*(384<<10)/800 }) // and a batch or two each
-	// What is released was acknowledged by the kernel, and is read a little later.
-	for range 500 {
-		if distinct(t, c) == n {
-			break
+	overBoth(t, func(t *testing.T, way transport) {
+		leaks(t)
+		c := way.collector(t, heptest.Options{NeverAnswerHalfClose: true})
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)
+		o := way.quick(c.Addr(), s)
+		o.FINTimeout = 100 * time.Millisecond
+		o.Tail = 256 << 10
+		p := start(t, o)
+		n := 0
+		for range 200 {
+			p.add(n, n+100, record.Call)
+			n += 100
+			time.Sleep(5 * time.Millisecond)
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	st := p.stats()
-	if st.Released == 0 || st.Confirmed != 0 {
-		t.Errorf("released %d, confirmed %d", st.Released, st.Confirmed)
-	}
-	check(t, c, n, nil, st.Resent)
+		p.until("fallback", func(c uplink.CollectorStats) bool { return c.Fallback })
+		p.until("all but two tails released", func(c uplink.CollectorStats) bool { return pending(c) <= 2*(384<<10)/800 }) // and a batch or two each
+		// What is released was acknowledged by the kernel, and is read a little later.
+		for range 500 {
+			if distinct(t, c) == n {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		st := p.stats()
+		if st.Released == 0 || st.Confirmed != 0 {
+			t.Errorf("released %d, confirmed %d", st.Released, st.Confirmed)
+		}
+		check(t, c, n, nil, st.Resent)
+	})
 }
 
 func TestUDPRefused(t *testing.T) {
@@ -533,4 +586,60 @@ func TestUDPRefused(t *testing.T) {
 	}
 	p.shutdown()
 	check(t, c, n, nil, p.stats().Resent)
+}
+
+// TestNoNotify: over TLS a FIN alone is no receipt, since a dead process's kernel
+// sends it, too. A collector that knows nothing better is served all the same.
+func TestNoNotify(t *testing.T) {
+	overBoth(t, func(t *testing.T, way transport) {
+		if way.server == nil {
+			t.Skip("of TLS alone")
+		}
+		leaks(t)
+		c := way.collector(t, heptest.Options{NoNotify: true})
+		o := way.quick(c.Addr(), openSpool(t, filepath.Join(t.TempDir(), "spool"), 0))
+		o.Tail = 256 << 10
+		p := start(t, o)
+		n := 0
+		for range 200 {
+			p.add(n, n+100, record.Call)
+			n += 100
+			time.Sleep(5 * time.Millisecond)
+		}
+		p.until("fallback", func(c uplink.CollectorStats) bool { return c.Fallback })
+		p.until("most is released", func(c uplink.CollectorStats) bool { return pending(c) <= 2*(384<<10)/800 })
+		for range 500 {
+			if distinct(t, c) == n {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		st := p.stats()
+		if st.Released == 0 || st.Confirmed != 0 {
+			t.Errorf("released %d, confirmed %d", st.Released, st.Confirmed)
+		}
+		check(t, c, n, nil, st.Resent)
+	})
+}
+
+// TestClientRefused: in TLS 1.3 a client is refused when it has long been sending.
+// The collector is down, nothing is confirmed, and the reason is named.
+func TestClientRefused(t *testing.T) {
+	leaks(t)
+	ca := heptest.NewAuthority(t, "CA")
+	way := transport{&tls.Config{Certificates: []tls.Certificate{ca.Issue(t, heptest.Certificate{})}, ClientAuth: tls.RequireAnyClientCert},
+		&hep.TLSOptions{Roots: ca.Pool, ServerName: "localhost"}}
+	c := way.collector(t, heptest.Options{})
+	p := start(t, way.quick(c.Addr(), openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)))
+	c.WaitConns(3) // with nothing to send, too
+	for n := range 20 {
+		p.add(50*n, 50*n+50, record.Call)
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.until("down", func(c uplink.CollectorStats) bool {
+		return c.State == uplink.Down && strings.Contains(c.Reason, "wants a client certificate") && c.Spooled > 0
+	})
+	if st := p.stats(); st.Confirmed+st.Released != 0 || pending(st) != 1000 {
+		t.Errorf("%+v", st.Counts)
+	}
 }

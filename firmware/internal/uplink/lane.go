@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"heptap/buffer"
@@ -300,12 +301,19 @@ func (ln *lane) isClosing() bool {
 	return ln.c.l.closing
 }
 
+// peerWait is how long a write that failed waits for the reader to say why.
+const peerWait = 250 * time.Millisecond
+
 // writeError prefers what the peer did to what the write noticed of it.
 func (ln *lane) writeError(f *flight, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err // the peer does nothing
+	}
+	ln.timer.Reset(peerWait)
 	select {
 	case perr := <-f.conn.Peer():
 		return ln.c.peerError(perr)
-	default:
+	case <-ln.timer.C:
 		return err
 	}
 }
@@ -316,8 +324,12 @@ func (ln *lane) broken(f *flight, err error) error {
 	c.l.mu.Lock()
 	c.broke(err)
 	c.settle(f, false)
+	refused := f.sent == 0 && ln.limit == 0 && !c.cfg.Datagram && rejected(err)
 	c.l.mu.Unlock()
 	f.end(false)
+	if refused {
+		ln.limit = limitMax // the next connection alone proves nothing: in TLS 1.3 a client is refused when it is long connected
+	}
 	if !errors.Is(err, errAborted) {
 		ln.failed(f, err)
 	}

@@ -30,10 +30,13 @@ type Conn interface {
 	Written() uint64        // octets the own kernel has taken
 	Acked() (uint64, error) // of these, octets the peer's kernel has acknowledged
 	CloseWrite() error      // half-close
-	Peer() <-chan error     // how the peer ended the connection: io.EOF is a FIN; for datagrams, every refusal
-	Confirmed() bool        // the FIN came after CloseWrite, with nothing unacknowledged
-	Close() error           // the kernel goes on sending what it has
-	Abort() error           // the kernel discards what it has
+	// Peer says how the peer ended the connection: io.EOF is a FIN, and over TLS
+	// close_notify before it; io.ErrUnexpectedEOF a FIN alone; for datagrams every
+	// refusal.
+	Peer() <-chan error
+	Confirmed() bool // the FIN came after CloseWrite, with nothing unacknowledged
+	Close() error    // the kernel goes on sending what it has
+	Abort() error    // the kernel discards what it has
 }
 
 // Spool is the disk tier; buffer.Spool is one. Stats does not wait for the disk,
@@ -53,6 +56,7 @@ type Collector struct {
 	Dial       func(ctx context.Context) (Conn, error) // one attempt, with its own time limit
 	NewEncoder func() Encoder                          // called once per lane
 	Datagram   bool                                    // UDP: no acknowledgement of any kind
+	Secure     bool                                    // TLS, for the words in which an early end is reported
 	Strict     bool                                    // everything in sequence, one connection at a time
 	DrainRate  int                                     // records per second, live ones included, above which the backlog waits; 0 is unlimited (5,000 for datagrams)
 	DrainLive  float64                                 // the backlog may raise the rate to so many times that of live records, if that is more than DrainRate

@@ -1,0 +1,235 @@
+package reach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"heptap/hep"
+)
+
+// Resolver finds addresses; net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupSRV(ctx context.Context, service, proto, name string) (cname string, addrs []*net.SRV, err error)
+}
+
+// Options say where a collector is and how it is reached. Zero fields get the
+// defaults named.
+type Options struct {
+	Address  string   // "host:port", or the name of SRV records
+	Network  string   // "tcp" or "udp"
+	TLS      *TLS     // nil is without
+	Resolver Resolver // net.DefaultResolver
+	// Trying is told of each address before a connection to it is tried; nil is not.
+	Trying func(netip.AddrPort)
+	Dial   hep.DialOptions // but for TLS
+
+	Timeout time.Duration // of an attempt; 10 s
+	Lookup  time.Duration // of its part that resolves names; 4 s
+	Fresh   time.Duration // how long what was found is used while all is well; 60 s
+}
+
+// maxAddrs bounds what a name may stand for.
+const maxAddrs = 16
+
+// Dialer makes connections to one collector. Its methods may be called from any
+// goroutine.
+type Dialer struct {
+	o    Options
+	name string // what its certificate has to name, if the configuration does not say
+
+	mu     sync.Mutex
+	addrs  []netip.AddrPort // as found last, the best first
+	found  time.Time        // when
+	well   bool             // the last attempt succeeded
+	status Status
+	conns  map[*Conn]struct{} // of datagrams: their counters are asked
+}
+
+// Status is what there is to know of the way to a collector.
+type Status struct {
+	Address    netip.AddrPort   // of the last connection; invalid before the first
+	Addresses  []netip.AddrPort // what its name stands for, in the order in which they are tried
+	Resolve    string           // why its name could not be resolved last; empty when it could
+	TLS        *hep.TLSState    // of the last connection; nil without
+	Shown      time.Time        // until when the certificate is valid that is shown to it; zero without
+	Fault      hep.TLSFault     // what the last attempt failed of, if it was TLS
+	Offered    string           // the pin of the certificate that was refused then
+	Fragmented uint64           // datagrams that were larger than the way takes whole
+	MTU        int              // octets of an IP packet that it does take, 0 when not known
+}
+
+// New makes a Dialer. It checks no more than the form of the address.
+func New(o Options) (*Dialer, error) {
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
+	}
+	if o.Trying == nil {
+		o.Trying = func(netip.AddrPort) {}
+	}
+	for _, d := range []struct {
+		of  *time.Duration
+		def time.Duration
+	}{{&o.Timeout, 10 * time.Second}, {&o.Lookup, 4 * time.Second}, {&o.Fresh, time.Minute}} {
+		if *d.of == 0 {
+			*d.of = d.def
+		}
+	}
+	d := &Dialer{o: o, conns: map[*Conn]struct{}{}}
+	if domain, ok := srvDomain(o.Address); ok {
+		d.name = domain
+		return d, nil
+	}
+	host, _, err := net.SplitHostPort(o.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reach: %w", err)
+	}
+	d.name = host
+	return d, nil
+}
+
+// Conn is a connection of a Dialer's, which takes note of how it ends.
+type Conn struct {
+	*hep.Conn
+	d  *Dialer
+	at netip.AddrPort
+}
+
+// Abort is hep.Conn's, for a connection that came to nothing.
+func (c *Conn) Abort() error {
+	c.d.over(c, true)
+	return c.Conn.Abort()
+}
+
+// Close is hep.Conn's.
+func (c *Conn) Close() error {
+	c.d.over(c, false)
+	return c.Conn.Close()
+}
+
+// Dial makes one attempt.
+func (d *Dialer) Dial(ctx context.Context) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	defer cancel()
+	opts := d.o.Dial
+	var err error
+	if d.o.TLS != nil {
+		if opts.TLS, err = d.o.TLS.options(d.name); err != nil {
+			d.failed(err)
+			return nil, err
+		}
+	}
+	addrs, err := d.resolve(ctx)
+	if err != nil {
+		d.failed(err)
+		return nil, err
+	}
+	var first error
+	for i, at := range addrs {
+		c, err := d.try(ctx, at, len(addrs)-i, opts)
+		if err == nil {
+			return d.made(c, opts.TLS), nil
+		}
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(addrs) > 1 {
+		first = fmt.Errorf("none of %d addresses: %w", len(addrs), first)
+	}
+	d.failed(first)
+	return nil, first
+}
+
+// try dials one address, with its share of the time that is left.
+func (d *Dialer) try(ctx context.Context, at netip.AddrPort, share int, opts hep.DialOptions) (*Conn, error) {
+	if end, ok := ctx.Deadline(); ok && share > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(share))
+		defer cancel()
+	}
+	d.o.Trying(at)
+	c, err := hep.Dial(ctx, d.o.Network, at.String(), opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{c, d, at}, nil
+}
+
+// made takes note of a connection.
+func (d *Dialer) made(c *Conn, shown *hep.TLSOptions) *Conn {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.well = true
+	d.first(c.at)
+	s := &d.status
+	s.Address, s.TLS, s.Shown, s.Fault, s.Offered = c.at, c.TLS(), time.Time{}, 0, ""
+	if shown != nil && shown.Certificate != nil && shown.Certificate.Leaf != nil {
+		s.Shown = shown.Certificate.Leaf.NotAfter
+	}
+	if d.o.Network == "udp" {
+		d.conns[c] = struct{}{}
+	}
+	return c
+}
+
+// first has at tried first from now on.
+func (d *Dialer) first(at netip.AddrPort) {
+	if i := slices.Index(d.addrs, at); i > 0 {
+		d.addrs = slices.Insert(slices.Delete(slices.Clone(d.addrs), i, i+1), 0, at)
+	}
+}
+
+// over takes note of a connection's end.
+func (d *Dialer) over(c *Conn, broken bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.conns[c]; ok {
+		delete(d.conns, c)
+		n, mtu := c.Fragmented()
+		d.status.Fragmented += n
+		d.status.MTU = mtu
+	}
+	if !broken {
+		return
+	}
+	d.well = false
+	if i := slices.Index(d.addrs, c.at); i >= 0 {
+		d.addrs = append(slices.Delete(slices.Clone(d.addrs), i, i+1), c.at)
+	}
+}
+
+// failed takes note of an attempt that came to nothing.
+func (d *Dialer) failed(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.well = false
+	var t *hep.TLSError
+	d.status.Fault, d.status.Offered = 0, ""
+	if errors.As(err, &t) {
+		d.status.Fault, d.status.Offered = t.Fault, t.Offered
+	}
+}
+
+// Status returns what is known now.
+func (d *Dialer) Status() Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.status
+	s.Addresses = d.addrs
+	for c := range d.conns {
+		n, mtu := c.Fragmented()
+		s.Fragmented += n
+		s.MTU = mtu
+	}
+	return s
+}

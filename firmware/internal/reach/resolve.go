@@ -1,0 +1,141 @@
+package reach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// srvDomain returns the domain of a name of SRV records, "_service._proto.domain".
+func srvDomain(address string) (domain string, ok bool) {
+	service, rest, a := strings.Cut(address, ".")
+	proto, domain, b := strings.Cut(rest, ".")
+	return domain, a && b && domain != "" && len(service) > 1 && service[0] == '_' && len(proto) > 1 && proto[0] == '_'
+}
+
+// CheckAddress reports whether an address has the form that New wants.
+func CheckAddress(address string) bool {
+	if _, ok := srvDomain(address); ok {
+		return !strings.ContainsAny(address, ":/ ")
+	}
+	host, port, err := net.SplitHostPort(address)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	return err == nil && perr == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /")
+}
+
+// resolve returns the addresses to try, the best first.
+func (d *Dialer) resolve(ctx context.Context) ([]netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(d.o.Address); err == nil {
+		return []netip.AddrPort{a}, nil
+	}
+	d.mu.Lock()
+	known, fresh := d.addrs, d.well && time.Since(d.found) < d.o.Fresh
+	d.mu.Unlock()
+	if fresh {
+		return known, nil
+	}
+	lookup, cancel := context.WithTimeout(ctx, d.o.Lookup)
+	found, err := d.lookup(lookup)
+	cancel()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.found = time.Now() // also when it failed: an answer that does not come is waited for once in Fresh
+	if err != nil {
+		d.status.Resolve = err.Error()
+		if len(d.addrs) > 0 && ctx.Err() == nil {
+			return d.addrs, nil
+		}
+		return nil, err
+	}
+	d.status.Resolve = ""
+	d.addrs = order(found, d.addrs)
+	return d.addrs, nil
+}
+
+// order returns the addresses found: those known before in the order that they
+// had, unless something new is there, which has not failed yet.
+func order(found, known []netip.AddrPort) []netip.AddrPort {
+	if len(known) == len(found) && !slices.ContainsFunc(found, func(a netip.AddrPort) bool { return !slices.Contains(known, a) }) {
+		return known
+	}
+	if len(known) > 0 {
+		if i := slices.Index(found, known[0]); i > 0 {
+			return slices.Insert(slices.Delete(slices.Clone(found), i, i+1), 0, known[0])
+		}
+	}
+	return found
+}
+
+func (d *Dialer) lookup(ctx context.Context) (out []netip.AddrPort, err error) {
+	if _, ok := srvDomain(d.o.Address); !ok {
+		host, port, err := net.SplitHostPort(d.o.Address)
+		if err != nil {
+			return nil, err
+		}
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("port %q: %w", port, err)
+		}
+		return d.host(ctx, host, uint16(n))
+	}
+	_, records, err := d.o.Resolver.LookupSRV(ctx, "", "", d.o.Address)
+	if err != nil {
+		return nil, plain(d.o.Address, err)
+	}
+	var last error
+	for _, r := range records { // by priority and weight
+		if r.Target == "." {
+			last = fmt.Errorf("%s: the service is not offered there", d.o.Address) // RFC 2782
+			continue
+		}
+		all, err := d.host(ctx, strings.TrimSuffix(r.Target, "."), r.Port)
+		if err != nil {
+			last = err
+		}
+		out = append(out, all...)
+		if len(out) >= maxAddrs {
+			break
+		}
+	}
+	if len(out) == 0 {
+		if last == nil {
+			last = fmt.Errorf("%s has no SRV records", d.o.Address)
+		}
+		return nil, last
+	}
+	return out[:min(len(out), maxAddrs)], nil
+}
+
+func (d *Dialer) host(ctx context.Context, host string, port uint16) (out []netip.AddrPort, err error) {
+	all, err := d.o.Resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, plain(host, err)
+	}
+	for _, a := range all[:min(len(all), maxAddrs)] {
+		if at := netip.AddrPortFrom(a.Unmap(), port); !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s has no address", host)
+	}
+	return out, nil
+}
+
+// plain says in plain words why a name was not resolved.
+func plain(name string, err error) error {
+	var e *net.DNSError
+	switch {
+	case errors.As(err, &e) && e.IsNotFound:
+		return fmt.Errorf("the name %s is not known to the name server: %w", name, err)
+	case errors.As(err, &e) && e.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no name server answers when asked for %s: %w", name, err)
+	}
+	return fmt.Errorf("the name %s could not be resolved: %w", name, err)
+}

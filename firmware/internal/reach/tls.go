@@ -1,0 +1,50 @@
+package reach
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"heptap/hep"
+)
+
+// TLS says what the configuration does of TLS. The files are PEM.
+type TLS struct {
+	Name             string // what the collector's certificate must name; empty is the host
+	CA               string // file: who may have signed it; empty is the system's
+	Pins             []hep.Pin
+	Certificate, Key string // files: what is shown to the collector; empty shows none
+}
+
+// built is before every build of this program: a clock that shows less has not been
+// set.
+var built = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+
+// options reads the files. name is what the certificate must name if the
+// configuration does not say.
+func (t *TLS) options(name string) (*hep.TLSOptions, error) {
+	o := &hep.TLSOptions{ServerName: t.Name, Pins: t.Pins, NotBefore: built}
+	if o.ServerName == "" {
+		o.ServerName = name
+	}
+	if t.CA != "" {
+		b, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("TLS: tls-ca: %w", err)
+		}
+		o.Roots = x509.NewCertPool()
+		if !o.Roots.AppendCertsFromPEM(b) {
+			return nil, fmt.Errorf("TLS: tls-ca: %s: no certificate in it", t.CA)
+		}
+	}
+	if t.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("TLS: tls-certificate and tls-key: %w", err)
+		}
+		o.Certificate = &pair
+	}
+	return o, nil
+}
