@@ -95,3 +95,13 @@ func TestButtonBreaks(t *testing.T) {
 		}
 	})
 }
+
+func TestFakeAddresses(t *testing.T) {
+	haltest.TestAddresses(t, func(*testing.T) haltest.AddressesUnderTest {
+		a := haltest.NewAddresses("a", "b")
+		return haltest.AddressesUnderTest{Addresses: a, State: func(t *testing.T, name string) haltest.Interface {
+			i, _ := a.Interface(name)
+			return i
+		}}
+	})
+}
