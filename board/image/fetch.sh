@@ -6,8 +6,8 @@
 #   board/image/fetch.sh amd64|arm64          fetch
 #   board/image/fetch.sh -where amd64|arm64   only print the directory
 #
-# In it are boot/vmlinuz-VERSION, lib/modules/VERSION, sbin/e2fsck.static,
-# usr/lib/systemd/boot/efi and the file "versions": package and version, one a line.
+# In it are boot/vmlinuz-VERSION, lib/modules/VERSION, sbin/e2fsck.static, usr/lib/systemd/boot/efi,
+# usr/share/ca-certificates and the file "versions": package and version, one a line.
 # The cache is HEPTAP_CACHE, or heptap in the user's cache directory.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
