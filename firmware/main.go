@@ -60,6 +60,9 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
+	if isInit(os.Args) {
+		runInit(ctx)
+	}
 	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	plain := func(c command) bool { return c.plain && c.name == os.Args[1] }
 	if len(os.Args) > 1 && !slices.ContainsFunc(commands(), plain) {

@@ -52,6 +52,8 @@ type monitor struct {
 	lines  history
 	hidden *hidden
 	said   map[string]string // by mirror port: what the log was told of it
+	shown  time.Time         // when the last sign of life was given
+	words  string            // how the probe is, in a line
 }
 
 // history says when a running total last grew.
@@ -80,11 +82,32 @@ func (m *monitor) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		m.look(time.Now())
+		m.signOfLife(time.Now())
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// A worker that reads, and the merge behind it, which also does all the
+// correlating and appends to the log, say how far they have come even when the
+// network is quiet.
+const (
+	lifeStep = time.Second
+	lifeLag  = 5 * time.Second // how far behind the clock either may be
+)
+
+// signOfLife tells whoever started the probe that the whole pipeline works.
+func (m *monitor) signOfLife(now time.Time) {
+	if m.r.alive == nil || now.Sub(m.shown) < lifeStep || ringNow()-m.r.probe.Reached() > int64(lifeLag) {
+		return
+	}
+	m.shown = now
+	if _, err := m.r.alive.WriteString(m.words + "\n"); err != nil {
+		m.r.log.Warn("nobody takes signs of life any more", "err", err)
+		m.r.alive = nil
 	}
 }
 
@@ -99,10 +122,25 @@ func (m *monitor) look(now time.Time) {
 	m.others(now)
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
 	s.Health = r.health.Level()
+	m.words = inWords(s, &up)
 	r.front.player.Update(func(shown *panel.State) {
 		s.Press = shown.Press
 		*shown = s
 	})
+}
+
+// inWords is what the LEDs say, and how many records wait.
+func inWords(s panel.State, up *uplink.Stats) string {
+	said := panel.Meanings(s)
+	text := fmt.Sprintf("%s; capture: %s; uplink: %s; spool: %s", said[panel.Status], said[panel.Capture], said[panel.Uplink], said[panel.Spool])
+	var waiting uint64
+	for i := range up.Collectors {
+		waiting = max(waiting, up.Collectors[i].Spooled)
+	}
+	if waiting > 0 {
+		text += fmt.Sprintf(", %d records on disk", waiting)
+	}
+	return text
 }
 
 // capture judges the mirror ports.

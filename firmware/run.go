@@ -49,6 +49,8 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	configFile := fs.String("config", "", "configuration `FILE`; 'heptap config' lists the options")
 	embedded := fs.String("collect", "", "start a collector on `ADDR` (UDP and TCP) beside the probe, printing JSON, and send to it unless another is configured")
 	verbose := fs.Bool("v", false, "log more")
+	boardName := fs.String("board", "", "the board, `NAME`, where the configuration does not say")
+	alive := fs.Int("alive", 0, "write how it is, a line a second for as long as the whole pipeline works, to the open file of this number, `FD`")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -65,6 +67,10 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	// A reader of our output that goes away must not end the probe.
 	signal.Ignore(syscall.SIGPIPE)
 	s := newService(e, *configFile, *embedded, *verbose)
+	s.board = *boardName
+	if *alive > 2 {
+		s.alive = os.NewFile(uintptr(*alive), "alive")
+	}
 	return s.run(ctx, cfg)
 }
 
@@ -105,6 +111,7 @@ type runner struct {
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
 	old     atomic.Uint64 // records left out because the collector keeps none so old
 	restore func()        // puts the mirror ports back as they were
+	alive   *os.File      // where signs of life go; nil: nowhere
 }
 
 // run opens the parts, what is most likely to fail first and the mirror ports

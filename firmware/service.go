@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"sync"
 
@@ -20,7 +21,9 @@ import (
 type service struct {
 	env        *env
 	configFile string
-	embedded   string // address of the collector beside the probe
+	embedded   string   // address of the collector beside the probe
+	board      string   // where a configuration does not say; empty: the default
+	alive      *os.File // where signs of life go; nil: nowhere
 	level      slog.Level
 	errOut     outlet
 	log        *slog.Logger
@@ -120,6 +123,9 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 // once runs one probe, until ctx is done or another one is to take its place,
 // which it then returns.
 func (s *service) once(ctx context.Context, cfg config.Config, started func()) (next *swap, err error) {
+	if s.board != "" && cfg.System.Board == config.Default().System.Board {
+		cfg.System.Board = s.board
+	}
 	box, err := board.Lookup(cfg.System.Board)
 	if err != nil {
 		return nil, err
@@ -133,7 +139,7 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 		front.close()
 		s.errOut.lead(s.env.stderr)
 	})()
-	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log}
+	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, alive: s.alive}
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	up := make(chan struct{})

@@ -77,7 +77,7 @@ func family(a netip.Addr) int {
 }
 
 // address makes want the only address of its family. The new one comes before
-// the old ones go.
+// the old ones go. IPv6 is switched on where it is needed.
 func (l *Links) address(link netlink.Link, family int, want netip.Prefix) error {
 	have, err := retry(func() ([]netlink.Addr, error) { return l.nl.AddrList(link, family) })
 	if err != nil {
@@ -95,6 +95,11 @@ func (l *Links) address(link netlink.Link, family int, want netip.Prefix) error 
 	}
 	if want.IsValid() && !there {
 		bits := want.Addr().BitLen()
+		if family == netlink.FAMILY_V6 {
+			if err := l.setSysctl(link.Attrs().Name, "disable_ipv6", []byte("0")); err != nil {
+				return fmt.Errorf("IPv6 on: %w", err)
+			}
+		}
 		if err := l.nl.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: want.Addr().AsSlice(), Mask: net.CIDRMask(want.Bits(), bits)}}); err != nil {
 			return err
 		}

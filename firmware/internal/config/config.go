@@ -14,6 +14,7 @@ import (
 // changed after Parse has returned it.
 type Config struct {
 	System    System
+	Uplink    Uplink
 	Ports     []Port      // mirror ports, in the order they were first named
 	Collector []Collector // at most MaxCollectors
 	Spool     Spool

@@ -213,6 +213,9 @@ func (c *Config) check(name string) []error {
 		errs = append(errs, k.check(name)...)
 	}
 	errs = append(errs, c.checkIntake(name)...)
+	if err := c.checkUplink(name); err != nil {
+		errs = append(errs, err)
+	}
 	if err := c.checkSyslog(name); err != nil {
 		errs = append(errs, err)
 	}

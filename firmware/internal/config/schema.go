@@ -35,7 +35,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), privacyOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), privacyOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {

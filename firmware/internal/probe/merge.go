@@ -34,6 +34,7 @@ type merge struct {
 	line       func(*capture.Message)
 	latest     int64 // time of the item handed over last
 	late       atomic.Uint64
+	reached    atomic.Int64 // how far it has come, by that or by the clock
 }
 
 // head is the batch of one worker that is being taken apart.
@@ -142,6 +143,7 @@ func (m *merge) advance(limit int64) {
 		m.assembly.Advance(limit)
 		m.correlator.Advance(limit)
 		m.judge(limit)
+		m.reached.Store(limit)
 	}
 }
 
@@ -211,6 +213,7 @@ func (m *merge) take(i int, limit int64) {
 		m.judge(m.latest)
 		h.next++
 	}
+	m.reached.Store(m.latest)
 }
 
 func (m *merge) done() bool {

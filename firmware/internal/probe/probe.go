@@ -168,6 +168,18 @@ func (p *Probe) Run(ctx context.Context) error {
 	return errors.Join(append(errs, p.err)...)
 }
 
+// Reached returns the time, on the sources' clock, up to which every worker has
+// read and everything was correlated and delivered. While the probe runs it
+// follows the clock, by less than a second unless there is more to do than can be done,
+// whether or not frames come. It may be called from any goroutine.
+func (p *Probe) Reached() int64 {
+	mono := p.merge.reached.Load()
+	for _, w := range p.workers {
+		mono = min(mono, w.progress.Load())
+	}
+	return mono
+}
+
 // message is where the assembly's messages come out. What else is read of one
 // follows the record of the message itself.
 func (p *Probe) message(m *capture.Message) {

@@ -1,0 +1,390 @@
+package appliance
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"heptap/firmware/internal/config"
+	"heptap/hal"
+)
+
+// Box is what PID 1 is made of.
+type Box struct {
+	Kernel   Kernel
+	OpenNet  func() (Links, error) // once the kernel's file systems are there
+	DHCP     DHCP
+	Watchdog func() (hal.Watchdog, error) // the error wraps fs.ErrNotExist if the box has none
+	Start    func(args ...string) (*Child, error)
+	Console  io.Writer
+	Title    string    // what the status begins with: program, version, board
+	Board    string    // its name
+	Built    time.Time // no clock is before it
+	Root     string    // where the file tree begins; empty for /
+	Requests <-chan Power
+
+	line   *line
+	log    *slog.Logger
+	status *status
+	vigil  *vigil
+	dog    hal.Watchdog
+	links  Links
+
+	stopVigil func()
+	power     chan Power
+}
+
+// dataDir is where the data partition is, which is also where a probe has its
+// spool when nothing else is configured.
+const dataDir = "/var/lib/heptap"
+
+const (
+	bootAtMost  = 3 * time.Minute
+	endAtMost   = 2 * time.Minute // to sync and unmount
+	dogTimeout  = 60 * time.Second
+	feedEvery   = 5 * time.Second
+	moduleDir   = "/lib/modules"
+	consoleWait = 5 * time.Second // for the last lines
+)
+
+func (b *Box) path(p string) string { return filepath.Join(b.Root, p) }
+
+// Run boots the box, keeps it running and ends it in order. It returns how; the
+// caller then has the kernel do that.
+func (b *Box) Run(ctx context.Context) Power {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	b.line = newLine()
+	go b.line.run(b.Console)
+	b.log = slog.New(slog.NewTextHandler(b.line, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	b.status = newStatus(b.Title)
+	b.power = make(chan Power, 1)
+
+	b.mountAll()
+	b.startVigil(ctx)
+	b.loadModules("order")
+	b.setClock()
+	store := &store{kernel: b.Kernel, log: b.log.With("task", "data"), sys: b.path("/sys"), dev: b.path("/dev"),
+		template: b.path("/lib/data.ext4.gz"), at: b.path(dataDir), vouch: b.vigil.vouch}
+	place, kept := store.open(ctx)
+	b.tellStorage(place, kept)
+	cfg, configured := b.configure(ctx, store)
+	b.setHostname(cfg)
+
+	var parts sync.WaitGroup
+	parts.Go(func() { b.status.run(ctx, b.line) })
+	parts.Go(func() { powerKeys(ctx, b.path("/sys"), b.path("/dev"), func() { b.ask(Off) }) })
+	b.startLinks(ctx, &parts, cfg)
+	probe, stopProbe := context.WithCancel(ctx)
+	var child sync.WaitGroup
+	child.Go(func() { b.probe(probe, cfg, configured) })
+
+	how := b.wait(ctx)
+	b.log.Info("the box ends", "how", how.String())
+	stopProbe()
+	child.Wait()
+	cancel()
+	parts.Wait()
+	b.end(how)
+	return how
+}
+
+// mountAll mounts the kernel's file systems. Without them nothing else works, so that
+// what follows will say what it misses.
+func (b *Box) mountAll() {
+	for _, f := range fileSystems() {
+		if err := b.Kernel.Mount(f.kind, b.path(f.at), f.kind, f.flags, f.options); err != nil && !f.optional && !errors.Is(err, unix.EBUSY) {
+			b.log.Error("file system", "err", err)
+		}
+	}
+	// What comes up by itself must not talk by itself.
+	quiet := b.path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+	if err := os.WriteFile(quiet, []byte("1"), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b.log.Warn("IPv6 not switched off", "err", err)
+	}
+}
+
+// startVigil loads the watchdogs' modules, opens the watchdog and feeds it.
+func (b *Box) startVigil(ctx context.Context) {
+	b.loadModules("watchdog")
+	dog, err := b.Watchdog()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		b.log.Warn("this box has no watchdog")
+		b.status.set("watchdog", "none")
+	case err != nil:
+		b.log.Error("watchdog", "err", err)
+		b.status.set("watchdog", "not usable: %v", err)
+	default:
+		b.dog = dog
+		b.tellWatchdog()
+	}
+	b.vigil = newVigil(b.dog, b.log.With("task", "watchdog"))
+	b.vigil.vouch("boot", bootAtMost)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		b.vigil.run(ctx, feedEvery)
+		close(ended)
+	}()
+	b.stopVigil = func() {
+		cancel()
+		<-ended
+	}
+}
+
+func (b *Box) tellWatchdog() {
+	timeout, err := b.dog.SetTimeout(dogTimeout)
+	if err != nil {
+		b.log.Error("watchdog's timeout", "err", err)
+	}
+	cause := "unknown"
+	if s, err := b.dog.State(); err == nil {
+		cause = s.LastReset.String()
+	}
+	b.log.Info("watchdog", "identity", b.dog.Name(), "timeout", timeout.String(), "last_reset", cause)
+	b.status.set("watchdog", "%s, %v; cause of the last reset: %s", b.dog.Name(), timeout, cause)
+}
+
+// loadModules loads what a list names, in its order.
+func (b *Box) loadModules(list string) {
+	f, err := os.Open(b.path(filepath.Join(moduleDir, list)))
+	if err != nil {
+		b.log.Error("modules", "err", err)
+		return
+	}
+	defer f.Close()
+	loaded, absent := 0, 0
+	for s := bufio.NewScanner(f); s.Scan(); {
+		err := b.Kernel.LoadModule(b.path(filepath.Join(moduleDir, s.Text())))
+		switch {
+		case err == nil:
+			loaded++
+		case errors.Is(err, unix.ENODEV):
+			absent++ // a driver that says at once that its hardware is not there
+		default:
+			b.log.Warn("module", "err", err)
+		}
+	}
+	b.log.Info("modules", "list", list, "loaded", loaded, "without_hardware", absent)
+}
+
+// setClock sees to it that it is not earlier than the build: without a battery,
+// clocks begin long ago, and collectors have no room for such records.
+func (b *Box) setClock() {
+	now := time.Now()
+	if !now.Before(b.Built) {
+		return
+	}
+	if err := b.Kernel.SetClock(b.Built); err != nil {
+		b.log.Error("clock", "err", err)
+		return
+	}
+	b.log.Warn("the clock was before this program was built, and is set to that time", "was", now.UTC().Format(time.RFC3339), "is", b.Built.UTC().Format(time.RFC3339))
+}
+
+func (b *Box) tellStorage(p place, kept bool) {
+	var st unix.Statfs_t
+	size := uint64(0)
+	if err := unix.Statfs(b.path(dataDir), &st); err == nil {
+		size = st.Blocks * uint64(st.Bsize) >> 20
+	}
+	if kept {
+		b.status.set("data", "%s, %d MiB", p.device, size)
+		b.log.Info("data partition", "device", p.device, "MiB", size)
+		return
+	}
+	b.status.set("data", "IN MEMORY, lost with the power; %d MiB", size)
+}
+
+// configure takes over a new configuration, if there is one, and reads what
+// holds. configured is false if there is none to run a probe with.
+func (b *Box) configure(ctx context.Context, store *store) (cfg config.Config, configured bool) {
+	b.vigil.vouch("configuration", bootAtMost)
+	s := &settings{dir: b.path(filepath.Join(dataDir, "config")), log: b.log.With("task", "config")}
+	text, err := fromSystem(ctx, store, b.path("/boot"), systemConfig)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // nobody has put one there
+	case err != nil:
+		b.log.Warn("system partition", "err", err)
+	default:
+		if err := s.bring(text); err != nil {
+			b.log.Error("configuration", "err", err)
+		}
+	}
+	cfg, ok, err := s.load()
+	switch {
+	case err != nil:
+		b.log.Error("THE CONFIGURATION CANNOT BE READ", "err", err)
+		b.status.set("configuration", "CANNOT BE READ: %v", err)
+	case !ok:
+		b.log.Warn("no configuration: put one as heptap.conf onto the partition HEPTAP, and start the box again")
+		b.status.set("configuration", "none: put one as heptap.conf onto the partition HEPTAP, and start the box again")
+	default:
+		b.status.set("configuration", "%s", s.file())
+	}
+	return cfg, ok && len(cfg.Ports) > 0
+}
+
+func (b *Box) setHostname(cfg config.Config) {
+	if cfg.System.Node == "" {
+		cfg.System.Node = "heptap"
+	}
+	if err := b.Kernel.SetHostname(cfg.System.Node); err != nil {
+		b.log.Error("host name", "err", err)
+	}
+	b.status.set("node", "%s", cfg.System.Node)
+}
+
+// startLinks names the interfaces and keeps the uplink set up.
+func (b *Box) startLinks(ctx context.Context, parts *sync.WaitGroup, cfg config.Config) {
+	b.vigil.vouch("network", bootAtMost)
+	l, err := b.OpenNet()
+	if err != nil {
+		b.log.Error("NO NETWORK", "err", err)
+		b.status.set("uplink", "NO NETWORK: %v", err)
+		return
+	}
+	b.links = l
+	if err := l.Up("lo"); err != nil {
+		b.log.Error("loopback", "err", err)
+	}
+	changed := make(chan struct{}, 1)
+	in := &interfaces{links: l, class: b.path("/sys/class/net"), log: b.log.With("task", "links"), tell: func(name string) {
+		if name != cfg.Uplink.Interface {
+			return
+		}
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}}
+	parts.Go(func() { in.run(ctx) })
+	if cfg.Uplink.Interface == "" {
+		b.status.set("uplink", "none configured: set uplink interface DEVICE")
+		return
+	}
+	name := cfg.Uplink.Interface
+	b.status.set("uplink", "%s, no address yet", name)
+	p := &port{cfg: cfg.Uplink, addrs: l, dhcp: b.DHCP, log: b.log.With("task", "uplink", "iface", name), changed: changed,
+		state: func() (hal.LinkState, error) { return l.State(name) },
+		resolve: func(servers []netip.Addr) error {
+			return os.WriteFile(b.path("/etc/resolv.conf"), []byte(resolver(servers)), 0o644)
+		},
+		told: func(a hal.Assignment) {
+			switch {
+			case !a.Address.IsValid():
+				b.status.set("uplink", "%s, no address", name)
+			case a.Gateway.IsValid():
+				b.status.set("uplink", "%s, %s, gateway %s", name, a.Address, a.Gateway)
+			default:
+				b.status.set("uplink", "%s, %s", name, a.Address)
+			}
+		}}
+	parts.Go(func() { p.run(ctx) })
+}
+
+// probe keeps a probe running until ctx is done.
+func (b *Box) probe(ctx context.Context, cfg config.Config, configured bool) {
+	for _, p := range cfg.Ports {
+		b.status.set("mirror "+p.Name, "%s", p.Interface)
+	}
+	if !configured {
+		b.status.set("probe", "not started: nothing to capture is configured")
+		b.idle(ctx)
+		return
+	}
+	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board}
+	s := &supervisor{start: func() (*Child, error) { return b.Start(args...) }, out: b.line, words: b.path(filepath.Join(dataDir, "crashes")),
+		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now,
+		state: func(text string) { b.status.set("probe", "%s", text) }}
+	if s.run(ctx) {
+		b.ask(Off)
+		b.idle(ctx)
+	}
+}
+
+// idle vouches for a box that has nothing to do but to stay reachable.
+func (b *Box) idle(ctx context.Context) {
+	tick := time.NewTicker(feedEvery)
+	defer tick.Stop()
+	for {
+		b.vigil.vouch("nothing to do", aliveAtMost)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// ask has the box end, unless it already does.
+func (b *Box) ask(how Power) {
+	select {
+	case b.power <- how:
+	default:
+	}
+}
+
+func (b *Box) wait(ctx context.Context) Power {
+	select {
+	case how := <-b.power:
+		return how
+	case how := <-b.Requests:
+		return how
+	case <-ctx.Done():
+		return Off
+	}
+}
+
+// end leaves nothing unwritten. The watchdog is stopped only before the power is
+// switched off, which it would switch on again; a restart that hangs is its business.
+func (b *Box) end(how Power) {
+	b.vigil.vouch("end", endAtMost)
+	b.Kernel.Sync()
+	if err := b.Kernel.Unmount(b.path(dataDir)); err != nil {
+		b.log.Error("data partition", "err", err)
+	} else {
+		b.log.Info("data partition unmounted")
+	}
+	if b.links != nil {
+		if err := b.links.Close(); err != nil {
+			b.log.Error("network", "err", err)
+		}
+	}
+	if b.dog != nil && how == Off {
+		b.stopVigil()
+		if err := b.dog.Stop(); err != nil {
+			b.log.Warn("watchdog", "err", err)
+		}
+	}
+	b.log.Info("done", "how", how.String())
+	b.line.drain(consoleWait)
+	b.line.close()
+}
+
+// BoardOf returns the board that the kernel's command line names, which is
+// part of the signed image.
+func BoardOf(cmdline string) string {
+	for _, w := range strings.Fields(cmdline) {
+		if name, ok := strings.CutPrefix(w, "heptap.board="); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// Title is what the status begins with.
+func Title(version, board string) string { return fmt.Sprintf("heptap %s on %s", version, board) }

@@ -1,0 +1,221 @@
+package appliance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Child is a probe that was started.
+type Child struct {
+	PID    int
+	Out    io.Reader // what it prints; ends after it has
+	Alive  io.Reader // signs of life, each a line that says how it is; ends after it has
+	Signal func(os.Signal) error
+	Wait   func() (status string, err error) // status is empty if it ended well
+}
+
+const (
+	restartFirst = time.Second // pause before a start after a failure, doubled up to
+	restartMost  = time.Minute
+	restartReset = 5 * time.Minute // of a probe that ran so long, failures before are forgotten
+
+	startAtMost = 3 * time.Minute  // until the first sign of life: a large spool is verified
+	aliveAtMost = 30 * time.Second // between signs of life
+	stopAtMost  = 30 * time.Second // from SIGTERM to the end: it tries to send what it holds
+
+	lastWordLines = 60
+	lastWordFiles = 10
+	maxLine       = 4096
+)
+
+// supervisor keeps one probe running. One that fails is started again, after a
+// pause that grows; what it said last is kept on the data partition. One that ends
+// well, unasked, was told by the button to shut the box down.
+type supervisor struct {
+	start func() (*Child, error)
+	out   io.Writer // where the probe's lines go
+	words string    // directory of last words
+	log   *slog.Logger
+	vouch func(what string, d time.Duration)
+	state func(text string) // for the status
+	now   func() time.Time
+}
+
+// run returns when ctx is done and the probe has ended (false), or when the
+// probe asked for a shutdown (true).
+func (s *supervisor) run(ctx context.Context) (shutdown bool) {
+	pause := restartFirst
+	for {
+		began := time.Now()
+		status, err := s.once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == nil && status == "":
+			return true
+		case err != nil:
+			status = err.Error()
+		}
+		if time.Since(began) >= restartReset {
+			pause = restartFirst
+		}
+		s.log.Error("the probe ended and is started again", "status", status, "in", pause.String())
+		s.state("failed (" + status + "), is started again")
+		s.vouch("restart of the probe", pause+startAtMost)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, restartMost)
+	}
+}
+
+// once runs a probe to its end.
+func (s *supervisor) once(ctx context.Context) (status string, err error) {
+	s.vouch("start of the probe", startAtMost)
+	c, err := s.start()
+	if err != nil {
+		return "", err
+	}
+	s.state("starting")
+	tail := &lastWords{}
+	var pumps sync.WaitGroup
+	pumps.Go(func() { s.copyLines(c.Out, tail) })
+	pumps.Go(func() { s.signsOfLife(c.Alive) })
+	ended := make(chan struct{})
+	go func() {
+		status, err = c.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.stop(c, ended)
+	}
+	pumps.Wait()
+	if ctx.Err() == nil && (err != nil || status != "") {
+		s.keep(tail, status)
+	}
+	return status, err
+}
+
+// stop ends the probe, in order if it can.
+func (s *supervisor) stop(c *Child, ended <-chan struct{}) {
+	s.state("stopping")
+	s.vouch("end of the probe", stopAtMost+time.Minute)
+	if err := c.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.log.Error("probe", "err", err)
+	}
+	select {
+	case <-ended:
+		return
+	case <-time.After(stopAtMost):
+	}
+	s.log.Error("the probe does not end and is killed", "after", stopAtMost.String())
+	if err := c.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.log.Error("probe", "err", err)
+	}
+	<-ended
+}
+
+// copyLines hands on what the probe prints, line by line.
+func (s *supervisor) copyLines(r io.Reader, tail *lastWords) {
+	b := bufio.NewReaderSize(r, maxLine)
+	for {
+		l, err := b.ReadSlice('\n')
+		if len(l) > 0 {
+			if l[len(l)-1] != '\n' {
+				l = append(bytes.Clone(l), '\n')
+			}
+			_, _ = s.out.Write(l)
+			tail.add(string(l))
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+	}
+}
+
+// signsOfLife vouches for the box with each line.
+func (s *supervisor) signsOfLife(r io.Reader) {
+	b := bufio.NewReaderSize(r, maxLine)
+	for {
+		l, err := b.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+		s.state(strings.TrimSpace(string(l)))
+		s.vouch("sign of life of the probe", aliveAtMost)
+	}
+}
+
+// keep writes the last words to a file of their own, and removes the oldest.
+func (s *supervisor) keep(tail *lastWords, status string) {
+	text := fmt.Sprintf("ended: %s\n%s", status, strings.Join(tail.lines, ""))
+	name := filepath.Join(s.words, s.now().UTC().Format("20060102-150405.000")+".txt")
+	if err := writeFile(name, []byte(text)); err != nil {
+		s.log.Warn("the probe's last words are not kept", "err", err)
+		return
+	}
+	names, err := filepath.Glob(filepath.Join(s.words, "*.txt"))
+	if err != nil {
+		return
+	}
+	slices.Sort(names)
+	for _, old := range names[:max(0, len(names)-lastWordFiles)] {
+		if err := os.Remove(old); err != nil {
+			s.log.Warn("old last words", "err", err)
+		}
+	}
+}
+
+// lastWords are the newest lines.
+type lastWords struct{ lines []string }
+
+func (w *lastWords) add(l string) {
+	if len(w.lines) == lastWordLines {
+		w.lines = w.lines[1:]
+	}
+	w.lines = append(w.lines, l)
+}
+
+// Start starts this program again, with those arguments and "-alive" behind
+// them. It is what a supervisor starts.
+func Start(args ...string) (*Child, error) {
+	out, outW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	alive, aliveW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, out.Close(), outW.Close())
+	}
+	p, err := os.StartProcess("/proc/self/exe", append(append([]string{"heptap"}, args...), "-alive", "3"),
+		&os.ProcAttr{Files: []*os.File{nil, outW, outW, aliveW}, Env: []string{"PATH=/", "TZ=UTC"}})
+	err = errors.Join(err, outW.Close(), aliveW.Close())
+	if err != nil {
+		return nil, errors.Join(err, out.Close(), alive.Close())
+	}
+	// When memory runs out the kernel shall end the probe, not PID 1.
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.Pid), []byte("500"), 0)
+	return &Child{PID: p.Pid, Out: out, Alive: alive, Signal: p.Signal, Wait: func() (string, error) {
+		state, err := p.Wait()
+		if err != nil || state.Success() {
+			return "", err
+		}
+		return state.String(), nil
+	}}, nil
+}

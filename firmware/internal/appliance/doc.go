@@ -1,0 +1,32 @@
+// Package appliance is what only PID 1 does, on a box that runs nothing but
+// heptap: it starts everything that the probe needs, keeps the probe going, and
+// ends it in order.
+//
+// Boot, step by step; nothing but an unusable kernel ends it:
+//
+//	file systems   /proc, /sys, /dev, /run, /tmp, pstore
+//	watchdog       its modules, then the device, before anything that may get stuck.
+//	               From here on somebody must vouch for the box: see vigil
+//	modules        a fixed list, in a fixed order (board/image/modules.txt)
+//	clock          not before the build, whatever a box without a battery believes
+//	data           found by its partition's name; the table grown to the end of the
+//	               disk; checked and repaired, or made anew from a template, which is said
+//	               loudly; mounted, grown. Without any disk: memory, and said so
+//	configuration  that of the data partition, or a new one that a technician has
+//	               put as heptap.conf onto the system partition
+//	links          named by where they are; the uplink set up, by DHCP or as
+//	               configured. Nothing else is touched: a port that is down sends nothing
+//	probe          "heptap run" as a child; see supervisor
+//
+// # Links
+//
+// PID 1 sets up the loopback and the uplink. Mirror ports are the child's, which
+// makes them listen and say nothing (hal.Links). A configuration whose uplink is one
+// of its mirror ports is refused.
+//
+// # The end
+//
+// The power key, a safe shutdown by the box's button, SIGTERM or
+// Ctrl-Alt-Del end the probe first, which syncs the spool; what does not end in
+// time is killed. Then the file systems are synced and unmounted.
+package appliance

@@ -1,0 +1,117 @@
+package appliance
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"heptap/firmware/internal/config"
+)
+
+// systemConfig is the file that a technician may put onto the system partition.
+const systemConfig = "heptap.conf"
+
+// settings are the configuration as it lies on the data partition.
+type settings struct {
+	dir string // on the data partition
+	log *slog.Logger
+}
+
+func (s *settings) file() string     { return filepath.Join(s.dir, "heptap.conf") }
+func (s *settings) imported() string { return filepath.Join(s.dir, "imported") }
+
+// bring takes over a configuration that a technician has put onto the system
+// partition, once for each text: what is changed on the box later is not undone at the next
+// boot. A text with a mistake in it is refused, and what was there stays.
+func (s *settings) bring(text []byte) error {
+	sum := sha256.Sum256(text)
+	mark := []byte(hex.EncodeToString(sum[:]) + "\n")
+	if old, err := os.ReadFile(s.imported()); err == nil && bytes.Equal(old, mark) {
+		return nil
+	}
+	if _, err := config.Parse(bytes.NewReader(text), systemConfig); err != nil {
+		return fmt.Errorf("heptap.conf of the system partition is not taken over: %w", err)
+	}
+	if err := writeFile(s.file(), text); err != nil {
+		return err
+	}
+	s.log.Info("configuration taken over from heptap.conf of the system partition")
+	return writeFile(s.imported(), mark)
+}
+
+// load reads the configuration. Without one, ok is false.
+func (s *settings) load() (cfg config.Config, ok bool, err error) {
+	text, err := readAtMost(s.file(), config.MaxText+1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return cfg, false, nil
+	}
+	if err == nil {
+		cfg, err = config.Parse(bytes.NewReader(text), s.file())
+	}
+	return cfg, err == nil, err
+}
+
+// fromSystem reads a file of the system partition, which is mounted for no longer
+// than that, and read only.
+func fromSystem(ctx context.Context, s *store, at, name string) ([]byte, error) {
+	p, err := s.find(ctx, systemPartition)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.kernel.Mount(p.device, at, "vfat", mountQuiet|mountReadOnly, ""); err != nil {
+		return nil, err
+	}
+	text, err := readAtMost(filepath.Join(at, name), config.MaxText+1)
+	return text, errors.Join(err, s.kernel.Unmount(at))
+}
+
+func readAtMost(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s: larger than %d octets", name, most)
+	}
+	return text, err
+}
+
+// writeFile replaces a file so that after a power cut there is the old or the
+// new one.
+func writeFile(name string, text []byte) error {
+	dir := filepath.Dir(name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
