@@ -1,7 +1,8 @@
 // Package guest runs programs on Debian's kernel in QEMU: what needs a device
 // that this machine does not have, or a reset that it would not survive.
 //
-// The guest is a kernel and an initramfs, nothing else. Boot starts it; what it
+// The guest is a kernel and an initramfs, nothing else, or a disk with its own
+// boot loader. Boot starts it; what it
 // writes to its serial line is matched with Expect, and what it asks there
 // ("@question") is answered, so that a test inside can have the world outside
 // act: press a button, read a light, pull a plug. Everything waits for markers,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -18,7 +19,8 @@ import (
 
 // Config says what to boot.
 type Config struct {
-	Kernel  Kernel
+	Kernel  Kernel             // with Disk only its Arch counts
+	Disk    string             // a disk to boot by UEFI in place of the kernel; it is written to
 	Dir     string             // for sockets and the initramfs; short, since paths of sockets are
 	Files   map[string]Content // in the guest, by absolute path; /init is what runs
 	Modules []string           // to be at hand under /modules; "name=/path/x.ko" is a file of this machine
@@ -48,21 +50,20 @@ type Guest struct {
 // Boot starts a machine. It is killed when ctx is done.
 func Boot(ctx context.Context, cfg Config) (*Guest, error) {
 	g := &Guest{done: make(chan struct{}), changed: make(chan struct{})}
-	initrd := filepath.Join(cfg.Dir, "initrd")
-	if err := cfg.writeInitrd(initrd); err != nil {
-		return nil, fmt.Errorf("initramfs: %w", err)
-	}
 	args, console := machine(cfg.Kernel.Arch)
+	boot, err := cfg.boot(console)
+	if err != nil {
+		return nil, err
+	}
 	memory := cfg.Memory
 	if memory == 0 {
 		memory = 256
 	}
 	qmp, control := filepath.Join(cfg.Dir, "qmp"), filepath.Join(cfg.Dir, "qtest")
 	args = append(args, "-accel", "tcg", "-m", fmt.Sprint(memory), "-nographic", "-nodefaults", "-serial", "stdio",
-		"-kernel", cfg.Kernel.Image, "-initrd", initrd,
-		"-append", "console="+console+" loglevel=1 panic=-1 net.ifnames=0 "+cfg.Append,
 		"-chardev", "socket,id=qmp,server=on,wait=off,path="+qmp, "-mon", "chardev=qmp,mode=control",
 		"-chardev", "socket,id=qtest,server=on,wait=off,path="+control, "-qtest", "chardev:qtest", "-qtest-log", "none")
+	args = append(args, boot...)
 	g.cmd = exec.CommandContext(ctx, args[0], append(args[1:], cfg.Devices...)...)
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := g.cmd.StdinPipe()
@@ -100,6 +101,34 @@ func machine(arch string) (args []string, console string) {
 		return []string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53"}, "ttyAMA0"
 	}
 	return []string{"qemu-system-x86_64", "-M", "q35", "-cpu", "max"}, "ttyS0"
+}
+
+// boot returns what QEMU is told of what it boots.
+func (cfg *Config) boot(console string) ([]string, error) {
+	if cfg.Disk == "" {
+		initrd := filepath.Join(cfg.Dir, "initrd")
+		if err := cfg.writeInitrd(initrd); err != nil {
+			return nil, fmt.Errorf("initramfs: %w", err)
+		}
+		return []string{"-kernel", cfg.Kernel.Image, "-initrd", initrd,
+			"-append", "console=" + console + " loglevel=1 panic=-1 net.ifnames=0 " + cfg.Append}, nil
+	}
+	code, vars := "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	if cfg.Kernel.Arch == "arm64" {
+		code, vars = "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"
+	}
+	b, err := os.ReadFile(vars)
+	if err != nil {
+		return nil, fmt.Errorf("firmware: %w", err)
+	}
+	own := filepath.Join(cfg.Dir, "vars")
+	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) { // else of an earlier boot in that directory
+		if err := os.WriteFile(own, b, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return []string{"-drive", "if=pflash,unit=0,readonly=on,format=raw,file=" + code, "-drive", "if=pflash,unit=1,format=raw,file=" + own,
+		"-drive", "if=none,id=disk,format=raw,file=" + cfg.Disk, "-device", "virtio-blk-pci,drive=disk,addr=5"}, nil
 }
 
 // writeInitrd makes the initramfs. The module NAME is described by the file

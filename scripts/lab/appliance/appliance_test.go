@@ -1,0 +1,129 @@
+package appliance
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestReproducible: the same commit gives the same octets, made elsewhere and later.
+func TestReproducible(t *testing.T) {
+	boards := []board{x86}
+	if os.Getenv("HEPTAP_LONG") != "" {
+		boards = append(boards, arm)
+	}
+	for _, b := range boards {
+		need(t, b)
+		first, dir := image(t, b), t.TempDir()
+		build(t, b, dir)
+		for _, suffix := range []string{"", ".zst"} {
+			one, err := os.ReadFile(first + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			two, err := os.ReadFile(filepath.Join(dir, filepath.Base(first)+suffix))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(one, two) {
+				t.Errorf("%s%s is different when it is built again", filepath.Base(first), suffix)
+			}
+		}
+	}
+}
+
+func TestX86(t *testing.T) {
+	t.Parallel()
+	story(t, x86)
+}
+
+func TestARM64(t *testing.T) {
+	t.Parallel()
+	story(t, arm)
+}
+
+// story is what every board must do: capture after a cold boot; keep through a
+// power cut and through a shutdown what no collector has; and say nothing on the
+// mirror port in all that time.
+func story(t *testing.T, b board) {
+	x := newBox(t, b, 1024)
+	begun := time.Now()
+	x.boot()
+	x.expect("msg=capturing")
+	t.Logf("cold boot to capturing: %.1f s", time.Since(begun).Seconds())
+	x.arrive(x.call("first@lab"))
+	if !x.said("data partition ends with its disk now") {
+		t.Error("the data partition has not grown")
+	}
+	if !x.said(`identity="i6300ESB timer"`) {
+		t.Error("the watchdog was not found")
+	}
+
+	x.collector.Kill()
+	kept := x.call("power-cut@lab")
+	x.expect("records on disk")
+	x.cut()
+
+	x.collector.Restart()
+	x.boot()
+	x.arrive(kept)
+	if x.said("DESTROYED") {
+		t.Error("the power cut has destroyed the data partition")
+	}
+
+	x.collector.Kill()
+	kept = x.call("shutdown@lab")
+	x.expect("records on disk")
+	if _, err := x.guest.QMP("system_powerdown", nil); err != nil {
+		t.Fatal(err)
+	}
+	x.expect("data partition unmounted")
+	x.ends()
+
+	x.collector.Restart()
+	x.boot()
+	x.arrive(kept)
+	if x.said("file system check repaired") {
+		t.Error("the data partition was not left in order")
+	}
+	x.cut()
+}
+
+// TestDestroyed: whatever is on its disk, the box comes back and captures.
+func TestDestroyed(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 1024)
+	x.boot()
+	x.expect("msg=capturing")
+	x.cut()
+
+	// The front of the data partition is overwritten: it is repaired from the copies
+	// that the file system has of what counts.
+	x.overwrite(385<<20, 40<<20)
+	x.boot()
+	x.expect("THE DATA PARTITION IS DAMAGED")
+	x.expect("the data partition was repaired")
+	x.expect("msg=capturing")
+	x.cut()
+
+	// All of it is gone: it is made anew, and the configuration of the system
+	// partition holds.
+	run(t, "fallocate", "--punch-hole", "-o", "385MiB", "-l", "638MiB", x.disk)
+	x.boot()
+	x.expect("DESTROYED AND MADE ANEW")
+	x.expect("configuration taken over")
+	x.expect("msg=capturing")
+	x.arrive(x.call("anew@lab"))
+	x.cut()
+
+	// The partition table is gone: its copy at the end of the disk holds. Whether the
+	// firmware mends it or the box is all the same.
+	x.overwrite(512, 33*512)
+	x.boot()
+	x.expect("msg=capturing")
+	x.cut()
+	run(t, "/usr/sbin/sfdisk", "--verify", x.disk)
+}
