@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -83,8 +82,8 @@ func (w *way) cure(err error) error {
 
 func (r *runner) uplinkOptions() (uplink.Options, error) {
 	o := uplink.Options{Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory)}
-	if _, err := rand.Read(o.Boot[:]); err != nil {
-		return o, err
+	if r.epochs != nil { // not while the budget is made
+		o.Boot, o.ClockEpoch = bootID(), r.epochs.Current
 	}
 	for i := range r.ways {
 		u, err := r.collector(&r.ways[i])
@@ -99,18 +98,18 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 // collector says how the log feeds one collector.
 func (r *runner) collector(w *way) (uplink.Collector, error) {
 	c := &w.Collector
-	if _, err := liveProfile(r.cfg, c, &r.cut); err != nil {
+	if _, err := liveProfile(r.cfg, c, &r.cut, r.wall); err != nil {
 		return uplink.Collector{}, err
 	}
 	newEncoder := func() *encoder {
-		p, err := liveProfile(r.cfg, c, &r.cut)
+		p, err := liveProfile(r.cfg, c, &r.cut, r.wall)
 		if err != nil {
 			panic("firmware: " + err.Error()) // it worked a moment ago
 		}
 		return &encoder{p, &r.old}
 	}
 	u := uplink.Collector{
-		Name: c.Name, Dial: w.dialer, NewEncoder: func() uplink.Encoder { return newEncoder() },
+		Name: c.Name, Dial: r.inTime(w.dialer), NewEncoder: func() uplink.Encoder { return newEncoder() },
 		Datagram: c.Transport == config.UDP, Secure: c.Transport == config.TLS,
 		Strict: c.Order == config.OrderStrict, DrainRate: c.DrainRate,
 	}

@@ -7,7 +7,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
 	"heptap/board"
 	"heptap/firmware/internal/appliance"
@@ -46,7 +45,7 @@ func runInit(ctx context.Context) {
 	b := &appliance.Box{
 		Kernel: appliance.Linux{}, OpenNet: func() (appliance.Links, error) { return links.Open() },
 		DHCP: &appliance.Client{Hostname: hostname}, Watchdog: func() (hal.Watchdog, error) { return openWatchdog(name) },
-		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Built: built(), Requests: requests,
+		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Built: buildTime(), Requests: requests,
 	}
 	how := b.Run(ctx)
 	fmt.Fprintf(os.Stderr, "heptap: %v: %v\n", how, b.Kernel.End(how))
@@ -65,15 +64,6 @@ func bootBoard() string {
 		fmt.Fprintf(os.Stderr, "heptap: %v\n", err)
 	}
 	return appliance.BoardOf(string(text))
-}
-
-// built is when the image was: the time of this file in it.
-func built() time.Time {
-	info, err := os.Stat("/init")
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
 }
 
 func hostname() string {

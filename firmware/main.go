@@ -20,8 +20,9 @@ import (
 
 // Stamped by scripts/build with -ldflags -X.
 var (
-	version = "devel"
-	commit  = "unknown"
+	version   = "devel"
+	commit    = "unknown"
+	committed = "" // seconds since 1970 of the commit
 )
 
 // env is what a command has of the outside world.

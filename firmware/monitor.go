@@ -24,6 +24,7 @@ const (
 	condStreams  = "reassembly"
 	condIntake   = "intake"
 	condSyslog   = "syslog"
+	condClock    = "clock"
 	condUplink   = "uplink"
 	condSpool    = "spool"
 	condSpoolErr = "spool storage"
@@ -51,6 +52,7 @@ type monitor struct {
 	intake history
 	lines  history
 	hidden *hidden
+	began  time.Time
 	said   map[string]string // by mirror port: what the log was told of it
 	shown  time.Time         // when the last sign of life was given
 	words  string            // how the probe is, in a line
@@ -74,7 +76,7 @@ func (h *history) lately(now time.Time) bool {
 }
 
 func newMonitor(r *runner) *monitor {
-	return &monitor{r: r, hidden: r.hidden, said: map[string]string{}}
+	return &monitor{r: r, began: time.Now(), hidden: r.hidden, said: map[string]string{}}
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -120,6 +122,7 @@ func (m *monitor) look(now time.Time) {
 		r.log.Warn("the filter of this port hides SIP", "port", port, "filter", filter, "messages_about", about)
 	})
 	m.others(now)
+	m.clock(now)
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
 	s.Health = r.health.Level()
 	m.words = inWords(s, &up)

@@ -19,6 +19,7 @@ import (
 	"heptap/board"
 	"heptap/buffer"
 	"heptap/capture/record"
+	"heptap/firmware/internal/clock"
 	"heptap/firmware/internal/collect"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/health"
@@ -102,6 +103,8 @@ type runner struct {
 	lines  *syslogd.Listener // nil: off
 	probe  *probe.Probe
 	recent *recent.Store // nil: off
+	epochs *clock.Epochs
+	time   *clock.Keeper
 	hidden *hidden
 	meters *metrics.Sources
 
@@ -273,6 +276,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 		})
 	}
 	logDone.Go(func() { errs.add(r.uplink.Run(context.Background())); cancel() })
+	watchers.Go(func() { errs.add(r.time.Run(rest)) })
 	watchers.Go(func() { newMonitor(r).run(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
@@ -365,6 +369,7 @@ func (r *runner) openLog() error {
 	if err := os.MkdirAll(r.cfg.Spool.Path, 0o750); err != nil {
 		return fmt.Errorf("spool path: %w; choose another: set spool path DIRECTORY", err)
 	}
+	r.openClock()
 	var err error
 	r.spool, err = buffer.Open(filepath.Join(r.cfg.Spool.Path, "spool.db"), buffer.Options{
 		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Logger: r.log.With("task", "spool")})

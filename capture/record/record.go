@@ -262,8 +262,26 @@ func Seal(b []byte, seq uint64, epoch uint32, boot [16]byte) {
 // ClassOf returns the class of the record that b holds, without checking b.
 func ClassOf(b []byte) Class { return Class(b[9]) }
 
-// WallOf returns the wall time of the record that b holds, without checking b.
-func WallOf(b []byte) int64 { return int64(binary.BigEndian.Uint64(b[24:])) }
+// Stamp is when a record was made, and by which clocks.
+type Stamp struct {
+	Wall, Mono int64 // as in Record
+	Epoch      uint32
+	Boot       [16]byte
+	Relayed    bool // Wall is by another agent's clock
+}
+
+// Stamp returns r's.
+func (r *Record) Stamp() Stamp {
+	return Stamp{Wall: r.Wall, Mono: r.Mono, Epoch: r.Epoch, Boot: r.BootID, Relayed: r.Flags&FlagRelayed != 0}
+}
+
+// StampOf returns that of the record that b holds, without checking b.
+func StampOf(b []byte) Stamp {
+	return Stamp{
+		Wall: int64(binary.BigEndian.Uint64(b[24:])), Mono: int64(binary.BigEndian.Uint64(b[32:])), Epoch: binary.BigEndian.Uint32(b[40:]),
+		Boot: [16]byte(b[48:64]), Relayed: binary.BigEndian.Uint16(b[10:])&FlagRelayed != 0,
+	}
+}
 
 // Parse reads the one record that b holds into r, reusing r's Links. All of
 // r's slices borrow from b. A wrong length, version or CRC is ErrCorrupt, and

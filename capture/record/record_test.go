@@ -58,8 +58,8 @@ func TestRoundTrip(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v\nwant %+v", got, want)
 		}
-		if record.ClassOf(b) != want.Class || record.WallOf(b) != want.Wall {
-			t.Errorf("ClassOf = %v, WallOf = %v", record.ClassOf(b), record.WallOf(b))
+		if record.ClassOf(b) != want.Class || record.StampOf(b) != want.Stamp() {
+			t.Errorf("ClassOf = %v, StampOf = %v", record.ClassOf(b), record.StampOf(b))
 		}
 	}
 }

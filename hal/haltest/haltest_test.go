@@ -105,3 +105,8 @@ func TestFakeAddresses(t *testing.T) {
 		}}
 	})
 }
+
+func TestFakeClock(t *testing.T) {
+	c := haltest.NewClock(time.Unix(1_700_000_000, 0))
+	haltest.TestClock(t, c, c.Raw, c.Pass)
+}

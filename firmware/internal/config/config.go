@@ -27,6 +27,7 @@ type Config struct {
 	Calls     Calls
 	Trace     trace.Config // what is kept of all that
 	Privacy   Privacy
+	Time      Time
 	Intake    Intake
 	Syslog    Syslog
 }
@@ -284,6 +285,12 @@ type Privacy struct {
 	Credentials bool   // and credentials
 }
 
+// Time is about the wall clock.
+type Time struct {
+	Servers List          // that are asked by NTP; none: somebody else keeps the clock
+	Hold    time.Duration // how long records wait for the first answer
+}
+
 // RESTPorts says what becomes of the ports in OpenSIPS's records of HTTP.
 type RESTPorts string
 
@@ -335,6 +342,7 @@ func Default() Config {
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: NetOn, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
 		Recent:  Recent{Memory: 4 << 20, Age: 30 * time.Minute},
+		Time:    Time{Hold: 5 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},
 		Trace:   trace.Config{Default: trace.Allow},

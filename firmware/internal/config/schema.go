@@ -35,7 +35,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), privacyOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), timeOptions(), privacyOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {
@@ -174,6 +174,15 @@ func recentOptions() []Option {
 			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
 		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
 			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),
+	}
+}
+
+func timeOptions() []Option {
+	return []Option{
+		single("time servers", "HOST", "none: another program keeps the clock", "keep the clock of this machine by NTP from these servers, with or without a port, several with commas between them; at most 8", "ntp1.example.com,192.0.2.123",
+			func(c *Config) *List { return &c.Time.Servers }, servers),
+		single("time hold", "DURATION", "", "with time servers: records wait in the spool for their first answer, so that none leaves with a wrong time, but for so long at most; 1s to 24h, or off", "15m",
+			func(c *Config) *time.Duration { return &c.Time.Hold }, offOr(duration(time.Second, 24*time.Hour))),
 	}
 }
 
@@ -364,6 +373,11 @@ var (
 	})
 	kept = str[List](func(s string) error {
 		return checkList(s, 64, func(name string) error { return need(len(name) <= 64, "numbers and names of 64 octets at most") })
+	})
+	servers = str[List](func(s string) error {
+		return checkList(s, 8, func(host string) error {
+			return need(checkHostPort(host) == nil || checkHostPort(net.JoinHostPort(host, "123")) == nil, "hosts such as ntp1.example.com or 192.0.2.123:123")
+		})
 	})
 	device = str[string](func(s string) error {
 		return need(s != "" && len(s) <= 15 && !strings.ContainsAny(s, "/ :"), "a device name such as eth1, at most 15 octets")

@@ -50,6 +50,9 @@ type Options struct {
 	// MaxAge is how old a record may be when it is sent, 0 for any age. Now is the clock that tells, time.Now when nil.
 	MaxAge time.Duration
 	Now    func() time.Time
+	// Wall puts right when a record was made, in ns since 1970; nil: it is as the
+	// record says.
+	Wall func(record.Stamp) int64
 }
 
 // maxNode is how long a node name may be. It goes into every frame.
@@ -89,6 +92,7 @@ type Profile struct {
 	inferred bool
 	maxAge   int64 // ns
 	now      func() time.Time
+	wall     func(record.Stamp) int64
 	scan     members
 	calls    []call
 	cid      []byte // chunk 0x11
@@ -114,12 +118,15 @@ func New(name string, o Options) (*Profile, error) {
 		return nil, fmt.Errorf("%w: profile homer7 takes only printable ASCII without quotes and backslashes", ErrAuthKey)
 	}
 	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut,
-		homer7: name == homer7, inferred: o.Inferred, maxAge: int64(o.MaxAge), now: o.Now}
+		homer7: name == homer7, inferred: o.Inferred, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
 	if p.now == nil {
 		p.now = time.Now
 	}
 	if p.max <= 0 || p.max > hep.MaxFrame {
 		p.max = hep.MaxFrame
+	}
+	if p.wall == nil {
+		p.wall = func(s record.Stamp) int64 { return s.Wall }
 	}
 	p.rec.Links = make([]record.Link, 0, record.MaxLinks)
 	p.calls = make([]call, 0, record.MaxLinks+1)
@@ -156,6 +163,7 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 	if err := record.Parse(rec, r); err != nil {
 		return dst, err
 	}
+	r.Wall = p.wall(r.Stamp())
 	if p.old(r.Wall) {
 		return dst, ErrOld
 	}
@@ -194,7 +202,7 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 
 // Old reports whether rec, a neutral record, is older than Options.MaxAge, so
 // that Encode would not take it. It does not check rec otherwise.
-func (p *Profile) Old(rec []byte) bool { return p.old(record.WallOf(rec)) }
+func (p *Profile) Old(rec []byte) bool { return p.old(p.wall(record.StampOf(rec))) }
 
 func (p *Profile) old(wall int64) bool {
 	return p.maxAge > 0 && p.now().UnixNano()-wall > p.maxAge

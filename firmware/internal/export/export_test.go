@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"heptap/capture"
@@ -384,5 +385,31 @@ func BenchmarkEncode(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// TestWall has Options.Wall say when a record was made, for the frame and for what is
+// too old.
+func TestWall(t *testing.T) {
+	o := options
+	o.MaxAge, o.Now = time.Hour, func() time.Time { return time.Unix(1_800_000_000, 0) }
+	r := sip()
+	want, rec := r.Stamp(), seal(t, r)
+	if _, err := profile(t, o).Encode(nil, rec); !errors.Is(err, export.ErrOld) {
+		t.Fatal(err)
+	}
+	o.Wall = func(s record.Stamp) int64 {
+		if s.Mono != want.Mono || s.Wall != want.Wall {
+			t.Errorf("asked about %+v", s)
+		}
+		return 1_799_999_999_123_456_000
+	}
+	p := profile(t, o)
+	b, err := p.Encode(nil, rec)
+	if err != nil || p.Old(rec) {
+		t.Fatal(err)
+	}
+	if v := parse(t, b); v.Wall() != 1_799_999_999_123_456_000 {
+		t.Errorf("stamped %d", v.Wall())
 	}
 }

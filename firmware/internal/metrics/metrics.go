@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"heptap/buffer"
 	"heptap/capture"
 	"heptap/capture/record"
 	"heptap/capture/stream"
+	"heptap/firmware/internal/clock"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/probe"
@@ -32,7 +34,8 @@ type Sources struct {
 	Lines   func() syslogd.Stats
 	Cut     func() uint64 // messages cut to the size that the collector takes
 	Old     func() uint64 // records left out because the collector keeps none so old
-	Budget  int64         // octets the probe may use at most
+	Clock   func() clock.State
+	Budget  int64 // octets the probe may use at most
 }
 
 // Sample is one value of one metric.
@@ -91,6 +94,10 @@ func (s *Sources) Read() []Sample {
 		st := s.Recent()
 		l.recent(&st)
 	}
+	if s.Clock != nil {
+		st := s.Clock()
+		l.clock(&st)
+	}
 	if s.Health != nil {
 		st := s.Health()
 		l.gauge("heptap_health_level", "The worst of all conditions: 0 ok, 1 degraded, 2 fault.", float64(st.Level))
@@ -112,7 +119,7 @@ func (s *Sources) WriteText(w io.Writer) error {
 		for i := 0; i < len(m.Labels); i += 2 {
 			labels = append(labels, m.Labels[i]+"="+m.Labels[i+1])
 		}
-		if _, err := fmt.Fprintf(w, "%-44s %-40s %.0f\n", strings.TrimPrefix(m.Name, "heptap_"), strings.Join(labels, " "), m.Value); err != nil {
+		if _, err := fmt.Fprintf(w, "%-44s %-40s %s\n", strings.TrimPrefix(m.Name, "heptap_"), strings.Join(labels, " "), strconv.FormatFloat(m.Value, 'f', -1, 64)); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,8 @@ type Config struct {
 
 	// Foreign says that somebody else's collector listens at CollectorAddr.
 	Foreign bool
+	// Waits says that the probe does not send at once.
+	Waits bool
 }
 
 // CollectorAddr is where the probe finds the collector.
@@ -96,9 +98,13 @@ func Start(ctx context.Context, s *lab.Site, cfg Config) (*Box, error) {
 	if b.probe, err = s.Start(run); err != nil {
 		return nil, err
 	}
+	state := `state="up"`
+	if cfg.Waits {
+		state = ""
+	}
 	ready := func() bool {
 		m, err := b.Metrics(ctx)
-		return err == nil && m.Sum("heptap_uplink_state", `state="up"`) >= 1
+		return err == nil && m.Sum("heptap_uplink_state", state) >= 1
 	}
 	return b, b.until(ctx, b.probe, "the probe is up", ready)
 }

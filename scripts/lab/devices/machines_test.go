@@ -11,13 +11,13 @@ func watchdogDevices() []string {
 func TestX86(t *testing.T) {
 	run(t, machine{arch: "amd64", sim: true, devices: watchdogDevices(),
 		modules: []string{"softdog", "i6300esb"},
-		phases:  []string{"^TestGPIOSim$", "^TestWatchdog$", "^TestWatchdogBites$"}})
+		phases:  []string{"^TestGPIOSim$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
 func TestARM64(t *testing.T) {
 	run(t, machine{arch: "arm64", devices: watchdogDevices(),
 		modules: []string{"softdog", "i6300esb"},
-		phases:  []string{"^TestPL061$", "^TestWatchdog$", "^TestWatchdogBites$"}})
+		phases:  []string{"^TestPL061$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
 func TestARM64Simulated(t *testing.T) {

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"heptap/capture/record"
+	"heptap/firmware/internal/clock"
+	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/uplink"
+	"heptap/hal/sysclock"
+)
+
+// openClock begins to watch the clock of the machine.
+func (r *runner) openClock() {
+	path := filepath.Join(r.cfg.Spool.Path, "clock.json")
+	epochs, err := clock.OpenEpochs(path, bootID())
+	if err != nil {
+		r.log.Warn("the file is begun anew", "err", err)
+	}
+	r.epochs = epochs
+	servers := r.cfg.Time.Servers.Items()
+	r.time = clock.New(clock.Options{Clock: sysclock.Clock{}, Epochs: epochs, Servers: func() []string { return servers }, Ask: clock.NTP,
+		Hold: r.cfg.Time.Hold, Built: buildTime(), Log: r.log.With("task", "clock")})
+	r.meters.Clock = r.time.State
+}
+
+// wall puts right when a record was made.
+func (r *runner) wall(s record.Stamp) int64 {
+	if r.epochs == nil {
+		return s.Wall
+	}
+	return r.epochs.Wall(s)
+}
+
+// inTime is dial, once the time is right enough for records to leave.
+func (r *runner) inTime(dial func(context.Context) (uplink.Conn, error)) func(context.Context) (uplink.Conn, error) {
+	return func(ctx context.Context) (uplink.Conn, error) {
+		if err := r.time.Wait(ctx); err != nil {
+			return nil, err
+		}
+		return dial(ctx)
+	}
+}
+
+// bootID is the kernel's id of this boot, or one of our own where it has none.
+func bootID() (b clock.Boot) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err == nil && b.UnmarshalText([]byte(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))) == nil {
+		return b
+	}
+	rand.Read(b[:]) // never fails
+	return b
+}
+
+// buildTime is when what runs was committed, zero when that is not known.
+func buildTime() time.Time {
+	if n, err := strconv.ParseInt(committed, 10, 64); err == nil {
+		return time.Unix(n, 0)
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				t, _ := time.Parse(time.RFC3339, s.Value)
+				return t
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// notAsked is how long the first answer of a time server may take before that is
+// a condition.
+const notAsked = 30 * time.Second
+
+// clock judges the time.
+func (m *monitor) clock(now time.Time) {
+	s := m.r.time.State()
+	switch {
+	case s.Waiting != "" && (s.Err == nil || now.Sub(m.began) < notAsked):
+		m.r.health.Set(condClock, health.Degraded, s.Waiting+"; records wait")
+	case s.Waiting != "":
+		m.r.health.Set(condClock, health.Fault, s.Waiting+"; records wait: "+s.Err.Error())
+	case s.Err != nil && !s.Right:
+		m.r.health.Set(condClock, health.Degraded, "the time may be wrong: "+s.Err.Error())
+	default:
+		m.r.health.Set(condClock, health.OK, "")
+	}
+}
