@@ -75,16 +75,19 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.mountAll()
 	b.startVigil(ctx)
 	b.loadModules("order")
-	b.setClock()
+	b.setClock(b.Built, "this program was built")
 	store := &store{kernel: b.Kernel, log: b.log.With("task", "data"), sys: b.path("/sys"), dev: b.path("/dev"),
 		template: b.path("/lib/data.ext4.gz"), at: b.path(dataDir), vouch: b.vigil.vouch}
 	place, kept := store.open(ctx)
 	b.tellStorage(place, kept)
+	b.recallClock()
+	b.keepPanics()
 	cfg, configured := b.configure(ctx, store)
 	b.setHostname(cfg)
 
 	var parts sync.WaitGroup
 	parts.Go(func() { b.status.run(ctx, b.line) })
+	parts.Go(func() { b.keepClock(ctx) })
 	parts.Go(func() { powerKeys(ctx, b.path("/sys"), b.path("/dev"), func() { b.ask(Off) }) })
 	b.startLinks(ctx, &parts, cfg)
 	probe, stopProbe := context.WithCancel(ctx)
@@ -179,20 +182,6 @@ func (b *Box) loadModules(list string) {
 		}
 	}
 	b.log.Info("modules", "list", list, "loaded", loaded, "without_hardware", absent)
-}
-
-// setClock sees to it that it is not earlier than the build: without a battery,
-// clocks begin long ago, and collectors have no room for such records.
-func (b *Box) setClock() {
-	now := time.Now()
-	if !now.Before(b.Built) {
-		return
-	}
-	if err := b.Kernel.SetClock(b.Built); err != nil {
-		b.log.Error("clock", "err", err)
-		return
-	}
-	b.log.Warn("the clock was before this program was built, and is set to that time", "was", now.UTC().Format(time.RFC3339), "is", b.Built.UTC().Format(time.RFC3339))
 }
 
 func (b *Box) tellStorage(p place, kept bool) {
@@ -307,7 +296,7 @@ func (b *Box) probe(ctx context.Context, cfg config.Config, configured bool) {
 		return
 	}
 	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board}
-	s := &supervisor{start: func() (*Child, error) { return b.Start(args...) }, out: b.line, words: b.path(filepath.Join(dataDir, "crashes")),
+	s := &supervisor{start: func() (*Child, error) { return b.Start(args...) }, out: b.line, words: b.crashes(),
 		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now,
 		state: func(text string) { b.status.set("probe", "%s", text) }}
 	if s.run(ctx) {

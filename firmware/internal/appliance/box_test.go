@@ -212,3 +212,34 @@ func TestBoxButton(t *testing.T) {
 		}
 	})
 }
+
+// What outlives the power: the time, and what a kernel said last.
+func TestBoxRemembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, boxConfig)
+		r.Built = time.Now().Add(-time.Hour)
+		kept := time.Now().Add(24 * time.Hour) // the clock is behind the time that was kept
+		files(t, r.d.root, map[string]string{"var/lib/heptap/clock": "", "sys/fs/pstore/dmesg-efi-1": "Oops\n", "sys/fs/pstore/dmesg-efi-2": "Panic\n"})
+		if err := os.Chtimes(filepath.Join(r.d.root, "var/lib/heptap/clock"), kept, kept); err != nil {
+			t.Fatal(err)
+		}
+		r.start(t)
+		if want := "clock " + kept.UTC().Format(time.RFC3339); !strings.Contains(r.d.kernel.said(), want) {
+			t.Errorf("no %q in\n%s", want, r.d.kernel.said())
+		}
+		words, err := filepath.Glob(filepath.Join(r.crashes(), "*-kernel-*.txt"))
+		left, lerr := filepath.Glob(filepath.Join(r.d.root, "sys/fs/pstore/*"))
+		if err != nil || lerr != nil || len(words) != 2 || len(left) != 0 {
+			t.Fatalf("kept %q, left %q", words, left)
+		}
+		if b, err := os.ReadFile(words[1]); err != nil || string(b) != "Panic\n" {
+			t.Errorf("kept %q, %v", b, err)
+		}
+		r.requests <- Restart
+		<-r.ended
+		if info, err := os.Stat(r.clockFile()); err != nil || info.ModTime().After(kept.Add(-time.Hour)) {
+			t.Errorf("the time at the end was not kept: %v, %v", info.ModTime(), err)
+		}
+		r.stopVigil()
+	})
+}

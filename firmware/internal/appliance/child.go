@@ -36,7 +36,7 @@ const (
 	stopAtMost  = 30 * time.Second // from SIGTERM to the end: it tries to send what it holds
 
 	lastWordLines = 60
-	lastWordFiles = 10
+	lastWordFiles = 20
 	maxLine       = 4096
 )
 
@@ -162,22 +162,26 @@ func (s *supervisor) signsOfLife(r io.Reader) {
 	}
 }
 
-// keep writes the last words to a file of their own, and removes the oldest.
+// keep writes the last words to a file of their own, and removes the oldest ones.
 func (s *supervisor) keep(tail *lastWords, status string) {
 	text := fmt.Sprintf("ended: %s\n%s", status, strings.Join(tail.lines, ""))
 	name := filepath.Join(s.words, s.now().UTC().Format("20060102-150405.000")+".txt")
 	if err := writeFile(name, []byte(text)); err != nil {
 		s.log.Warn("the probe's last words are not kept", "err", err)
-		return
 	}
-	names, err := filepath.Glob(filepath.Join(s.words, "*.txt"))
+	prune(s.words, s.log)
+}
+
+// prune removes the oldest of the last words in a directory.
+func prune(dir string, log *slog.Logger) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil {
 		return
 	}
 	slices.Sort(names)
 	for _, old := range names[:max(0, len(names)-lastWordFiles)] {
 		if err := os.Remove(old); err != nil {
-			s.log.Warn("old last words", "err", err)
+			log.Warn("old last words", "err", err)
 		}
 	}
 }

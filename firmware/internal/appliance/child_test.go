@@ -114,6 +114,13 @@ func TestSupervisor(t *testing.T) {
 			t.Errorf("signals %v", c.signals)
 		}
 		if words, _ := filepath.Glob(filepath.Join(n.words, "*.txt")); len(words) != 10 {
+			t.Errorf("%d last words", len(words))
+		}
+		for range 30 {
+			n.keep(&lastWords{}, "again")
+			pass(time.Second)
+		}
+		if words, _ := filepath.Glob(filepath.Join(n.words, "*.txt")); len(words) != 20 {
 			t.Errorf("%d last words are kept", len(words))
 		}
 	})

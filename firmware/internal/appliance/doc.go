@@ -8,10 +8,11 @@
 //	watchdog       its modules, then the device, before anything that may get stuck.
 //	               From here on somebody must vouch for the box: see vigil
 //	modules        a fixed list, in a fixed order (board/image/modules.txt)
-//	clock          not before the build, whatever a box without a battery believes
+//	clock          not before the build, nor, once there is data, before the time kept there
 //	data           found by its partition's name; the table grown to the end of the
 //	               disk; checked and repaired, or made anew from a template, which is said
 //	               loudly; mounted, grown. Without any disk: memory, and said so
+//	panics         what a kernel that died has left in pstore is kept there
 //	configuration  that of the data partition, or a new one that a technician has
 //	               put as heptap.conf onto the system partition
 //	links          named by where they are; the uplink set up, by DHCP or as

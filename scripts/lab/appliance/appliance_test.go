@@ -127,3 +127,21 @@ func TestDestroyed(t *testing.T) {
 	x.cut()
 	run(t, "/usr/sbin/sfdisk", "--verify", x.disk)
 }
+
+// TestClock: a box whose clock begins long ago has one that does not go back.
+func TestClock(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, arm, 1024)
+	x.more = []string{"-rtc", "base=2001-02-03T04:05:06"}
+	x.boot()
+	x.expect(`when="this program was built"`)
+	x.expect("msg=capturing")
+	if _, err := x.guest.QMP("system_powerdown", nil); err != nil {
+		t.Fatal(err)
+	}
+	x.ends()
+	x.boot()
+	x.expect(`when="the time was kept"`)
+	x.expect("msg=capturing")
+}

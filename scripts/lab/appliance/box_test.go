@@ -106,6 +106,7 @@ type box struct {
 	dir, disk string
 	collector *heptest.Collector
 	mirror    *mirror
+	more      []string     // of QEMU's options
 	guest     *guest.Guest // nil: switched off
 	at        int          // line of its console up to which everything was expected
 	firmware  int          // frames on the mirror port from before the box's own system ran
@@ -186,12 +187,12 @@ func (x *box) boot() {
 		_ = os.Remove(filepath.Join(x.dir, name)) // of the boot before
 	}
 	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Dir: x.dir, Memory: 512,
-		Devices: []string{
+		Devices: append([]string{
 			"-netdev", "user,id=uplink", "-device", "virtio-net-pci,netdev=uplink,addr=2",
 			"-netdev", "dgram,id=span,local.type=unix,local.path=" + x.mirror.box + ",remote.type=unix,remote.path=" + x.mirror.ours,
 			"-device", "virtio-net-pci,netdev=span,addr=3",
 			"-device", "i6300esb", "-action", "watchdog=reset", "-no-reboot",
-		}})
+		}, x.more...)})
 	if err != nil {
 		x.t.Fatal(err)
 	}
