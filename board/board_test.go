@@ -125,6 +125,19 @@ func TestParse(t *testing.T) {
 	roundTrip(t, got)
 }
 
+func TestParseKernelDevices(t *testing.T) {
+	got, err := board.Parse([]byte(least + "led status class=green:status colour=green\nled spool line=L\nbutton key=116 input=Power?Button\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leds := []board.LED{{Role: "status", Class: "green:status", Colour: "green"}, {Role: "spool", Line: board.Line{Name: "L"}}}
+	button := board.Button{Pull: "none", Input: "Power?Button", Key: 116}
+	if !reflect.DeepEqual(got.LEDs, leds) || *got.Button != button {
+		t.Errorf("got %+v, %+v", got.LEDs, *got.Button)
+	}
+	roundTrip(t, got)
+}
+
 func TestParseErrors(t *testing.T) {
 	tests := []struct {
 		text, want string
@@ -135,6 +148,17 @@ func TestParseErrors(t *testing.T) {
 		{"name x\ntitle X\narch any\nboot-tested no\n", "no panel is given", 0},
 		{least + "colour red\n", "colour: unknown key", 6},
 		{least + "name y\n", "name: is given on line 1 already", 6},
+		{least + "led status class=a line=L\n", "led status: is a GPIO line or a device of the kernel's", 0},
+		{least + "led status class=a active-low\n", "led status: active-low: the kernel knows", 0},
+		{least + "led status class=a\nled spool class=a\n", "led spool: another one has the same class", 0},
+		{least + "led status class=../a\n", "led: class: \"../a\": want a name", 6},
+		{least + "button key=116\n", "input and key belong together", 0},
+		{least + "button input=a\n", "input and key belong together", 0},
+		{least + "button input=a key=0\n", "button: key: \"0\"", 6},
+		{least + "button input=[ key=1\n", "button: input: \"[\"", 6},
+		{least + "button input=a key=1 pull=up\n", "button: active-low, pull", 0},
+		{least + "button input=a key=1 line=B\n", "button: is a GPIO line or a device", 0},
+		{"name x\ntitle X\narch any\nboot-tested no\npanel term\nled status class=a\n", "led status: panel term has neither", 0},
 		{least + "button line=B\nbutton line=C\n", "button: is given on line 6 already", 7},
 		{"name X\n", `name: "X": want lower case`, 1},
 		{"\n\ntitle\n", "title: no value", 3},
@@ -177,7 +201,7 @@ func TestParseErrors(t *testing.T) {
 		{least + "port mirror name=a\nport uplink name=a\n", "another port has the same match", 0},
 		{least + "console /dev/ttyS0\nconsole /dev/ttyS0 baud=9600\n", "console /dev/ttyS0: is given twice", 0},
 		{strings.Replace(least, "gpio", "none", 1) + "led status\n", "panel none has neither", 0},
-		{strings.Replace(least, "gpio", "term", 1) + "led status line=A\n", "panel term has no GPIO lines", 0},
+		{strings.Replace(least, "gpio", "term", 1) + "led status line=A\n", "panel term has neither GPIO lines nor devices", 0},
 		{least + strings.Repeat("console /dev/x\n", 65), "more than 64", 70},
 	}
 	for _, tt := range tests {

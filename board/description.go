@@ -14,7 +14,7 @@ type Panel string
 // The kinds of panel.
 const (
 	PanelNone Panel = "none"
-	PanelGPIO Panel = "gpio"
+	PanelGPIO Panel = "gpio" // real ones, on GPIO lines or as devices of the kernel's
 	PanelTerm Panel = "term" // drawn on the terminal
 )
 
@@ -96,16 +96,20 @@ type Line struct {
 // LED is one light.
 type LED struct {
 	Role      string
-	Line      Line // zero on a panel that is not GPIO
+	Line      Line   // zero if Class is set, and on a panel that is not GPIO
+	Class     string // name in the kernel's LED class; empty if Line is set
 	ActiveLow bool
 	Colour    string // may be empty
 }
 
 // Button is the button.
 type Button struct {
-	Line      Line
+	Line      Line // zero if Key is set, and on a panel that is not GPIO
 	ActiveLow bool
 	Pull      string // "none", "up" or "down"
+
+	Input string // pattern of an input device's name; empty if Line is set
+	Key   uint16 // its key code; 0 if Line is set
 }
 
 // Console is a serial console.
@@ -134,14 +138,19 @@ func (d *Description) validate() error {
 		return errors.New("panel none has neither LEDs nor a button")
 	}
 	seen := map[Line]string{}
-	check := func(what string, l Line) error {
+	check := func(what string, l Line, kernels bool) error {
 		if d.Panel != PanelGPIO {
-			if l != (Line{}) {
-				return fmt.Errorf("%s: panel %s has no GPIO lines", what, d.Panel)
+			if l != (Line{}) || kernels {
+				return fmt.Errorf("%s: panel %s has neither GPIO lines nor devices", what, d.Panel)
 			}
 			return nil
 		}
-		if l.Name == "" && l.Chip == "" {
+		switch none := l.Name == "" && l.Chip == ""; {
+		case kernels && none:
+			return nil
+		case kernels:
+			return fmt.Errorf("%s: is a GPIO line or a device of the kernel's, not both", what)
+		case none:
 			return fmt.Errorf("%s: no GPIO line is given", what)
 		}
 		if other, ok := seen[l]; ok {
@@ -157,19 +166,33 @@ func (d *Description) validate() error {
 			return fmt.Errorf("%s: is given twice", what)
 		}
 		roles[l.Role] = true
-		if err := check(what, l.Line); err != nil {
+		if err := check(what, l.Line, l.Class != ""); err != nil {
 			return err
 		}
+		if l.Class != "" && l.ActiveLow {
+			return fmt.Errorf("%s: active-low: the kernel knows that of its own LEDs", what)
+		}
 	}
-	if d.Button != nil {
-		if err := check("button", d.Button.Line); err != nil {
+	if b := d.Button; b != nil {
+		if err := check("button", b.Line, b.Input != "" || b.Key != 0); err != nil {
 			return err
+		}
+		switch {
+		case (b.Input == "") != (b.Key == 0):
+			return errors.New("button: input and key belong together")
+		case b.Key != 0 && (b.ActiveLow || b.Pull != "none"):
+			return errors.New("button: active-low, pull: the kernel knows that of its own keys")
 		}
 	}
 	return d.unique()
 }
 
 func (d *Description) unique() error {
+	for i, l := range d.LEDs {
+		if l.Class != "" && slices.ContainsFunc(d.LEDs[:i], func(o LED) bool { return o.Class == l.Class }) {
+			return fmt.Errorf("led %s: another one has the same class", l.Role)
+		}
+	}
 	for i, p := range d.Ports {
 		if slices.ContainsFunc(d.Ports[:i], func(q Port) bool { return q.Match == p.Match }) {
 			return fmt.Errorf("port %s: another port has the same match", p.Role)

@@ -17,8 +17,11 @@
 //	port ROLE MATCH...    ROLE is mirror or uplink. MATCH: name=eth1 (may hold *),
 //	                      driver=r8152, path=PATTERN (of the device in sysfs), mac=
 //	led ROLE OPTION...    ROLE is status, capture, uplink or spool. OPTION: line=NAME,
-//	                      chip=CHIP, number=N, active-low, colour=COLOUR
-//	button OPTION...      line=NAME, chip=CHIP, number=N, active-low, pull=up|down|none
+//	                      chip=CHIP, number=N, active-low, colour=COLOUR, or instead of
+//	                      a GPIO line class=NAME, of /sys/class/leds
+//	button OPTION...      line=NAME, chip=CHIP, number=N, active-low, pull=up|down|none, or
+//	                      instead of a GPIO line input=PATTERN key=CODE: a key of the
+//	                      input device whose name is like that (? stands for a space)
 //	console PATH [baud=N] serial console; several may be given
 //	watchdog device PATH  or
 //	watchdog identity TEXT  as /sys/class/watchdog/*/identity has it, which unlike a

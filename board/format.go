@@ -27,14 +27,18 @@ func (d Description) AppendText(b []byte) ([]byte, error) {
 		add("port", words(p.Role, opt("name", p.Name), opt("driver", p.Driver), opt("path", p.Path), opt("mac", p.MAC)))
 	}
 	for _, l := range d.LEDs {
-		add("led", words(l.Role, l.Line.options(), activeLow(l.ActiveLow), opt("colour", l.Colour)))
+		add("led", words(l.Role, l.Line.options(), opt("class", l.Class), activeLow(l.ActiveLow), opt("colour", l.Colour)))
 	}
 	if d.Button != nil {
 		pull := opt("pull", d.Button.Pull)
 		if d.Button.Pull == "none" {
 			pull = ""
 		}
-		b = append(b, words("button", d.Button.Line.options(), activeLow(d.Button.ActiveLow), pull)+"\n"...)
+		key := ""
+		if d.Button.Key != 0 {
+			key = fmt.Sprintf("key=%d", d.Button.Key)
+		}
+		b = append(b, words("button", d.Button.Line.options(), activeLow(d.Button.ActiveLow), pull, opt("input", d.Button.Input), key)+"\n"...)
 	}
 	for _, c := range d.Consoles {
 		baud := ""

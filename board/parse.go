@@ -171,6 +171,13 @@ func (p *parser) led(value string) error {
 	led := LED{Role: role}
 	opts, done := lineOptions(&led.Line, &led.ActiveLow)
 	opts["colour"] = choice(&led.Colour, colours())
+	opts["class"] = func(v string) (err error) {
+		led.Class = v
+		if strings.Contains(v, "/") || strings.HasPrefix(v, ".") {
+			err = fmt.Errorf("%q: want a name of the LED class", v)
+		}
+		return err
+	}
 	if err = options(words[1:], opts); err == nil {
 		err = done()
 	}
@@ -185,6 +192,12 @@ func (p *parser) button(value string) error {
 	b := Button{Pull: "none"}
 	opts, done := lineOptions(&b.Line, &b.ActiveLow)
 	opts["pull"] = choice(&b.Pull, pulls())
+	opts["input"] = pattern(&b.Input)
+	opts["key"] = func(v string) error {
+		n, err := number(v, 1, 0x2ff) // KEY_MAX of linux/input-event-codes.h
+		b.Key = uint16(n)
+		return err
+	}
 	p.d.Button = &b
 	if err := options(strings.Fields(value), opts); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -15,7 +16,9 @@ import (
 	"heptap/board"
 	"heptap/firmware/internal/panel"
 	"heptap/hal"
+	"heptap/hal/evdev"
 	"heptap/hal/periphgpio"
+	"heptap/hal/sysfs"
 	paneldraw "heptap/hal/term"
 )
 
@@ -83,12 +86,9 @@ func (f *front) openTerm(e *env, d board.Description) error {
 }
 
 func (f *front) openGPIO(d board.Description) error {
-	host, err := periphgpio.Open()
-	if err != nil {
-		return err
-	}
+	lines := sync.OnceValues(periphgpio.Open) // not on a board without GPIO lines
 	for _, l := range d.LEDs {
-		led, err := host.LED(l.Role, gpioLine(l.Line), l.ActiveLow)
+		led, err := openLED(lines, l)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (f *front) openGPIO(d board.Description) error {
 		f.closer = append(f.closer, led)
 	}
 	if b := d.Button; b != nil {
-		button, err := host.Button("button", gpioLine(b.Line), periphgpio.ButtonConfig{ActiveLow: b.ActiveLow, Pull: gpioPull(b.Pull)})
+		button, err := openButton(lines, b)
 		if err != nil {
 			return err
 		}
@@ -104,6 +104,29 @@ func (f *front) openGPIO(d board.Description) error {
 		f.closer = append(f.closer, button)
 	}
 	return nil
+}
+
+func openLED(lines func() (*periphgpio.Host, error), l board.LED) (hal.LED, error) {
+	if l.Class != "" {
+		return sysfs.OpenLED(l.Role, l.Class)
+	}
+	host, err := lines()
+	if err != nil {
+		return nil, err
+	}
+	return host.LED(l.Role, gpioLine(l.Line), l.ActiveLow)
+}
+
+func openButton(lines func() (*periphgpio.Host, error), b *board.Button) (hal.Button, error) {
+	const name = "button"
+	if b.Key != 0 {
+		return evdev.OpenButton(name, evdev.ButtonConfig{Device: b.Input, Key: b.Key})
+	}
+	host, err := lines()
+	if err != nil {
+		return nil, err
+	}
+	return host.Button(name, gpioLine(b.Line), periphgpio.ButtonConfig{ActiveLow: b.ActiveLow, Pull: gpioPull(b.Pull)})
 }
 
 func gpioLine(l board.Line) periphgpio.Line {

@@ -14,7 +14,8 @@ type LED interface {
 	// again from the start. After Close the error wraps os.ErrClosed.
 	Set(on bool) error
 
-	// Close darkens the light and gives it back. Closing twice does nothing.
+	// Close darkens the light and gives it back; who had it before may light
+	// it again. Closing twice does nothing.
 	Close() error
 }
 

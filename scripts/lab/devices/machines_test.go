@@ -10,17 +10,19 @@ func watchdogDevices() []string {
 
 func TestX86(t *testing.T) {
 	run(t, machine{arch: "amd64", sim: true, devices: watchdogDevices(),
-		modules: []string{"softdog", "i6300esb"},
-		phases:  []string{"^TestGPIOSim$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
+		modules: []string{"softdog", "i6300esb", "uinput", "evdev", "ledtrig-timer"},
+		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
 func TestARM64(t *testing.T) {
 	run(t, machine{arch: "arm64", devices: watchdogDevices(),
-		modules: []string{"softdog", "i6300esb"},
-		phases:  []string{"^TestPL061$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
+		modules: []string{"softdog", "i6300esb", "evdev", "gpio_keys"},
+		phases:  []string{"^TestPL061$", "^TestGPIOKeys$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
 func TestARM64Simulated(t *testing.T) {
 	long(t)
-	run(t, machine{arch: "arm64", sim: true, phases: []string{"^TestGPIOSim$"}})
+	run(t, machine{arch: "arm64", sim: true,
+		modules: []string{"uinput", "evdev", "ledtrig-timer"},
+		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$"}})
 }
