@@ -340,6 +340,27 @@ func TestRelayJoinsTheMirror(t *testing.T) {
 	}
 }
 
+// What a script has OpenSIPS say of a message that the mirror port shows too, the id of the other leg, is in the
+// records of the rest of the call.
+func TestRelayTellsTheOtherLeg(t *testing.T) {
+	c := heptest.New(t, heptest.Options{})
+	b := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
+	ds := capturetest.SIPCall(capturetest.Call{Caller: relayPhone, Callee: relayProxy, CallID: "second@example.com"})
+	b.show(capturetest.UDP(ds[0].Src, ds[0].Dst, ds[0].Payload))
+	c.WaitFrames(1)
+	p := opensips(1, "first@example.com", string(ds[0].Payload), "")
+	p.Src, p.Dst, p.Proto = ds[0].Src, ds[0].Dst, 17
+	sendPackets(t, b.dial(intake.TCP), p)
+	waitFor(t, "the copy is dropped", func() bool { return b.intake.Stats().Drops[intake.DropCopy] == 1 })
+	b.show(capturetest.UDP(ds[1].Src, ds[1].Dst, ds[1].Payload))
+	for i, r := range c.WaitFrames(2) {
+		v, _ := hep.Parse(r.Frame)
+		if want := []string{"", `{"sip":"first@example.com"}`}[i]; string(v.Correlation()) != "second@example.com" || string(v.Extra()) != want {
+			t.Errorf("%d: %s, %s", i, v.Correlation(), v.Extra())
+		}
+	}
+}
+
 // A message that only an agent can read, over a connection that the mirror port
 // shows, names that connection.
 func TestRelayNamesTheConnection(t *testing.T) {

@@ -26,6 +26,21 @@ func (c *Correlator) Foreign(r *record.Record) {
 	c.cfg.Emit(r)
 }
 
+// Told takes in what another agent says of a message of which there is a record already: the
+// id of another leg, which the rest of the call is linked to. It borrows both.
+func (c *Correlator) Told(m *capture.Message, r *record.Record) {
+	v := &c.sip
+	if len(r.Links) == 0 || m.Protocol != capture.SIP || v.Parse(m.Payload) != nil || len(v.CallID) == 0 || len(v.CallID) > maxCallID {
+		return
+	}
+	k, _ := c.lookup(v.CallID)
+	for i := 0; i < len(r.Links) && k != nil && len(k.leg) == 0; i++ {
+		if l := &r.Links[i]; l.Type == record.SIP && len(l.ID) <= maxCallID {
+			c.setLeg(k, l.ID)
+		}
+	}
+}
+
 // Repeated takes in a message of a mirror port of which there is a record
 // already, because another agent has shown it before. It counts for the port.
 func (c *Correlator) Repeated(m *capture.Message) {

@@ -22,6 +22,7 @@ type Relay interface {
 // relayed takes in what another agent has seen.
 func (p *Probe) relayed(it *intake.Item) {
 	if !p.cfg.Relay.Relay(it) {
+		p.correlator.Told(&it.Message, &it.Record)
 		return
 	}
 	r := &it.Record
