@@ -2,22 +2,17 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
-	"net/netip"
 	"strings"
-	"text/tabwriter"
-	"time"
-	"unicode"
 	"unicode/utf8"
 
-	"heptap/capture"
 	"heptap/capture/record"
+	"heptap/firmware/internal/listing"
 	"heptap/firmware/internal/recent"
 )
 
@@ -56,6 +51,9 @@ func (o *followOptions) check(fs *flag.FlagSet) (err error) {
 	return nil
 }
 
+// maxHubs is how many hubs are named.
+const maxHubs = 5
+
 // follow has run fill a store, and lists what is linked with the id; after a run
 // that failed, what came before it failed.
 func (e *env) follow(o *followOptions, run func(take func(*record.Record)) error) error {
@@ -78,163 +76,14 @@ func (e *env) follow(o *followOptions, run func(take func(*record.Record)) error
 			fmt.Fprintf(e.stderr, "heptap replay: nor %d other ids\n", len(a.Hubs)-i)
 			break
 		}
-		fmt.Fprintf(e.stderr, "heptap replay: too much comes together in %v %s, it was not followed; -follow %[2]s begins there\n", hub.Type, printable(hub.Text))
+		fmt.Fprintf(e.stderr, "heptap replay: too much comes together in %v %s, it was not followed; -follow %[2]s begins there\n", hub.Type, listing.Printable(hub.Text))
 	}
 	w := bufio.NewWriterSize(e.stdout, 64<<10)
-	list := listText
+	list := listing.Write
 	if o.json {
 		list = listJSON
 	}
 	return errors.Join(err, list(w, a.Found), w.Flush())
-}
-
-// followTime is RFC 3339 with microseconds, as heptap decode prints it.
-const followTime = "2006-01-02T15:04:05.000000Z"
-
-func at(r *record.Record) string { return time.Unix(0, r.Wall).UTC().Format(followTime) }
-
-// listText writes a table: when, of what type, of which flow, how it is linked
-// with what was asked for, and what it says.
-func listText(w io.Writer, found []recent.Found) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "TIME\tTYPE\tFLOW\tLINKED\tWHAT")
-	for i := range found {
-		f := &found[i]
-		linked := trustText(f.Path)
-		if f.Depth > 0 {
-			linked += fmt.Sprintf(" via %v %s", f.Via.Type, printable(shorten(f.Via.Text, maxVia)))
-		}
-		what := printable(shorten(gist(&f.Record), maxGist))
-		if names := flagNames(f.Flags); len(names) > 0 {
-			what += " (" + strings.Join(names, ", ") + ")"
-		}
-		fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%s\n", at(&f.Record), f.Type, flowText(&f.Flow), linked, what)
-	}
-	return t.Flush()
-}
-
-const (
-	maxVia  = 40  // runes of an id
-	maxGist = 160 // runes of what a record says
-	maxHubs = 5   // that are named
-)
-
-func trustText(t recent.Trust) string {
-	if t.How == record.Inferred {
-		return fmt.Sprintf("%v %d", t.How, t.Score)
-	}
-	return t.How.String()
-}
-
-func flowText(f *capture.FiveTuple) string {
-	return fmt.Sprintf("%s %s > %s", protocolText(f.Proto), endText(f.Src), endText(f.Dst))
-}
-
-func protocolText(p uint8) string {
-	switch p {
-	case capture.ProtoUDP:
-		return "udp"
-	case capture.ProtoTCP:
-		return "tcp"
-	case capture.ProtoSCTP:
-		return "sctp"
-	}
-	return fmt.Sprint("ip ", p)
-}
-
-func endText(a netip.AddrPort) string {
-	if !a.Addr().IsValid() {
-		return "-"
-	}
-	return a.String()
-}
-
-func flagNames(flags uint16) (names []string) {
-	for _, f := range []struct {
-		bit  uint16
-		name string
-	}{{record.FlagGap, "gap"}, {record.FlagCut, "cut"}, {record.FlagDuplicate, "duplicate"}} {
-		if flags&f.bit != 0 {
-			names = append(names, f.name)
-		}
-	}
-	return names
-}
-
-// gist is what a record says, in a line: the first line of SIP, of a JSON object
-// the members that tells lets through.
-func gist(r *record.Record) string {
-	if r.Type != record.SIP {
-		if s, ok := members(r.Type, r.Payload); ok {
-			return s
-		}
-	}
-	line, _, _ := bytes.Cut(bytes.TrimLeft(r.Payload, "\r\n"), []byte("\n"))
-	return string(bytes.TrimRight(line, "\r"))
-}
-
-// tells says whether a member of a record's object belongs into a line: of the
-// thirty of a report a few, and otherwise all but what the other columns show.
-func tells(t record.Type, key string) bool {
-	switch key {
-	case "TYPE", "SSRC", "CODEC_NAME", "TOTAL_PK", "PACKET_LOSS_PERCENT", "MEAN_JITTER", "MEAN_MOS":
-		return true
-	case "Protocol", "Event", "callid", "client_ip", "client_port", "server_ip", "server_port", "src_ip", "src_port", "dst_ip", "dst_port":
-		return false
-	}
-	return t != record.RTPReport
-}
-
-// members prints the members of a JSON object that are no objects or lists and
-// that tell something, and says whether it is one.
-func members(t record.Type, object []byte) (string, bool) {
-	d := json.NewDecoder(bytes.NewReader(object))
-	if first, err := d.Token(); err != nil || first != json.Delim('{') {
-		return "", false
-	}
-	var b strings.Builder
-	for d.More() {
-		token, err := d.Token()
-		key, ok := token.(string)
-		var value json.RawMessage
-		if err != nil || !ok || d.Decode(&value) != nil {
-			return "", false
-		}
-		var text string
-		switch {
-		case !tells(t, key):
-			continue
-		case value[0] == '{' || value[0] == '[':
-			continue
-		case value[0] != '"':
-			text = string(value)
-		case json.Unmarshal(value, &text) != nil || text == "":
-			continue
-		}
-		fmt.Fprintf(&b, " %s=%s", key, text)
-	}
-	return strings.TrimPrefix(b.String(), " "), true
-}
-
-// shorten cuts s to so many runes, and shows that it did.
-func shorten(s string, most int) string {
-	for i := range s {
-		if most--; most < 0 {
-			return s[:i] + "..."
-		}
-	}
-	return s
-}
-
-// printable replaces what would not show, or would move the cursor: the text is
-// somebody else's.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '.'
-		}
-		return r
-	}, s)
 }
 
 // followLine is a record as -json shows it. The first keys are those of heptap
@@ -293,8 +142,8 @@ func listJSON(w io.Writer, found []recent.Found) error {
 }
 
 func lineOf(f *recent.Found) *followLine {
-	l := &followLine{Type: f.Type, TypeName: f.Type.String(), Time: at(&f.Record), Proto: f.Flow.Proto, Src: endText(f.Flow.Src), Dst: endText(f.Flow.Dst),
-		Primary: string(f.Primary), Flags: flagNames(f.Flags), Record: f.Seq, Depth: f.Depth, Via: linkLine(f.Via.Type, f.Via.Text, f.Named),
+	l := &followLine{Type: f.Type, TypeName: f.Type.String(), Time: listing.At(&f.Record), Proto: f.Flow.Proto, Src: listing.End(f.Flow.Src), Dst: listing.End(f.Flow.Dst),
+		Primary: string(f.Primary), Flags: listing.Flags(f.Flags), Record: f.Seq, Depth: f.Depth, Via: linkLine(f.Via.Type, f.Via.Text, f.Named),
 		From: f.From, How: f.Path.How.String(), Score: scoreOf(f.Path)}
 	if f.HasVLAN {
 		l.VLAN = &f.VLAN

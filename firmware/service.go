@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"heptap/board"
 	"heptap/firmware/internal/config"
@@ -32,7 +34,8 @@ type service struct {
 	swaps   chan *swap
 	ended   chan struct{}    // closed when nothing is run any more
 	console *console.Console // nil: none
-	door    door             // where sessions come in
+	live    atomic.Pointer[console.Live]
+	door    door // where sessions come in
 }
 
 // swap is a configuration that is to run, and who waits for it.
@@ -54,8 +57,9 @@ func newService(e *env, configFile, embedded string, verbose bool) *service {
 
 // outlet is where log lines go: past what a panel draws, while there is one.
 type outlet struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu   sync.Mutex
+	w    io.Writer
+	tail console.Tail
 }
 
 func (o *outlet) lead(w io.Writer) {
@@ -67,6 +71,7 @@ func (o *outlet) lead(w io.Writer) {
 func (o *outlet) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	_, _ = o.tail.Write(b)
 	return o.w.Write(b)
 }
 
@@ -78,7 +83,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 		s.door.close()
 	}()
 	defer close(s.ended)
-	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Log: s.log})
+	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Log: s.log})
 	if err != nil { // such as a configuration that came by a pipe
 		s.log.Warn("no console", "err", err)
 	} else {
@@ -143,7 +148,12 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	up := make(chan struct{})
-	r.started = func() { started(); close(up) }
+	r.started = func() {
+		s.live.Store(r.live())
+		started()
+		close(up)
+	}
+	defer s.live.Store(nil)
 	watch.Go(func() {
 		select {
 		case <-up: // one that does not run yet is not replaced
@@ -184,3 +194,21 @@ func (s *service) apply(cfg config.Config) error {
 }
 
 var errStopping = errors.New("the probe is stopping")
+
+// live is what the console looks at.
+func (r *runner) live() *console.Live {
+	links := func() (out []console.Link) {
+		ports := map[string]string{}
+		for _, p := range r.cfg.Ports {
+			ports[p.Interface] = p.Name
+		}
+		for _, own := range r.own.rings {
+			if name, more := ports[own.iface]; more { // a port may have several rings
+				out = append(out, console.Link{Port: name, Device: own.iface, State: own.State().String()})
+				delete(ports, own.iface)
+			}
+		}
+		return out
+	}
+	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now()}
+}

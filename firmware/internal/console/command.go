@@ -32,7 +32,7 @@ var errUsage = errors.New("usage")
 
 // commands are all there are, in the order in which help shows them.
 func commands() []command {
-	return slices.Concat(editCommands(), sessionCommands())
+	return slices.Concat(editCommands(), viewCommands(), callCommands(), recordCommands(), sessionCommands())
 }
 
 func sessionCommands() []command {

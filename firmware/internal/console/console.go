@@ -28,7 +28,10 @@ type Options struct {
 	// Apply has a configuration replace the one that runs, and returns when it
 	// does. On an error the one before runs again.
 	Apply func(config.Config) error
-	Log   *slog.Logger
+	// Live returns what runs, nil while nothing does.
+	Live     func() *Live
+	Messages *Tail // what the probe logs; nil: it is not kept
+	Log      *slog.Logger
 }
 
 // Console is the shell of one probe. Its methods may be called from any goroutine.

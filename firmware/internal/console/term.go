@@ -85,6 +85,27 @@ func (t *terminal) print(s string) {
 	t.write(s)
 }
 
+// interrupted says whether ^C has come while no key was waited for. Other keys that
+// came wait on.
+func (t *terminal) interrupted() bool {
+	if t.ctx.Err() != nil {
+		return true
+	}
+	select {
+	case b, ok := <-t.in:
+		if ok {
+			t.pending = append(t.pending, b...)
+		}
+	default:
+	}
+	i := bytes.IndexByte(t.pending, 0x03)
+	if i < 0 || t.batch {
+		return false
+	}
+	t.pending = t.pending[i+1:]
+	return true
+}
+
 // errNotice says that a notice has come while a key was waited for.
 var errNotice = errors.New("notice")
 

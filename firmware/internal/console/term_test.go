@@ -254,7 +254,7 @@ func TestCompletes(t *testing.T) {
 		{"set coll", "set collector ", ""},
 		{"set collector ", "set collector ", "  c       is there already"},
 		{"set collector c tr", "set collector c transport ", ""},
-		{"set collector c transport t", "set collector c transport tcp ", ""},
+		{"set collector c transport u", "set collector c transport udp ", ""},
 		{"set media events o", "set media events o", "  on"},
 		{"set media events on", "set media events on ", ""},
 		{"delete capture span0 i", "delete capture span0 interface ", ""},

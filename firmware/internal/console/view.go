@@ -1,0 +1,390 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/record"
+	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/metrics"
+	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/recent"
+	"heptap/firmware/internal/uplink"
+)
+
+// Live is what runs, to be looked at.
+type Live struct {
+	Node    string
+	Config  config.Config
+	Stages  *metrics.Sources
+	Recent  *recent.Store // nil: none are held
+	Links   func() []Link
+	Started time.Time
+}
+
+// Link is a mirror port's device.
+type Link struct{ Port, Device, State string }
+
+var (
+	errNotRunning = errors.New("nothing runs at this moment")
+	errNoRecent   = errors.New("no records are held to be looked at; set recent memory 4MiB")
+)
+
+func (s *session) live() (*Live, error) {
+	if s.c.o.Live != nil {
+		if l := s.c.o.Live(); l != nil {
+			return l, nil
+		}
+	}
+	return nil, errNotRunning
+}
+
+func viewCommands() []command {
+	return []command{
+		{path: words("show status"), help: "how everything is, in a page", run: looks(showStatus)},
+		{path: words("show interfaces"), help: "the mirror ports: device, link, frames, what their filters hide", run: looks(showInterfaces)},
+		{path: words("show capture"), help: "what became of every frame, and what is said of the mirror", run: looks(showCapture)},
+		{path: words("show encapsulations"), help: "what frames were wrapped in, and what could not be read", run: looks(showEncapsulations)},
+		{path: words("show uplink"), help: "the collectors: state, and where every record is", run: looks(showUplink)},
+		{path: words("show spool"), help: "the spool on disk", run: looks(showSpool)},
+		{path: words("show memory"), help: "what the probe uses, and what it may use", run: looks(showMemory)},
+		{path: words("show clock"), help: "the time here, and how long the capture has been running", run: looks(showClock)},
+		{path: words("show counters"), help: "every counter that is not zero", run: looks(func(l *Live, b *strings.Builder) error { return l.Stages.WriteText(b) })},
+		{path: words("show messages"), help: "what the probe itself has logged last", run: plain((*session).showMessages)},
+	}
+}
+
+// looks makes a command of one that looks at what runs.
+func looks(show func(*Live, *strings.Builder) error) func(*session, []string) (string, error) {
+	return plain(func(s *session) (string, error) {
+		l, err := s.live()
+		if err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		err = show(l, &b)
+		return b.String(), err
+	})
+}
+
+func row(b *strings.Builder, name, format string, args ...any) {
+	fmt.Fprintf(b, "%-14s "+format+"\n", append([]any{name}, args...)...)
+}
+
+func showStatus(l *Live, b *strings.Builder) error {
+	h, p, up, sp := l.Stages.Health(), l.Stages.Probe(), l.Stages.Uplink(), l.Stages.Spool()
+	row(b, "health", "%s", printable(h.Summary()))
+	row(b, "probe", "%s, version %s, capturing for %v", l.Node, l.Stages.Version, time.Since(l.Started).Round(time.Second))
+	for _, k := range l.Links() {
+		in := sumInputs(&p, k.Port)
+		row(b, "port "+k.Port, "%s (%s): %d frames, %d dropped by the kernel", k.State, k.Device, in.Source.Received, in.Source.KernelDrops)
+	}
+	for i := range p.Ports {
+		if v := p.Ports[i].Verdicts; len(v) > 0 {
+			row(b, "mirror "+p.Ports[i].Name, "%s", printable(v[0].String()))
+		}
+	}
+	c := p.Correlate
+	row(b, "calls", "%d now, %d since the capture began, %d answered; %d SIP messages", c.Calls.Load(), c.CallsSeen.Load(), c.CallsEstablished.Load(), c.SIP.Load())
+	row(b, "records", "%s", recordCounts(p.Records))
+	for i := range up.Collectors {
+		k := &up.Collectors[i]
+		if k.Collector == "" {
+			row(b, "uplink", "no collector: records wait in the spool")
+			continue
+		}
+		row(b, "uplink "+k.Collector, "%s", stateText(k))
+	}
+	row(b, "spool", "%s of %s in use", sizeText(sp.UsedBytes), sizeText(sp.LimitBytes))
+	conditions(b, &h)
+	return nil
+}
+
+// conditions lists what is not as it should be.
+func conditions(b *strings.Builder, h *health.Snapshot) {
+	for _, c := range h.Conditions {
+		if c.Level == health.OK {
+			continue
+		}
+		why := printable(c.Reason)
+		if c.Cause != "" {
+			why += " (because of " + c.Cause + ")"
+		}
+		fmt.Fprintf(b, "! %s, %v for %v: %s\n", c.Name, c.Level, time.Since(c.Since).Round(time.Second), why)
+	}
+}
+
+func stateText(k *uplink.CollectorStats) string {
+	s := k.State.String()
+	if !k.Since.IsZero() {
+		s += fmt.Sprintf(" for %v", time.Since(k.Since).Round(time.Second))
+	}
+	s += fmt.Sprintf(", %d records confirmed, %d waiting on disk", k.Confirmed, k.Backlog)
+	if k.Reason != "" {
+		s += ": " + printable(k.Reason)
+	}
+	return s
+}
+
+func recordCounts(n map[record.Type]uint64) string {
+	var types []record.Type
+	for t := range n {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	var out []string
+	for _, t := range types {
+		out = append(out, fmt.Sprintf("%v %d", t, n[t]))
+	}
+	if len(out) == 0 {
+		return "none yet"
+	}
+	return strings.Join(out, ", ")
+}
+
+// inputsOf are the inputs of a port, which has one for each ring.
+func inputsOf(p *probe.Stats, port string) (out []*probe.InputStats) {
+	for i := range p.Inputs {
+		name, _, _ := strings.Cut(p.Inputs[i].Name, "/")
+		if name == port {
+			out = append(out, &p.Inputs[i])
+		}
+	}
+	return out
+}
+
+func sumInputs(p *probe.Stats, port string) (sum probe.InputStats) {
+	for _, in := range inputsOf(p, port) {
+		sum.Source.Received += in.Source.Received
+		sum.Source.KernelDrops += in.Source.KernelDrops
+		sum.Octets += in.Octets
+	}
+	return sum
+}
+
+func showInterfaces(l *Live, b *strings.Builder) error {
+	p := l.Stages.Probe()
+	links := l.Links()
+	for _, c := range l.Config.Ports {
+		state := "unknown"
+		for _, k := range links {
+			if k.Port == c.Name {
+				state = k.State
+			}
+		}
+		in := sumInputs(&p, c.Name)
+		fmt.Fprintf(b, "%s on %s: %s\n", c.Name, c.Interface, state)
+		row(b, "  rings", "%d of %s", c.Rings, sizeText(c.RingSize))
+		row(b, "  frames", "%d, %d dropped by the kernel, %s decoded", in.Source.Received, in.Source.KernelDrops, sizeText(int64(in.Octets)))
+		if c.Filter != "" {
+			row(b, "  filter", "%s", c.Filter)
+		}
+	}
+	if l.Stages.Hidden != nil {
+		b.WriteString(printable(l.Stages.Hidden()))
+	}
+	return nil
+}
+
+// showCapture shows the law of the frames: what was received is what is told of.
+func showCapture(l *Live, b *strings.Builder) error {
+	p := l.Stages.Probe()
+	for i := range p.Inputs {
+		in := &p.Inputs[i]
+		fmt.Fprintf(b, "%s: %d frames = %d dropped by the kernel + %d decoded + %d not taken", in.Name, in.Source.Received, in.Source.KernelDrops, in.Decoded, in.DroppedTotal())
+		if n := in.InFlight(); n != 0 {
+			fmt.Fprintf(b, " + %d under way", n)
+		}
+		b.WriteString("\n")
+		for r, n := range in.Dropped {
+			if n > 0 {
+				row(b, "  not taken", "%d: %v", n, capture.DropReason(r))
+			}
+		}
+		for k, n := range in.Protocols {
+			if n > 0 {
+				row(b, "  datagrams", "%d %v", n, capture.Protocol(k))
+			}
+		}
+		for _, c := range []struct {
+			name string
+			n    uint64
+		}{{"TCP segments", in.Segments}, {"with nothing to read", in.Ignored}, {"SCTP packets", in.SCTP}, {"IP fragments", in.Fragments},
+			{"inside TURN", in.Relayed}, {"not correlated", in.QueueDrops}, {"not looked at", in.StreamDrops}, {"truncated", in.Truncated}} {
+			if c.n > 0 {
+				row(b, "  "+c.name, "%d", c.n)
+			}
+		}
+		row(b, "  RTP", "%d packets, %d streams now", in.Media.Packets, in.Media.Confirmed)
+	}
+	for i := range p.Ports {
+		b.WriteString(printable(p.Ports[i].Report))
+	}
+	return nil
+}
+
+func showEncapsulations(l *Live, b *strings.Builder) error {
+	p := l.Stages.Probe()
+	for i := range p.Inputs {
+		in := &p.Inputs[i]
+		fmt.Fprintf(b, "%s: %d frames decoded\n", in.Name, in.Decoded)
+		for e, n := range in.Encaps {
+			if n > 0 {
+				row(b, "  inside", "%d %s", n, capture.EncapName(e))
+			}
+		}
+		unread := slices.Clone(in.NotRead)
+		slices.SortFunc(unread, func(x, y probe.Unread) int { return cmp.Compare(y.Frames, x.Frames) })
+		for _, u := range unread {
+			row(b, "  not read", "%d %s", u.Frames, printable(u.Name))
+		}
+	}
+	return nil
+}
+
+// showUplink shows the law of the records.
+func showUplink(l *Live, b *strings.Builder) error {
+	up := l.Stages.Uplink()
+	for i := range up.Collectors {
+		k := &up.Collectors[i]
+		name := cmp.Or(k.Collector, "(no collector)")
+		fmt.Fprintf(b, "%s: %s\n", name, stateText(k))
+		for _, c := range l.Config.Collector {
+			if c.Name == k.Collector {
+				row(b, "  to", "%s, %s, profile %s", c.Address, c.Transport, c.Profile)
+			}
+		}
+		fmt.Fprintf(b, "  %d made + %d carried in =\n", k.Made, k.CarriedIn)
+		for _, c := range []struct {
+			name string
+			n    uint64
+		}{{"filtered", k.Filtered}, {"confirmed", k.Confirmed}, {"sent, unconfirmed", k.SentUnconfirmed}, {"released", k.Released}, {"in memory", k.InMemory}, {"on disk", k.Spooled},
+			{"shed", k.Shed.Sum()}, {"evicted", k.Evicted.Sum()}, {"set aside", k.Quarantined}, {"damaged", k.Damaged}} {
+			if c.n > 0 {
+				fmt.Fprintf(b, "    %10d %s\n", c.n, c.name)
+			}
+		}
+		fmt.Fprintf(b, "  sent once more %d, barriers %d, not answered %d, connections %d of which broke %d\n", k.Resent, k.Barriers, k.NoAnswer, k.Dials, k.Broken)
+		if k.Held > 0 {
+			fmt.Fprintf(b, "  held back, too old for the collector: %d\n", k.Held)
+		}
+		if k.Fallback {
+			b.WriteString("  it answers no half-close: records are released, not confirmed\n")
+		}
+	}
+	return nil
+}
+
+func showSpool(l *Live, b *strings.Builder) error {
+	sp, up := l.Stages.Spool(), l.Stages.Uplink()
+	row(b, "directory", "%s", l.Config.Spool.Path)
+	row(b, "in use", "%s of %s, the file has %s", sizeText(sp.UsedBytes), sizeText(sp.LimitBytes), sizeText(sp.FileBytes))
+	for class := range record.NumClasses {
+		if n := sp.Held[class].Records; n > 0 {
+			row(b, "records", "%d %v", n, class)
+		}
+	}
+	row(b, "memory tier", "%s of %s", sizeText(int64(up.Memory)), sizeText(l.Config.Spool.Memory))
+	row(b, "commits", "%d", sp.Commits)
+	if sp.Damaged+sp.Corrupt > 0 {
+		row(b, "damage", "%d files set aside, %d records skipped", sp.Damaged, sp.Corrupt)
+	}
+	if sp.Quarantined > 0 {
+		row(b, "quarantine", "%d records", sp.Quarantined)
+	}
+	if up.DiskError != "" {
+		row(b, "error", "%s", printable(up.DiskError))
+	}
+	return nil
+}
+
+func showMemory(l *Live, b *strings.Builder) error {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	var rings int64
+	for _, p := range l.Config.Ports {
+		rings += p.RingSize * int64(p.Rings)
+	}
+	row(b, "budget", "%s at most, of these %s for rings", sizeText(l.Stages.Budget), sizeText(rings))
+	row(b, "heap", "%s live, %s taken from the system", sizeText(int64(m.HeapAlloc)), sizeText(int64(m.HeapSys-m.HeapReleased)))
+	row(b, "goroutines", "%d", runtime.NumGoroutine())
+	if l.Stages.Recent == nil {
+		row(b, "recent", "no records are held to be looked at")
+		return nil
+	}
+	r := l.Stages.Recent()
+	row(b, "recent", "%d records over %v, %s of %s; let go: %d for want of room, %d for their age, too large: %d",
+		r.Records, r.Span.Round(time.Second), sizeText(int64(r.Octets)), sizeText(int64(r.Limit)), r.Evicted, r.Aged, r.Refused)
+	return nil
+}
+
+func showClock(l *Live, b *strings.Builder) error {
+	now := time.Now()
+	row(b, "now", "%s", now.UTC().Format("2006-01-02 15:04:05.000 UTC"))
+	row(b, "capturing", "for %v", time.Since(l.Started).Round(time.Second))
+	b.WriteString("Times in lists are in UTC.\n")
+	return nil
+}
+
+func sizeText(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// tailSize is how much a Tail keeps.
+const tailSize = 32 << 10
+
+// Tail keeps the end of what is written to it, in whole lines. The zero Tail is
+// empty. Any goroutine may use it.
+type Tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+// Write never fails.
+func (t *Tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(b)
+	if len(b) > tailSize {
+		b = b[len(b)-tailSize:]
+	}
+	if over := len(t.b) + len(b) - tailSize; over > 0 {
+		t.b = t.b[:copy(t.b, t.b[over:])]
+	}
+	t.b = append(t.b, b...)
+	return n, nil
+}
+
+// String returns what is kept, from the first line that is whole.
+func (t *Tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := string(t.b)
+	if len(t.b) == tailSize {
+		_, s, _ = strings.Cut(s, "\n")
+	}
+	return s
+}
+
+func (s *session) showMessages() (string, error) {
+	if s.c.o.Messages == nil {
+		return "", errors.New("no messages are kept")
+	}
+	return printable(s.c.o.Messages.String()), nil
+}
