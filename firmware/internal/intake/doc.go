@@ -50,5 +50,6 @@
 // then drops too: a tracing SIP server must not stand still because of us.
 // A connection whose packets were dropped for want of room is reset at its end, so that a
 // heptap at the other end keeps them; the end of any other is answered when all is in the log.
-// Senders are counted one by one up to 256.
+// Where all connections are taken, of one address or in all, the oldest that has sent no packet for
+// three seconds since it came makes room. Senders are counted one by one up to 256.
 package intake

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"heptap/hep"
@@ -30,6 +31,7 @@ type Options struct {
 	Now              func() int64   // monotonic clock of the pipeline, ns
 	Log              *slog.Logger   // nil discards
 	IdleTimeout      time.Duration  // 0 is an hour
+	Quiet            time.Duration  // 0 is three seconds; see quietTimeout
 }
 
 // Defaults and limits of Options.
@@ -42,6 +44,8 @@ const (
 	// frameTimeout is how long a sender may take over one packet, and over the
 	// handshake of TLS.
 	frameTimeout = 30 * time.Second
+	// quietTimeout is how long one may take over the first packet when others want its place.
+	quietTimeout = 3 * time.Second
 )
 
 // Hold is how much later than its arrival a packet counts as seen: what a
@@ -63,8 +67,15 @@ type Intake struct {
 	count   counters
 
 	mu    sync.Mutex
-	conns map[*net.TCPConn]struct{} // guarded by mu
+	conns map[*net.TCPConn]*session // guarded by mu
 	ended bool                      // guarded by mu
+}
+
+// session is a connection that is served.
+type session struct {
+	peer  *peer
+	began time.Time
+	sent  atomic.Bool // a whole packet
 }
 
 // stream is a listener for connections.
@@ -83,10 +94,13 @@ func Listen(o Options) (*Intake, error) {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = idleTimeout
 	}
+	if o.Quiet <= 0 {
+		o.Quiet = quietTimeout
+	}
 	if o.Delimiter == "" {
 		o.Delimiter = ":"
 	}
-	in := &Intake{Queue: newQueue(), options: o, log: o.Log, flows: newFlows(), seed: maphash.MakeSeed(), conns: map[*net.TCPConn]struct{}{}}
+	in := &Intake{Queue: newQueue(), options: o, log: o.Log, flows: newFlows(), seed: maphash.MakeSeed(), conns: map[*net.TCPConn]*session{}}
 	in.peers.of = map[netip.Addr]*peer{}
 	in.copies = &copies{seed: in.seed}
 	if in.log == nil {

@@ -70,20 +70,20 @@ func (p *peers) makeRoom() {
 	}
 }
 
-// enter counts a connection, unless there are too many.
-func (p *peers) enter(addr netip.Addr, now int64, most, mostOfOne int) (*peer, bool) {
+// enter counts a connection, unless there are too many: of all, or of the address alone (crowded).
+func (p *peers) enter(addr netip.Addr, now int64, most, mostOfOne int) (k *peer, ok, crowded bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if k = p.of[addr]; k != nil && k.conns >= mostOfOne {
+		return nil, false, true
+	}
 	if p.conns >= most {
-		return nil, false
+		return nil, false, false
 	}
-	k := p.find(addr, now)
-	if k.conns >= mostOfOne {
-		return nil, false
-	}
+	k = p.find(addr, now)
 	k.conns++
 	p.conns++
-	return k, true
+	return k, true, false
 }
 
 func (p *peers) leave(k *peer) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -121,22 +122,56 @@ func (in *Intake) accept(ctx context.Context, s stream, wg *sync.WaitGroup) {
 			in.refuse(c)
 			continue
 		}
-		p, ok := in.peers.enter(addr, time.Now().UnixNano(), in.options.Connections, min(peerConns, in.options.Connections))
+		p, ok := in.enter(addr)
 		if !ok {
 			in.refuse(c)
 			continue
 		}
-		if !in.add(c) {
+		a := &session{peer: p, began: time.Now()}
+		if !in.add(c, a) {
 			in.peers.leave(p)
 			_ = c.Close()
 			continue
 		}
 		wg.Go(func() {
-			in.serveConn(ctx, c, s, p)
-			in.remove(c)
-			in.peers.leave(p)
+			in.serveConn(ctx, c, s, a)
+			if in.remove(c) {
+				in.peers.leave(p)
+			}
 		})
 	}
+}
+
+// enter counts a connection of addr. Where there are too many already, of addr or of all, one that
+// has not sent a packet since it came makes room.
+func (in *Intake) enter(addr netip.Addr) (*peer, bool) {
+	now, most := time.Now(), in.options.Connections
+	p, ok, crowded := in.peers.enter(addr, now.UnixNano(), most, min(peerConns, most))
+	if !ok && in.makeRoom(now.Add(-in.options.Quiet), addr, crowded) {
+		p, ok, _ = in.peers.enter(addr, now.UnixNano(), most, min(peerConns, most))
+	}
+	return p, ok
+}
+
+// makeRoom ends the oldest connection that began before the time and has sent no packet: one of addr
+// only, or any.
+func (in *Intake) makeRoom(before time.Time, addr netip.Addr, only bool) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var oldest *net.TCPConn
+	for c, a := range in.conns {
+		if !a.sent.Load() && a.began.Before(before) && (!only || a.peer.addr == addr) {
+			oldest, before = c, a.began
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	_ = oldest.Close() // its goroutine ends by that
+	in.peers.leave(in.conns[oldest].peer)
+	delete(in.conns, oldest)
+	in.count.replaced.Add(1)
+	return true
 }
 
 func (in *Intake) refuse(c *net.TCPConn) {
@@ -145,34 +180,39 @@ func (in *Intake) refuse(c *net.TCPConn) {
 }
 
 // add registers c, unless Run is ending.
-func (in *Intake) add(c *net.TCPConn) bool {
+func (in *Intake) add(c *net.TCPConn, a *session) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.ended {
 		return false
 	}
-	in.conns[c] = struct{}{}
+	in.conns[c] = a
 	in.count.conns.Add(1)
 	return true
 }
 
-func (in *Intake) remove(c *net.TCPConn) {
+// remove reports whether c was there still.
+func (in *Intake) remove(c *net.TCPConn) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	_, ok := in.conns[c]
 	delete(in.conns, c)
+	return ok
 }
 
 // serveConn reads c to its end. An orderly end is answered when all that came
 // is in the log; when something was left out for want of room, or boundaries
 // were lost, it is answered with a reset: a sender that asks for confirmation
 // does not get it, and sends again.
-func (in *Intake) serveConn(ctx context.Context, c *net.TCPConn, s stream, p *peer) {
-	conn := net.Conn(c)
+func (in *Intake) serveConn(ctx context.Context, c *net.TCPConn, s stream, a *session) {
+	p, conn := a.peer, net.Conn(c)
 	if s.tls != nil {
 		t := tls.Server(c, s.tls)
 		_ = c.SetDeadline(time.Now().Add(frameTimeout))
 		if err := t.HandshakeContext(ctx); err != nil {
-			in.count.handshakes.Add(1)
+			if !errors.Is(err, net.ErrClosed) {
+				in.count.handshakes.Add(1)
+			}
 			in.log.Debug("TLS handshake failed", "from", p.addr, "err", err)
 			_ = c.Close()
 			return
@@ -180,7 +220,7 @@ func (in *Intake) serveConn(ctx context.Context, c *net.TCPConn, s stream, p *pe
 		_ = c.SetDeadline(time.Time{})
 		conn = t
 	}
-	whole, err := in.read(ctx, conn, s.transport, p)
+	whole, err := in.read(ctx, conn, s.transport, a)
 	switch {
 	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) && s.tls != nil && hep.FaultOf(err) == hep.FaultNone:
 	case hep.FaultOf(err) != hep.FaultNone:
@@ -190,7 +230,7 @@ func (in *Intake) serveConn(ctx context.Context, c *net.TCPConn, s stream, p *pe
 		in.dropped(p, DropMalformed)
 		whole = false
 		in.log.Debug("hep connection reset", "from", p.addr, "err", err)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, net.ErrClosed): // it made room
 		whole = false
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		in.count.idle.Add(1)
@@ -207,12 +247,13 @@ func (in *Intake) serveConn(ctx context.Context, c *net.TCPConn, s stream, p *pe
 
 // read takes in what comes by a connection until its end. It reports whether
 // all is in the log.
-func (in *Intake) read(ctx context.Context, c net.Conn, t Transport, p *peer) (whole bool, err error) {
+func (in *Intake) read(ctx context.Context, c net.Conn, t Transport, a *session) (whole bool, err error) {
 	var pending atomic.Int64
 	d := newDecoder(in)
 	limited := &limitedReader{ctx: ctx, c: c, idle: in.options.IdleTimeout}
 	r := hep.NewReader(limited)
 	limited.r = r
+	p := a.peer
 	whole = true
 	for {
 		frame, err := r.Next()
@@ -222,6 +263,7 @@ func (in *Intake) read(ctx context.Context, c net.Conn, t Transport, p *peer) (w
 		in.count.packets[t].Add(1)
 		now := time.Now()
 		p.seen.Store(now.UnixNano())
+		a.sent.Store(true)
 		switch in.take(ctx, d, frame, now, p, &pending) {
 		case DropQueue, DropShare:
 			whole = false

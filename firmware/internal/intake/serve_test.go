@@ -197,7 +197,7 @@ func TestAllow(t *testing.T) {
 }
 
 func TestConnectionCap(t *testing.T) {
-	in := serve(t, Options{TCP: []string{anywhere}, Connections: 2})
+	in := serve(t, Options{TCP: []string{anywhere}, Connections: 2, Quiet: time.Hour})
 	at := in.Addrs(TCP)[0].String()
 	var conns []net.Conn
 	for range 2 {
@@ -216,6 +216,35 @@ func TestConnectionCap(t *testing.T) {
 	}
 	if s := in.Stats(); s.RefusedConns != 1 || s.Conns != 3 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestMakesRoom fills all places with connections that send half a packet: who comes later, and has something to
+// say, gets a place; one that has sent a packet keeps its own.
+func TestMakesRoom(t *testing.T) {
+	for _, tt := range []struct{ total, quiet int }{{3, 2}, {64, peerConns - 1}} { // of all, and of one address
+		in := serve(t, Options{TCP: []string{anywhere}, Connections: tt.total, Quiet: time.Nanosecond})
+		at := in.Addrs(TCP)[0].String()
+		good := dial(t, "tcp", at)
+		write(t, good, numbered(t, 1))
+		if got := next(t, in); got != "line 1" {
+			t.Fatal(got)
+		}
+		for range tt.quiet {
+			write(t, dial(t, "tcp", at), numbered(t, 2)[:9])
+		}
+		wait(t, "all places are taken", func() bool { return in.Stats().OpenConns == tt.quiet+1 })
+		write(t, dial(t, "tcp", at), numbered(t, 3))
+		if got := next(t, in); got != "line 3" {
+			t.Error(got)
+		}
+		write(t, good, numbered(t, 4))
+		if got := next(t, in); got != "line 4" {
+			t.Error(got)
+		}
+		if s := in.Stats(); s.Replaced != 1 || s.RefusedConns != 0 || s.BrokenConns != 0 || s.OpenConns != tt.quiet+1 {
+			t.Errorf("%+v", s)
+		}
 	}
 }
 
@@ -347,7 +376,7 @@ func TestLaw(t *testing.T) {
 func TestPeers(t *testing.T) {
 	p := peers{of: map[netip.Addr]*peer{}}
 	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
-	if _, ok := p.enter(addr(0), 1, 10, 1); !ok {
+	if _, ok, _ := p.enter(addr(0), 1, 10, 1); !ok {
 		t.Fatal("no place")
 	}
 	for i := 1; i < maxPeers+10; i++ {
@@ -357,7 +386,7 @@ func TestPeers(t *testing.T) {
 	if len(s) != maxPeers || conns != 1 || p.gone.Load() != 10 || s[0].Addr != addr(0) || s[1].Addr != addr(11) {
 		t.Errorf("%d senders, %v, %v, %d gone", len(s), s[0].Addr, s[1].Addr, p.gone.Load())
 	}
-	if _, ok := p.enter(addr(0), 9, 10, 1); ok {
+	if _, ok, _ := p.enter(addr(0), 9, 10, 1); ok {
 		t.Error("a second connection of one sender")
 	}
 }

@@ -30,7 +30,7 @@ type counters struct {
 	copies                                          atomic.Uint64
 	both                                            atomic.Uint64
 
-	conns, refused, handshakes, idle, broken, receiveErrors, acceptErrors atomic.Uint64
+	conns, refused, replaced, handshakes, idle, broken, receiveErrors, acceptErrors atomic.Uint64
 }
 
 // Stats are the running totals of an Intake. It holds that
@@ -52,6 +52,7 @@ type Stats struct {
 	Conns         uint64 // connections served since the start
 	OpenConns     int
 	RefusedConns  uint64 // not allowed, or too many
+	Replaced      uint64 // that had sent nothing, and made room for others
 	Handshakes    uint64 // of TLS, failed
 	IdleConns     uint64 // closed for silence
 	BrokenConns   uint64
@@ -70,7 +71,7 @@ func (in *Intake) Stats() Stats {
 	s := Stats{
 		Taken: c.taken.Load(), Legacy: c.legacy.Load(), Inflated: c.inflated.Load(), Repaired: c.repaired.Load(), Skewed: c.skewed.Load(),
 		IDs: c.ids.Load(), NotSIP: c.notSIP.Load(), Copies: c.copies.Load(), Both: c.both.Load(),
-		Conns: c.conns.Load(), RefusedConns: c.refused.Load(), Handshakes: c.handshakes.Load(), IdleConns: c.idle.Load(), BrokenConns: c.broken.Load(),
+		Conns: c.conns.Load(), RefusedConns: c.refused.Load(), Replaced: c.replaced.Load(), Handshakes: c.handshakes.Load(), IdleConns: c.idle.Load(), BrokenConns: c.broken.Load(),
 		ReceiveErrors: c.receiveErrors.Load(), AcceptErrors: c.acceptErrors.Load(),
 		Queued: in.Queue.Len(), QueuedBytes: in.Queue.bytes.Load(), PeersGone: in.peers.gone.Load(),
 	}

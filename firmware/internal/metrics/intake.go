@@ -40,7 +40,7 @@ func (l *list) intake(s *intake.Stats) {
 		fate string
 		n    uint64
 	}{
-		{"served", s.Conns}, {"refused", s.RefusedConns}, {"tls handshake failed", s.Handshakes}, {"idle", s.IdleConns}, {"broken", s.BrokenConns},
+		{"served", s.Conns}, {"refused", s.RefusedConns}, {"made room", s.Replaced}, {"tls handshake failed", s.Handshakes}, {"idle", s.IdleConns}, {"broken", s.BrokenConns},
 	} {
 		l.counter("heptap_intake_connections_total", conns, m.n, "fate", m.fate)
 	}
