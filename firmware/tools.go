@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime"
 	"time"
@@ -299,7 +300,16 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	log.Info("collecting", "udp", c.UDPAddr().String(), "tcp", c.TCPAddr().String(), "tls", c.TLSAddr().String())
+	var at []any
+	for _, l := range []struct {
+		name string
+		addr netip.AddrPort
+	}{{"udp", c.UDPAddr()}, {"tcp", c.TCPAddr()}, {"tls", c.TLSAddr()}} {
+		if l.addr.IsValid() {
+			at = append(at, l.name, l.addr.String())
+		}
+	}
+	log.Info("collecting", at...)
 	err = c.Run(ctx)
 	st := c.Stats()
 	log.Info("collected", "frames", c.Frames(), "bad_frames", st.BadFrames())
