@@ -31,6 +31,13 @@ func TestFakeWatchdog(t *testing.T) {
 	})
 }
 
+func TestFakeSerial(t *testing.T) {
+	haltest.TestSerial(t, func(*testing.T) haltest.SerialUnderTest {
+		s := haltest.NewSerial("fake")
+		return haltest.SerialUnderTest{Serial: s, Far: s.Far(), Unplug: s.Unplug, Plug: s.Plug}
+	})
+}
+
 func TestWatchdogBites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := haltest.NewWatchdog("w", hal.ResetByWatchdog)
