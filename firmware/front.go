@@ -198,7 +198,9 @@ const buttonRetry = 5 * time.Second
 func (f *front) intend(r *runner, stop func(), i panel.Intent) {
 	switch i {
 	case panel.Mark:
-		r.log.Info("button: marked this moment")
+		if err := r.mark("", "button"); err != nil {
+			r.log.Warn("button", "err", err)
+		}
 	case panel.SafeShutdown:
 		r.log.Info("button: safe shutdown")
 		stop()

@@ -102,7 +102,7 @@ type runner struct {
 	intake *intake.Intake    // nil: off
 	lines  *syslogd.Listener // nil: off
 	probe  *probe.Probe
-	recent *recent.Store // nil: off
+	recent *recent.Store // nil: off; recentMu is held to add
 	epochs *clock.Epochs
 	time   *clock.Keeper
 	hidden *hidden
@@ -110,6 +110,8 @@ type runner struct {
 
 	started  func()      // called when everything runs
 	replaced atomic.Bool // another one waits to take over
+
+	recentMu sync.Mutex
 
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
 	old     atomic.Uint64 // records left out because the collector keeps none so old
@@ -249,7 +251,7 @@ func (r *runner) open() (err error) {
 	pc.Deliver = r.uplink.Append
 	if c := recentConfig(r.cfg); c.Bytes > 0 {
 		r.recent = recent.New(c)
-		pc.Delivered, r.meters.Recent = r.recent.Add, r.recent.Stats
+		pc.Delivered, r.meters.Recent = r.remember, r.recent.Stats
 	}
 	r.probe = probe.New(pc)
 	r.hidden = newHidden(r.cfg.Ports)

@@ -210,5 +210,5 @@ func (r *runner) live() *console.Live {
 		}
 		return out
 	}
-	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now()}
+	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark}
 }

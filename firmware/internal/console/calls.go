@@ -76,6 +76,14 @@ func (c *call) duration() time.Duration {
 	return time.Duration(c.last - c.answered)
 }
 
+// outcome is the state, and the status of a call that failed.
+func (c *call) outcome() string {
+	if c.state == callFailed {
+		return c.state + " " + strconv.Itoa(c.status)
+	}
+	return c.state
+}
+
 // calls are a table of them, of which the oldest give way.
 type calls struct {
 	byID  map[string]*call
@@ -165,15 +173,11 @@ func (s *session) showCalls(words []string) (string, error) {
 		fmt.Fprintf(&b, "%-12s  %-16s  %-16s  %-13s  %8s  %s\n", "BEGUN (UTC)", "FROM", "TO", "STATE", "DURATION", "CALL-ID")
 	}
 	for _, c := range found.list() {
-		state := c.state
-		if c.state == callFailed {
-			state += " " + strconv.Itoa(c.status)
-		}
 		duration := "-"
 		if c.answered > 0 {
 			duration = fmt.Sprintf("%.1f s", c.duration().Seconds())
 		}
-		fmt.Fprintf(&b, "%-12s  %-16s  %-16s  %-13s  %8s  %s\n", clock(c.begun), column(c.from, 16), column(c.to, 16), state, duration, listing.Printable(c.id))
+		fmt.Fprintf(&b, "%-12s  %-16s  %-16s  %-13s  %8s  %s\n", clock(c.begun), column(c.from, 16), column(c.to, 16), c.outcome(), duration, listing.Printable(c.id))
 	}
 	b.WriteString(found.left("calls"))
 	return b.String(), nil
@@ -186,9 +190,9 @@ func (s *session) calls() (*calls, error) {
 
 // column fits text into so many columns.
 func column(text string, width int) string {
-	text = listing.Printable(text)
-	if len([]rune(text)) > width {
-		return string([]rune(text)[:width-1]) + "~"
+	r := []rune(listing.Printable(text))
+	if len(r) > width {
+		return string(r[:max(width-1, 0)]) + "~"
 	}
-	return text
+	return string(r)
 }

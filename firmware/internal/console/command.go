@@ -32,7 +32,7 @@ var errUsage = errors.New("usage")
 
 // commands are all there are, in the order in which help shows them.
 func commands() []command {
-	return slices.Concat(editCommands(), viewCommands(), callCommands(), recordCommands(), sessionCommands())
+	return slices.Concat(editCommands(), viewCommands(), callCommands(), followCommands(), recordCommands(), testCommands(), sessionCommands())
 }
 
 func sessionCommands() []command {
@@ -64,7 +64,7 @@ func plain(run func(*session) (string, error)) func(*session, []string) (string,
 // come after the first depth ones.
 func resolve(all []command, words []string) (found *command, depth int, err error) {
 	for ; depth < len(words); depth++ {
-		fit := step(all, depth, words[depth])
+		fit := stepOn(all, depth, words[depth])
 		if len(fit) == 0 {
 			break
 		}
@@ -85,9 +85,9 @@ func resolve(all []command, words []string) (found *command, depth int, err erro
 	return nil, depth, fmt.Errorf("%s: incomplete, want one of: %s", strings.Join(words, " "), names)
 }
 
-// step returns the commands that go on with a word, whole or, if there are none,
+// stepOn returns the commands that go on with a word, whole or, if there are none,
 // shortened.
-func step(all []command, depth int, word string) (fit []command) {
+func stepOn(all []command, depth int, word string) (fit []command) {
 	for _, c := range all {
 		if len(c.path) > depth && c.path[depth] == word {
 			fit = append(fit, c)
@@ -119,7 +119,7 @@ func (s *session) hints(typed []string) (out []hint) {
 	all := commands()
 	depth := 0
 	for ; depth < len(typed); depth++ {
-		fit := step(all, depth, typed[depth])
+		fit := stepOn(all, depth, typed[depth])
 		if len(nexts(fit, depth)) != 1 {
 			break
 		}

@@ -100,7 +100,7 @@ func (s *session) show(words []string) (string, error) {
 	case len(words) == 2 && words[0] == "|":
 		return s.compare()
 	case len(words) > 0:
-		return "", fmt.Errorf("unknown command \"show %s\", want one of: %s", words[0], strings.Join(nexts(step(commands(), 0, "show"), 1), ", "))
+		return "", fmt.Errorf("unknown command \"show %s\", want one of: %s", words[0], strings.Join(nexts(stepOn(commands(), 0, "show"), 1), ", "))
 	}
 	return s.showCandidate(nil)
 }

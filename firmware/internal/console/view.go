@@ -28,6 +28,7 @@ type Live struct {
 	Recent  *recent.Store // nil: none are held
 	Links   func() []Link
 	Started time.Time
+	Mark    func(text, by string) error // makes a log record of this moment
 }
 
 // Link is a mirror port's device.

@@ -1,12 +1,14 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"heptap/buffer"
@@ -153,6 +155,63 @@ func TestShow(t *testing.T) {
 	}
 }
 
+func TestMark(t *testing.T) {
+	r := look(t, nil)
+	var marks []string
+	l := r.o.Live()
+	l.Mark = func(text, by string) error { marks = append(marks, text+", "+by); return nil }
+	if out, done := r.script(t, "mark the phone | rang\nmark\n"); done || out != "marked\nerror: want: mark TEXT\n" || len(marks) != 1 || marks[0] != "the phone | rang, session 1 (test)" {
+		t.Errorf("%s%q", out, marks)
+	}
+}
+
+func TestMonitor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := look(t, nil)
+		l := r.o.Live()
+		stats := l.Stages.Probe
+		n := uint64(0)
+		l.Stages.Probe = func() probe.Stats {
+			st := stats()
+			n += 10
+			st.Inputs[0].Source.Received += n
+			return st
+		}
+		const head = "FRAMES/s   DROPS  MBIT/s  SIP/s  RECORDS/s   CALLS  UPLINK       ON DISK      SPOOL  HEALTH\n"
+		const line = "      10       0     0.0      0          0       0  down              7   16.0 KiB  degraded\n"
+		if out, done := r.script(t, "monitor 2"); !done || out != head+line+line {
+			t.Errorf("%s", out)
+		}
+		if out, done := r.script(t, "monitor\nmonitor 0\nmonitor 1 2\n"); done || out != "error: say how many lines: monitor N\nerror: want: monitor [N]\nerror: want: monitor [N]\n" {
+			t.Errorf("%s", out)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		y := r.sit(ctx)
+		y.types("monitor\r")
+		time.Sleep(3500 * time.Millisecond)
+		if got := y.types("q"); strings.Count(got, strings.ReplaceAll(line, "\n", "\r\n")) != 3 || !strings.HasSuffix(got, "heptap> ") {
+			t.Errorf("%q", got)
+		}
+		cancel()
+		y.PipeReader.Close()
+		synctest.Wait()
+	})
+}
+
+func TestSpan(t *testing.T) {
+	r := look(t, nil)
+	l := r.o.Live()
+	stats := l.Stages.Probe
+	l.Stages.Probe = func() probe.Stats {
+		st := stats()
+		st.Ports = []probe.PortStats{{Name: "span0", Report: "port span0: link up\n"}}
+		return st
+	}
+	if out, done := r.script(t, "test span"); !done || out != "port span0: link up\nspan0: nothing\nThere was not enough to judge by; ask again when there have been some calls.\n" {
+		t.Error(out)
+	}
+}
+
 // The oldest calls give way, and lists say how much more there is.
 func TestManyCalls(t *testing.T) {
 	s := newScene()
@@ -266,5 +325,106 @@ func FuzzQuery(f *testing.F) {
 			}
 			return true
 		})
+	})
+}
+
+func TestLadder(t *testing.T) {
+	const want = `call one@a, from alice to bob, ended, 5.0 s
+                           192.0.2.1               192.0.2.2               192.0.2.3               192.0.2.9
+     1 12:00:00.000             |------- INVITE ------->|                       |                       |
+     2 12:00:01.000             |<---- 100 Trying ------|                       |                       |
+     3 12:00:02.000             |                       |.............. GET /route?to=bob .............>|
+     4 12:00:03.000             |                       |<............... 200, 12.5 ms .................|
+     5 12:00:04.000             |                       |------- INVITE ------->|                       |
+     6 12:00:05.000             |                       |<---- 180 Ringing -----|                       |
+     7 12:00:06.000             |                       |<------ 200 OK --------|                       |
+     8 12:00:07.000             |<------ 200 OK --------|                       |                       |
+     9 12:00:08.000             |                       | * call .[31mone@a answered                    |
+    12 12:00:11.000             |--------- BYE -------->|                       |                       |
+    13 12:00:12.000             |<------ 200 OK --------|                       |                       |
+`
+	r := look(t, twoCalls())
+	if got, done := r.script(t, "show call one@a"); got != want || !done {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got, _ := r.script(t, "show call two@a"); !strings.HasPrefix(got, "call two@a, from alice to bob, failed 486\n") || strings.Count(got, "\n") != 4 {
+		t.Error(got)
+	}
+	if got, done := r.script(t, "show call zzz\nfollow zzz\nshow call\nfollow\nfollow x y"); done || got != "error: no recent record names \"zzz\"\nerror: no recent record names \"zzz\"\n"+
+		"error: want: show call ID\nerror: want: follow ID [N]\nerror: want: follow ID [N]\n" {
+		t.Error(got)
+	}
+	if got, _ := r.script(t, "follow q1 0"); got != "3 12:00:02.000 rest 192.0.2.2:4000 > 192.0.2.9:80 [seen] event=GET /route?to=bob method=GET path=/route\n"+
+		"4 12:00:03.000 rest 192.0.2.9:80 > 192.0.2.2:4000 [seen] event=GET /route?to=bob 200 status=200 latency_ms=12.5\n2 records\n" {
+		t.Error(got)
+	}
+	if got, _ := r.script(t, "follow q1 1 | match via"); strings.Count(got, "via sip one@a]") != 9 {
+		t.Error(got)
+	}
+	s := &session{c: r.Console, t: &terminal{width: 80}}
+	if _, text := s.more("show call ", true); !strings.Contains(text, "one@a") || !strings.Contains(text, "from alice to bob, ended") {
+		t.Error(text)
+	}
+}
+
+// Legs, connections, reports and what was inferred; more hosts than there is room
+// for; one address for all.
+func TestLadderKinds(t *testing.T) {
+	s := newScene()
+	leg := record.Link{Type: record.SIP, How: record.Inferred, Score: 87, ID: []byte("b@x")}
+	net := record.Link{Type: record.Net, How: record.Flow, ID: []byte("77")}
+	s.add(record.Net, "[2001:db8::1]:6000", "[2001:db8::2]:5060", "77", `{"event":"TCP opened"}`)
+	s.sip("[2001:db8::1]:6000", "[2001:db8::2]:5060", "a@x", "INVITE sip:b@x SIP/2.0", "1 INVITE", net, leg)
+	s.sip("[2001:db8::2]:5060", "[2001:db8:ffff:ffff:ffff:ffff:ffff:3]:5060", "b@x", "INVITE sip:b@x SIP/2.0", "1 INVITE")
+	s.add(record.RTPReport, "[2001:db8::2]:7000", "[2001:db8::1]:7000", "a@x", `{"TYPE":"PERIODIC","CODEC_NAME":"PCMA"}`)
+	s.add(record.RTPReport, "[2001:db8::2]:7000", "[2001:db8::1]:7000", "a@x", `{"TYPE":"FINAL","CODEC_NAME":"PCMA","MEAN_MOS":4.3,"PACKET_LOSS_PERCENT":0.5}`)
+	s.add(record.Log, "[2001:db8::2]:9", "[2001:db8::9]:2223", "a@x", `{"event":"NG offer","command":"offer"}`)
+	s.add(record.RTCP, "[2001:db8::2]:7001", "[2001:db8::1]:7001", "a@x", `{}`)
+	got, _ := look(t, s).script(t, "show call a@x")
+	for _, want := range []string{"leg A a@x, from alice to bob, trying\nleg B b@x, from alice to bob, trying\n(3) 2001:db8:ffff:ffff:ffff:ffff:ffff:3\n", "|===== TCP opened =====>|", "|------ A: INVITE ----->|",
+		"B: INVITE ?87 ", "<~ RTP PCMA MOS 4.3~ ~~|", ".. NG offer ..", "not drawn: 1 rtcp, 1 rtp; follow lists them\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	one := newScene()
+	for i := range 12 {
+		one.sip(fmt.Sprintf("127.0.0.1:%d", 5060+i), fmt.Sprintf("127.0.0.1:%d", 5061+i), "l@x", "INVITE sip:b@x SIP/2.0", "1 INVITE")
+	}
+	got, _ = look(t, one).script(t, "show call l@x")
+	if !strings.Contains(got, "127.0.0.1:5061") || !strings.Contains(got, "127.0.0.1:5071 > 127.0.0.1:5072: INVITE") && !strings.Contains(got, "127.0.0.1:5060 > 127.0.0.1:5061: INVITE") {
+		t.Error(got)
+	}
+	for line := range strings.Lines(got) {
+		if len([]rune(line)) > batchWidth {
+			t.Errorf("%d columns: %s", len([]rune(line)), line)
+		}
+	}
+}
+
+// FuzzLadder: whatever records say, a ladder is printable and fits.
+func FuzzLadder(f *testing.F) {
+	f.Add(uint8(1), []byte("INVITE sip:b@x SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n\r\n"), uint8(80), "a")
+	f.Add(uint8(88), []byte(`{"event":"GET /\u001b[2J","status":200,"latency_ms":1}`), uint8(20), "a\x1b")
+	f.Add(uint8(34), []byte(`{"TYPE":"FINAL","MEAN_MOS":"x"}`), uint8(200), "\xff")
+	f.Add(uint8('H'), []byte("0"), uint8(27), "0")
+	f.Add(uint8(100), []byte(`{"text":"\n\n"}`), uint8(0), "")
+	f.Fuzz(func(t *testing.T, typ uint8, payload []byte, width uint8, id string) {
+		s := newScene()
+		link := record.Link{Type: record.SIP, How: record.Inferred, Score: typ, ID: []byte(id)}
+		s.sip(alice, proxy, id, "INVITE sip:bob@example.com SIP/2.0", "1 INVITE")
+		s.add(record.Type(typ), proxy, "[2001:db8::1]:1", string(payload[:min(len(payload), 9)]), string(payload), link)
+		s.add(record.Type(typ), api, api, id, string(payload), link)
+		if id == "" {
+			return
+		}
+		w := max(int(width), leastWidth, leastLadder)
+		a := s.store.Follow(record.SIP, []byte(id), recent.Limits{Depth: 1, Records: maxFollowed})
+		for line := range strings.Lines(drawLadder(&a, id, map[string]*call{}, int(width))) {
+			line = strings.TrimSuffix(line, "\n")
+			if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.HasPrefix(line, "     ") && len([]rune(line)) > w {
+				t.Fatalf("width %d: %q", w, line)
+			}
+		}
 	})
 }

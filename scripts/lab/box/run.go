@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -192,4 +193,14 @@ func (b *Box) Finish() ([]Record, error) {
 		return nil, fmt.Errorf("%w\n%s", err, b.log)
 	}
 	return Decode(b.binary, b.out)
+}
+
+// Console has a command carried out on the probe's console, and returns what it says.
+func (b *Box) Console(ctx context.Context, command string) (string, error) {
+	cmd := exec.CommandContext(ctx, b.binary, "console", "-socket", filepath.Join(b.site.Dir(), "spool", "console.sock"), command)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("console: %s: %w\n%s", command, err, out)
+	}
+	return string(out), nil
 }

@@ -72,6 +72,9 @@ type Result struct {
 	Seen, Delivered []box.Message
 
 	Metrics box.Metrics
+
+	// Ladder is what the probe's console draws of the first call over UDP.
+	Ladder string
 }
 
 // Run plays the scenario with a heptap binary.
@@ -403,6 +406,9 @@ func (s *stage) result(ctx context.Context) (*Result, error) {
 	if r.Metrics, err = s.box.Metrics(ctx); err != nil {
 		return nil, err
 	}
+	if r.Ladder, err = s.ladder(ctx); err != nil {
+		return nil, err
+	}
 	live, err := s.box.Finish()
 	if err != nil {
 		return nil, err
@@ -420,4 +426,19 @@ func (s *stage) result(ctx context.Context) (*Result, error) {
 	r.Live = s.truth.found(ofCollector(live))
 	r.Replayed, r.Reached, err = s.replay(ctx)
 	return r, err
+}
+
+// ladder finds a call on the console as a person does, and has it drawn.
+func (s *stage) ladder(ctx context.Context) (string, error) {
+	list, err := s.box.Console(ctx, "show calls where to eq 15550101 last 1")
+	if err != nil {
+		return "", err
+	}
+	_, row, _ := strings.Cut(list, "\n")
+	row, _, _ = strings.Cut(row, "\n")
+	words := strings.Fields(row)
+	if len(words) < 5 {
+		return "", fmt.Errorf("the console lists no such call:\n%s", list)
+	}
+	return s.box.Console(ctx, "show call "+words[len(words)-1])
 }

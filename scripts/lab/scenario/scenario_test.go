@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,14 @@ func TestScenario(t *testing.T) {
 	t.Run("the messages", func(t *testing.T) {
 		if d := box.Compare(r.Seen, r.Delivered); len(d.Missing)+len(d.Extra)+len(d.Again) != 0 || len(r.Seen) == 0 {
 			t.Errorf("%d messages, want %d\nmissing %v\ntoo many %v\nunknown %v", len(r.Delivered), len(r.Seen), d.Missing, d.Again, d.Extra)
+		}
+	})
+	t.Run("the ladder on the console", func(t *testing.T) {
+		t.Logf("\n%s", r.Ladder)
+		for _, want := range []string{"ended", "--- INVITE", "--- 180 Ringing", "--- 200 OK", "--- ACK", "--- BYE", ".. GET /route?number=15550101", ".. 200, ", "=== TCP opened ===", " * kamailio: "} {
+			if !strings.Contains(r.Ladder, want) {
+				t.Errorf("no %q in it", want)
+			}
 		}
 	})
 	t.Run("the graph of the collector", func(t *testing.T) {
