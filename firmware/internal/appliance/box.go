@@ -51,12 +51,13 @@ type Box struct {
 const dataDir = "/var/lib/heptap"
 
 const (
-	bootAtMost  = 3 * time.Minute
-	endAtMost   = 2 * time.Minute // to sync and unmount
-	dogTimeout  = 60 * time.Second
-	feedEvery   = 5 * time.Second
-	moduleDir   = "/lib/modules"
-	consoleWait = 5 * time.Second // for the last lines
+	bootAtMost   = 3 * time.Minute
+	endAtMost    = 2 * time.Minute // to sync and unmount
+	randomAtMost = time.Minute
+	dogTimeout   = 60 * time.Second
+	feedEvery    = 5 * time.Second
+	moduleDir    = "/lib/modules"
+	consoleWait  = 5 * time.Second // for the last lines
 )
 
 func (b *Box) path(p string) string { return filepath.Join(b.Root, p) }
@@ -76,6 +77,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.startVigil(ctx)
 	b.loadModules("order")
 	b.setClock(b.Built, "this program was built")
+	random := b.gatherRandom()
 	store := &store{kernel: b.Kernel, log: b.log.With("task", "data"), sys: b.path("/sys"), dev: b.path("/dev"),
 		template: b.path("/lib/data.ext4.gz"), at: b.path(dataDir), vouch: b.vigil.vouch}
 	place, kept := store.open(ctx)
@@ -84,6 +86,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.keepPanics()
 	cfg, configured := b.configure(ctx, store)
 	b.setHostname(cfg)
+	b.awaitRandom(random)
 
 	var parts sync.WaitGroup
 	parts.Go(func() { b.status.run(ctx, b.line) })
@@ -182,6 +185,27 @@ func (b *Box) loadModules(list string) {
 		}
 	}
 	b.log.Info("modules", "list", list, "loaded", loaded, "without_hardware", absent)
+}
+
+// gatherRandom has the kernel begin to gather what its random numbers are made of.
+func (b *Box) gatherRandom() <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- b.Kernel.Random() }()
+	return done
+}
+
+// awaitRandom waits for that. The keys of TLS come of it, and without, DHCP
+// does not even begin.
+func (b *Box) awaitRandom(done <-chan error) {
+	b.vigil.vouch("random numbers", randomAtMost+time.Minute)
+	select {
+	case err := <-done:
+		if err != nil {
+			b.log.Error("random numbers", "err", err)
+		}
+	case <-time.After(randomAtMost):
+		b.log.Error("the kernel has not gathered enough for good random numbers; going on without", "after", randomAtMost.String())
+	}
 }
 
 func (b *Box) tellStorage(p place, kept bool) {

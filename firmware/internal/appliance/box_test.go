@@ -96,7 +96,7 @@ func TestBox(t *testing.T) {
 		pass(5 * time.Second)
 		at := filepath.Join(r.d.root, "var/lib/heptap")
 		for _, want := range []string{
-			"mount devtmpfs devtmpfs", "module dog.ko", "module disk.ko\nmodule net.ko", "clock ", "check sda3 -p", "mount sda3 ext4 " + at, "mount sda1 vfat", "hostname lab",
+			"mount devtmpfs devtmpfs", "module dog.ko", "module disk.ko\nmodule net.ko", "clock ", "check sda3 -p", "mount sda3 ext4 " + at, "mount sda1 vfat", "hostname lab", "random",
 		} {
 			if !strings.Contains(r.d.kernel.said(), want) {
 				t.Errorf("no %q in\n%s", want, r.d.kernel.said())

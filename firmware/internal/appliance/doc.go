@@ -15,6 +15,7 @@
 //	panics         what a kernel that died has left in pstore is kept there
 //	configuration  that of the data partition, or a new one that a technician has
 //	               put as heptap.conf onto the system partition
+//	randomness     the kernel is made to gather it; a quiet ARM machine has none for long
 //	links          named by where they are; the uplink set up, by DHCP or as
 //	               configured. Nothing else is touched: a port that is down sends nothing
 //	probe          "heptap run" as a child; see supervisor

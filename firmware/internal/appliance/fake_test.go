@@ -58,6 +58,7 @@ func (k *fakeKernel) SetHostname(n string) error   { return k.call("hostname %s"
 func (k *fakeKernel) SetClock(t time.Time) error {
 	return k.call("clock %s", t.UTC().Format(time.RFC3339))
 }
+func (k *fakeKernel) Random() error { return k.call("random") }
 func (k *fakeKernel) Check(device, how string) (status int, said string, err error) {
 	err = k.call("check %s %s", filepath.Base(device), how)
 	if len(k.checks) > 0 {

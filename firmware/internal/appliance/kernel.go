@@ -30,6 +30,10 @@ type Kernel interface {
 	SetHostname(name string) error
 	SetClock(t time.Time) error
 
+	// Random waits until the kernel's random numbers can be relied on. That somebody
+	// waits makes it gather what it needs; without, it may be minutes.
+	Random() error
+
 	// Check has e2fsck look at a device, with -p (only what is safe to repair) or
 	// -y (anything), and returns its exit status and what it said.
 	Check(device, how string) (status int, said string, err error)

@@ -63,6 +63,16 @@ func (Linux) SetClock(t time.Time) error {
 	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
+// Random implements Kernel.
+func (Linux) Random() error {
+	for {
+		_, err := unix.Getrandom(make([]byte, 1), 0)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
 // checker is Debian's e2fsck-static.
 const checker = "/sbin/e2fsck"
 

@@ -145,3 +145,43 @@ func TestClock(t *testing.T) {
 	x.expect(`when="the time was kept"`)
 	x.expect("msg=capturing")
 }
+
+// TestHardware: the modules' list has what other machines are made of.
+func TestHardware(t *testing.T) {
+	long(t)
+	for _, m := range []struct {
+		name   string
+		board  board
+		nic    string
+		diskAt []string
+	}{
+		{"NVMe, Intel", x86, "e1000e", []string{"-device", "nvme,drive=disk,serial=1"}},
+		{"SATA, Intel", x86, "e1000", []string{"-device", "ide-hd,drive=disk"}},
+		{"USB", x86, "e1000e", []string{"-device", "qemu-xhci", "-device", "usb-storage,drive=disk"}},
+		{"NVMe, Intel, ARM", arm, "e1000e", []string{"-device", "nvme,drive=disk,serial=1"}},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			x := newBox(t, m.board, 1024)
+			x.nic, x.diskAt = m.nic, m.diskAt
+			x.boot()
+			x.expect("msg=capturing")
+			x.arrive(x.call("hardware@lab"))
+			x.collector.Kill()
+			kept := x.call("restart@lab")
+			x.expect("records on disk")
+			if m.board == x86 { // the other one has no keyboard
+				if _, err := x.guest.Human("sendkey ctrl-alt-delete"); err != nil {
+					t.Fatal(err)
+				}
+				x.expect("data partition unmounted")
+				x.ends()
+			} else {
+				x.cut()
+			}
+			x.collector.Restart()
+			x.boot()
+			x.arrive(kept)
+		})
+	}
+}

@@ -107,6 +107,8 @@ type box struct {
 	collector *heptest.Collector
 	mirror    *mirror
 	more      []string     // of QEMU's options
+	diskAt    []string     // what the disk is plugged into; nil: virtio
+	nic       string       // QEMU's device; empty: virtio
 	guest     *guest.Guest // nil: switched off
 	at        int          // line of its console up to which everything was expected
 	firmware  int          // frames on the mirror port from before the box's own system ran
@@ -123,6 +125,9 @@ func newBox(t *testing.T, b board, mib int) *box {
 	}
 	x := &box{t: t, board: b, dir: dir, disk: filepath.Join(dir, "disk")}
 	t.Cleanup(func() {
+		if t.Failed() && x.guest != nil {
+			t.Logf("the console:\n%s", x.guest.Output())
+		}
 		x.cut()
 		os.RemoveAll(dir)
 	})
@@ -186,11 +191,15 @@ func (x *box) boot() {
 	for _, name := range []string{"qmp", "qtest"} {
 		_ = os.Remove(filepath.Join(x.dir, name)) // of the boot before
 	}
-	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Dir: x.dir, Memory: 512,
+	nic := x.nic
+	if nic == "" {
+		nic = "virtio-net-pci"
+	}
+	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
 		Devices: append([]string{
-			"-netdev", "user,id=uplink", "-device", "virtio-net-pci,netdev=uplink,addr=2",
+			"-netdev", "user,id=uplink", "-device", nic + ",netdev=uplink,addr=2",
 			"-netdev", "dgram,id=span,local.type=unix,local.path=" + x.mirror.box + ",remote.type=unix,remote.path=" + x.mirror.ours,
-			"-device", "virtio-net-pci,netdev=span,addr=3",
+			"-device", nic + ",netdev=span,addr=3",
 			"-device", "i6300esb", "-action", "watchdog=reset", "-no-reboot",
 		}, x.more...)})
 	if err != nil {

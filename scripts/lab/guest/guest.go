@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Kernel  Kernel             // with Disk only its Arch counts
 	Disk    string             // a disk to boot by UEFI in place of the kernel; it is written to
+	DiskAt  []string           // QEMU's options for what it is plugged into, as "drive=disk"; nil: virtio
 	Dir     string             // for sockets and the initramfs; short, since paths of sockets are
 	Files   map[string]Content // in the guest, by absolute path; /init is what runs
 	Modules []string           // to be at hand under /modules; "name=/path/x.ko" is a file of this machine
@@ -127,8 +128,12 @@ func (cfg *Config) boot(console string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return []string{"-drive", "if=pflash,unit=0,readonly=on,format=raw,file=" + code, "-drive", "if=pflash,unit=1,format=raw,file=" + own,
-		"-drive", "if=none,id=disk,format=raw,file=" + cfg.Disk, "-device", "virtio-blk-pci,drive=disk,addr=5"}, nil
+	at := cfg.DiskAt
+	if at == nil {
+		at = []string{"-device", "virtio-blk-pci,drive=disk,addr=5"}
+	}
+	return append([]string{"-drive", "if=pflash,unit=0,readonly=on,format=raw,file=" + code, "-drive", "if=pflash,unit=1,format=raw,file=" + own,
+		"-drive", "if=none,id=disk,format=raw,file=" + cfg.Disk}, at...), nil
 }
 
 // writeInitrd makes the initramfs. The module NAME is described by the file
