@@ -281,7 +281,7 @@ func TestRunWithCollector(t *testing.T) {
 	}
 	free.Close()
 	b := launch(t, nil, "run", "-config", conf, "-collect", free.Addr().String())
-	b.says("memory budget.*total_MiB.*recent_MiB=4 ")
+	b.says("memory budget.*total_MiB.*recent_MiB=2 ")
 	b.says("msg=capturing")
 	send()
 	b.until("^records_made_total .* 20$")

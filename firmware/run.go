@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -186,29 +185,20 @@ func (r *runner) listen(embedded string) (serve []func(context.Context) error, e
 // open makes the pipeline, and what it leans on. After an error nothing is left
 // open and the mirror ports are as they were.
 func (r *runner) open() (err error) {
-	pc := probe.Config{Media: mediaConfig(r.cfg), Assembly: assemblyConfig(r.cfg), Beyond: beyondConfig(r.cfg), Now: ringNow}
-	for _, p := range r.cfg.Ports {
-		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
-	}
-	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
-	pc.ISUP = r.cfg.Records.ISUP
-	if pc.Trace, err = newTrace(r.cfg); err != nil {
-		return err
-	}
-	if pc.Privacy, err = newPrivacy(r.cfg); err != nil {
-		return err
-	}
 	for _, w := range r.cfg.Warnings() {
 		r.log.Warn("configuration", "text", w)
 	}
-	pc.Assembly.Lookup = r.cfg.Intake.On()
 	r.own = &ownFlows{log: r.log}
 	if err := r.openWays(); err != nil {
 		return err
 	}
-	if r.meters.Budget, err = r.budget(&pc); err != nil {
+	machine := machineMemory()
+	pc, needs, err := r.plan(machine)
+	if err != nil {
 		return err
 	}
+	r.budget(needs, machine)
+	r.meters.Budget = needs.total()
 	if err := r.openIntake(); err != nil {
 		return err
 	}
@@ -260,6 +250,22 @@ func (r *runner) open() (err error) {
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
 	m.Cut, m.Old = r.cut.Load, r.old.Load
 	return nil
+}
+
+// pipeline is the configuration of the pipeline, without what has to be opened.
+func (r *runner) pipeline() (pc probe.Config, err error) {
+	pc = probe.Config{Media: mediaConfig(r.cfg), Assembly: assemblyConfig(r.cfg), Beyond: beyondConfig(r.cfg), Now: ringNow}
+	for _, p := range r.cfg.Ports {
+		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
+	}
+	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
+	pc.ISUP = r.cfg.Records.ISUP
+	pc.Assembly.Lookup = r.cfg.Intake.On()
+	if pc.Trace, err = newTrace(r.cfg); err != nil {
+		return pc, err
+	}
+	pc.Privacy, err = newPrivacy(r.cfg)
+	return pc, err
 }
 
 // supervise runs the parts until ctx is done or one of them fails. The order
@@ -388,70 +394,6 @@ func (r *runner) openLog() error {
 	o.Spool = r.spool
 	r.uplink, err = uplink.Open(o) // owns the spool from here on
 	return err
-}
-
-// gcPercent is how much garbage may pile up, in percent of what is live. The
-// hot paths make none, so the collector runs seldom all the same; and a small
-// box has better uses for its memory than Go's default of 100.
-const gcPercent = 40
-
-// budget works out and prints what the probe will use at most, before it takes
-// any of it, and keeps the garbage collector to it: without that the heap may
-// grow to twice what is live. GOMEMLIMIT in the environment has the last word.
-func (r *runner) budget(pc *probe.Config) (int64, error) {
-	var rings int64
-	for _, p := range r.cfg.Ports {
-		rings += p.RingSize * int64(p.Rings)
-	}
-	o, err := r.uplinkOptions()
-	if err != nil {
-		return 0, err
-	}
-	n, err := o.MemoryBudget()
-	if err != nil {
-		return 0, err
-	}
-	const other = 48 << 20 // the Go runtime, the binary, metrics, the spool's page index
-	pipeline, log := pc.MemoryBytes(), int64(n)
-	if r.cfg.Intake.On() {
-		o := r.intakeOptions()
-		pipeline += o.MemoryBytes()
-	}
-	if r.cfg.Syslog.On() {
-		o := r.syslogOptions()
-		pipeline += o.MemoryBytes()
-	}
-	var newest int64
-	if c := recentConfig(r.cfg); c.Bytes > 0 {
-		newest = c.MemoryBytes()
-	}
-	total := rings + pipeline + log + newest + other
-	r.log.Info("memory budget, at most", "total_MiB", total>>20, "rings_MiB", rings>>20,
-		"calls_and_streams_MiB", pipeline>>20, "log_MiB", log>>20, "recent_MiB", newest>>20, "other_MiB", other>>20)
-	if have := machineMemory(); have > 0 && total > have {
-		r.log.Warn("the memory budget is more than this machine has; a flood may end the probe: lower calls max, media streams, streams connections or the ring-size",
-			"budget_MiB", total>>20, "machine_MiB", have>>20)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(total - rings) // the kernel's rings are not Go's memory
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	return total, nil
-}
-
-// machineMemory returns how many octets of memory the machine has, 0 if it does not say.
-func machineMemory() int64 {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	var kib int64
-	if _, err := fmt.Sscanf(string(b), "MemTotal: %d kB", &kib); err != nil {
-		return 0
-	}
-	return kib << 10
 }
 
 // recentConfig bounds the records that are held to be looked at; with no Bytes

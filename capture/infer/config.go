@@ -53,7 +53,7 @@ func (c Config) withDefaults() Config {
 func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	return int64(unsafe.Sizeof(Matcher{})) +
-		int64(c.Starts)*(int64(unsafe.Sizeof(start{}))+idOctets) + 4*int64(buckets(slots*c.Starts)) +
+		int64(c.Starts)*(int64(unsafe.Sizeof(start{}))+idOctets) + 4*int64(buckets(4*c.Starts)) +
 		int64(c.Pending)*(int64(unsafe.Sizeof(pending{}))+2*int64(unsafe.Sizeof(due{}))) + 4*int64(buckets(c.Pending)) +
 		int64(sets(c.Templates))*ways*int64(unsafe.Sizeof(template{}))
 }

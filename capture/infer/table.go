@@ -53,7 +53,7 @@ const (
 )
 
 func newTable(size, most int) *table {
-	t := &table{ring: make([]start, size), text: make([]byte, idOctets*size), heads: make([]int32, buckets(slots*size)), most: most, evicted: never}
+	t := &table{ring: make([]start, size), text: make([]byte, idOctets*size), heads: make([]int32, buckets(4*size)), most: most, evicted: never}
 	for i := range t.heads {
 		t.heads[i] = -1
 	}

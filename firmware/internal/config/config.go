@@ -341,7 +341,7 @@ func Default() Config {
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: NetOn, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
-		Recent:  Recent{Memory: 4 << 20, Age: 30 * time.Minute},
+		Recent:  Recent{Memory: 2 << 20, Age: 30 * time.Minute},
 		Time:    Time{Hold: 5 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},
@@ -349,8 +349,11 @@ func Default() Config {
 	}
 }
 
+// DefaultRingSize is that of a mirror port.
+const DefaultRingSize = 64 << 20
+
 func defaultPort(name string) Port {
-	return Port{Name: name, RingSize: 64 << 20, BlockSize: 256 << 10, Rings: 1, LinkSetup: true,
+	return Port{Name: name, RingSize: DefaultRingSize, BlockSize: 256 << 10, Rings: 1, LinkSetup: true,
 		Retire: 10 * time.Millisecond}
 }
 

@@ -57,7 +57,7 @@ func portOptions() []Option {
 	return []Option{
 		port("interface", "DEVICE", "", "network device of the mirror port; the only option without a default", "eth1",
 			func(p *Port) *string { return &p.Interface }, device),
-		port("ring-size", "SIZE", "", "memory of the capture ring, 1MiB to 4GiB", "64MiB",
+		port("ring-size", "SIZE", "", "memory of the capture ring, 1MiB to 4GiB; less by default where memory is short", "64MiB",
 			func(p *Port) *int64 { return &p.RingSize }, size(1<<20, 4<<30)),
 		port("block-size", "SIZE", "", "block of the ring, 64KiB to 16MiB; a block is handed over when it is full or at retire, so small ones bridge longer stalls", "1MiB",
 			func(p *Port) *int64 { return &p.BlockSize }, size(64<<10, 16<<20)),
@@ -121,7 +121,7 @@ func spoolOptions() []Option {
 			func(c *Config) *string { return &c.Spool.Path }, text),
 		single("spool max-size", "SIZE", "", "largest size of the spool file, 4MiB to 64GiB", "1GiB",
 			func(c *Config) *int64 { return &c.Spool.MaxSize }, size(4<<20, 64<<30)),
-		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB", "32MiB",
+		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB; less by default where memory is short", "32MiB",
 			func(c *Config) *int64 { return &c.Spool.Memory }, size(4<<20, 1<<30)),
 	}
 }
@@ -136,9 +136,9 @@ func decodeOptions() []Option {
 			func(c *Config) *OnWireHEP { return &c.Decode.HEP }, oneOf(HEPSkip, HEPUnwrap)),
 		single("decode fragment-memory", "SIZE", "", "IP datagrams that wait for their fragments, 128KiB to 256MiB", "4MiB",
 			func(c *Config) *int64 { return &c.Decode.FragmentMemory }, size(128<<10, 256<<20)),
-		single("streams connections", "N", "", "TCP connections followed at once, 64 to 1048576", "32768",
+		single("streams connections", "N", "", "TCP connections followed at once, 64 to 1048576; fewer by default where memory is short", "32768",
 			func(c *Config) *int { return &c.Streams.Connections }, number[int](64, 1<<20)),
-		single("streams memory", "SIZE", "", "TCP data that waits for what is missing before it, 1MiB to 1GiB", "16MiB",
+		single("streams memory", "SIZE", "", "TCP data that waits for what is missing before it, 1MiB to 1GiB; less by default where memory is short", "16MiB",
 			func(c *Config) *int64 { return &c.Streams.Memory }, size(1<<20, 1<<30)),
 		single("streams idle", "DURATION", "", "a connection with SIP in it is forgotten after so long without a segment, 1m to 48h", "4h",
 			func(c *Config) *time.Duration { return &c.Streams.Idle }, duration(time.Minute, 48*time.Hour)),
@@ -157,9 +157,9 @@ func mediaOptions() []Option {
 			func(c *Config) *bool { return &c.Records.ISUP }, onOff),
 		single("media unknown", "on|off", "", "export streams that belong to no call the probe has seen", "off",
 			func(c *Config) *bool { return &c.Media.Unknown }, onOff),
-		single("media streams", "N", "", "RTP streams a ring counts at once, 64 to 1048576", "32768",
+		single("media streams", "N", "", "RTP streams a ring counts at once, 64 to 1048576; fewer by default where memory is short", "32768",
 			func(c *Config) *int { return &c.Media.Streams }, number[int](64, 1<<20)),
-		single("calls max", "N", "", "calls followed at once, 16 to 1000000", "50000",
+		single("calls max", "N", "", "calls followed at once, 16 to 1000000; fewer by default where memory is short", "50000",
 			func(c *Config) *int { return &c.Calls.Max }, number[int](16, 1_000_000)),
 		single("calls leg-headers", "NAME", "", "header fields of an INVITE whose value is the Call-ID of the first leg of the same call, several with commas between them; Session-ID and P-Charging-Vector count in any case", "X-CID,X-Leg",
 			func(c *Config) *List { return &c.Calls.LegHeaders }, headers),
@@ -170,7 +170,7 @@ func mediaOptions() []Option {
 
 func recentOptions() []Option {
 	return []Option{
-		single("recent memory", "SIZE", "", "newest records held in memory, besides the log, to be looked at on the probe, 1MiB to 1GiB; off for none", "8MiB",
+		single("recent memory", "SIZE", "", "newest records held in memory, besides the log, to be looked at on the probe, 1MiB to 1GiB; off for none; less by default where memory is short", "8MiB",
 			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
 		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
 			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),

@@ -8,6 +8,7 @@ import (
 	"heptap/capture/media"
 	"heptap/capture/mirror"
 	"heptap/capture/record"
+	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/trace"
@@ -107,7 +108,10 @@ func (p *Probe) Stats() Stats {
 func (cfg *Config) MemoryBytes() int64 {
 	perInput := cfg.Media.MemoryBytes() + mirror.TallyConfig{}.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
 	perPort := mirror.Config{}.MemoryBytes() + 4<<10 // and its report
-	total := int64(len(cfg.Inputs))*(perInput+perPort) + cfg.Assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() + cfg.Privacy.MemoryBytes() +
+	assembly := cfg.Assembly                         // as New completes it
+	assembly.Media = cfg.Media
+	assembly.Stream.Ignore = stream.NewIgnore(assembly.Stream.Connections)
+	total := int64(len(cfg.Inputs))*(perInput+perPort) + assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() + cfg.Privacy.MemoryBytes() +
 		cfg.Beyond.MemoryBytes() + int64(unsafe.Sizeof(asked{}))
 	if cfg.ISUP {
 		total += beyond.ISUPConfig{}.MemoryBytes()
