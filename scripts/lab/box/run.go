@@ -200,7 +200,7 @@ func (b *Box) Console(ctx context.Context, command string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.binary, "console", "-socket", filepath.Join(b.site.Dir(), "spool", "console.sock"), command)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("console: %s: %w\n%s", command, err, out)
+		return string(out), fmt.Errorf("console: %s: %w\n%s", command, err, out)
 	}
 	return string(out), nil
 }
