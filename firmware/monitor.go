@@ -31,7 +31,7 @@ const (
 )
 
 func healthRules() []health.Rule {
-	return []health.Rule{{Cause: condPort, Effect: condMirror}, {Cause: condUplink, Effect: condSpool}, {Cause: condSpoolErr, Effect: condSpool}}
+	return []health.Rule{{Cause: condPort, Effect: condMirror}, {Cause: condUplink, Effect: condSpool}, {Cause: condSpoolErr, Effect: condSpool}, {Cause: condWorn, Effect: condSpoolErr}}
 }
 
 const (

@@ -28,6 +28,7 @@ import (
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/syslogd"
 	"heptap/firmware/internal/uplink"
+	"heptap/hal/sysfs"
 )
 
 const runExamples = `  heptap run -config probe.conf
@@ -286,6 +287,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	logDone.Go(func() { errs.add(r.uplink.Run(context.Background())); cancel() })
 	watchers.Go(func() { errs.add(r.time.Run(rest)) })
 	watchers.Go(func() { newMonitor(r).run(rest) })
+	watchers.Go(func() { newSensors(sysfs.NewSensors(), r.health).run(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)
