@@ -12,6 +12,7 @@ import (
 
 	"heptap/capture"
 	"heptap/capture/record"
+	clocks "heptap/firmware/internal/clock"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
@@ -330,9 +331,33 @@ func showMemory(l *Live, b *strings.Builder) error {
 func showClock(l *Live, b *strings.Builder) error {
 	now := time.Now()
 	row(b, "now", "%s", now.UTC().Format("2006-01-02 15:04:05.000 UTC"))
+	if l.Stages.Clock != nil {
+		clockRows(b, l.Stages.Clock())
+	}
 	row(b, "capturing", "for %v", time.Since(l.Started).Round(time.Second))
 	b.WriteString("Times in lists are in UTC.\n")
 	return nil
+}
+
+// clockRows says how right the time is, and who says so.
+func clockRows(b *strings.Builder, s clocks.State) {
+	right := "not known to be right"
+	if s.Right {
+		right = "right"
+	}
+	row(b, "state", "%s; stepped %d times since the start", right, s.Steps)
+	if s.Waiting != "" {
+		row(b, "records", "wait: %s", s.Waiting)
+	}
+	if !s.At.IsZero() {
+		row(b, "server", "%s, at %s: the clock was off by %v", s.Server, s.At.UTC().Format(time.TimeOnly), -s.Offset.Round(10*time.Microsecond))
+	}
+	if s.Rounds > 0 {
+		row(b, "asked", "%d times, %d in vain; next at %s", s.Rounds, s.Failed, s.Next.UTC().Format(time.TimeOnly))
+	}
+	if s.Err != nil {
+		row(b, "error", "%v", s.Err)
+	}
 }
 
 func sizeText(n int64) string {

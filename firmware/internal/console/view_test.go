@@ -15,6 +15,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/record"
+	clocks "heptap/firmware/internal/clock"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
@@ -85,7 +86,9 @@ func look(t testing.TB, sc *scene) *rig {
 	h.Set("uplink/c", health.Degraded, "connection refused")
 	live := &Live{Node: "box", Started: time.Now(), Config: config.Config{Ports: []config.Port{{Name: "span0", Interface: "eth1", Rings: 1, RingSize: 64 << 20, Filter: "udp"}}},
 		Links: func() []Link { return []Link{{"span0", "eth1", "up"}} },
-		Stages: &metrics.Sources{Version: "1.2.3", Budget: 100 << 20, Health: h.Snapshot, Hidden: func() string { return "span0: nothing\n" },
+		Stages: &metrics.Sources{Version: "1.2.3", Budget: 100 << 20, Health: h.Snapshot, Clock: func() clocks.State {
+			return clocks.State{Right: true, Server: "ntp1", Offset: -1500 * time.Microsecond, At: time.Unix(0, 0), Next: time.Unix(64, 0), Steps: 1, Rounds: 3, Failed: 1}
+		}, Hidden: func() string { return "span0: nothing\n" },
 			Spool: func() buffer.Stats { return buffer.Stats{UsedBytes: 16 << 10, LimitBytes: 1 << 30} },
 			Uplink: func() uplink.Stats {
 				return uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "c", Reason: "connection refused"}, Counts: uplink.Counts{Made: 9, Spooled: 7, Confirmed: 2}}}}
@@ -139,6 +142,9 @@ func TestShow(t *testing.T) {
 			"  sent once more 0, barriers 0, not answered 0, connections 0 of which broke 0\n"},
 		{"show messages | match hello | count", "1 lines\n"},
 		{"show clock | match UTC | count", "2 lines\n"},
+		{"show clock | match state", "state          right; stepped 1 times since the start\n"},
+		{"show clock | match ntp1", "server         ntp1, at 00:00:00: the clock was off by 1.5ms\n"},
+		{"show clock | match asked", "asked          3 times, 1 in vain; next at 00:01:04\n"},
 		{"show memory | match budget", "budget         100.0 MiB at most, of these 64.0 MiB for rings\n"},
 	} {
 		if got, _ := r.script(t, c.in); got != c.want {
