@@ -285,7 +285,7 @@ func TestRunWithCollector(t *testing.T) {
 	b.says("msg=capturing")
 	send()
 	b.until("^records_made_total .* 20$")
-	b.until("^recent records: 20 over [0-9]+s, 0.0 of 4.0 MiB$")
+	b.until("^recent records: 20 over [0-9]+s, 0.0 of 2.0 MiB$")
 	r := b.stop(0)
 	lines := r.lines(t)
 	seen := map[string]int{}
