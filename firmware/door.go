@@ -18,6 +18,20 @@ import (
 // greeting is how long `heptap console` is given to say how large its terminal is.
 const greeting = 2 * time.Second
 
+// unreadFor is how long a session may have nobody read what it shows: a client that
+// was stopped must not keep its place for ever.
+const unreadFor = 5 * time.Minute
+
+// reader is a client that is expected to read.
+type reader struct{ net.Conn }
+
+func (r reader) Write(b []byte) (int, error) {
+	if err := r.SetWriteDeadline(time.Now().Add(unreadFor)); err != nil {
+		return 0, err
+	}
+	return r.Conn.Write(b)
+}
+
 // door is the unix socket that console sessions come in by. The zero door is shut.
 type door struct {
 	path     string
@@ -64,7 +78,7 @@ func (d *door) accept(ctx context.Context, c *console.Console, ln net.Listener, 
 		d.serving.Go(func() {
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			defer stop()
-			if err := c.Serve(ctx, conn, "socket", greeting); err != nil && ctx.Err() == nil {
+			if err := c.Serve(ctx, reader{conn}, "socket", greeting); err != nil && ctx.Err() == nil {
 				log.Debug("console session", "err", err)
 			}
 			conn.Close()

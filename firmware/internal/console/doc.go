@@ -27,6 +27,15 @@
 // confirmed is not written to the configuration file before it is: a probe that is
 // begun anew meanwhile, be it by a power cut, begins with the old one.
 //
+// # What it shows
+//
+// Counters come from the stages themselves (Live); records from package recent, so
+// that lists and ladders go back as far as that does. A field that where names is one
+// that all records have, one of SIP, or a member of the record's JSON object. A ladder
+// has the hosts as columns, those of SIP left, and an arrow for each record: - SIP,
+// = connections, ~ RTP, . everything else; what is only likely has ? and its score.
+// What runs may be replaced at any time, so each command asks for it anew.
+//
 // # Bounds
 //
 // A command's output is at most maxOutput octets, what it looks at in the recent

@@ -320,7 +320,10 @@ func (s *session) save(words []string) (string, error) {
 	if len(words) != 1 {
 		return "", errUsage
 	}
-	if err := s.c.settings.history.save(words[0], s.draft().Text()); err != nil {
+	s.c.settings.saving.Lock()
+	err := s.c.settings.history.save(words[0], s.draft().Text())
+	s.c.settings.saving.Unlock()
+	if err != nil {
 		return "", err
 	}
 	return "saved; load " + words[0] + " brings it back, show prints it to be pasted elsewhere\n", nil

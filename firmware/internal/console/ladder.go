@@ -377,18 +377,19 @@ func (l *ladder) row(st *step) string {
 		l.remark(line, st, from, to)
 	case from < to:
 		put(line, from+1, strings.Repeat(string(st.line), to-from-2)+">")
-		l.onArrow(line, from, to, st.label)
+		onArrow(line, from, to, st.label)
 	default:
 		put(line, to+1, "<"+strings.Repeat(string(st.line), from-to-2))
-		l.onArrow(line, to, from, st.label)
+		onArrow(line, to+1, from+1, st.label)
 	}
 	return strings.TrimRight(string(line), " ") + "\n"
 }
 
-// onArrow writes a label into the middle of an arrow.
-func (l *ladder) onArrow(line []rune, left, right int, label string) {
-	label = " " + column(label, right-left-7) + " "
-	put(line, left+(right-left+1-len([]rune(label)))/2, label)
+// onArrow writes a label into the middle of an arrow's shaft, which begins behind left
+// and ends before right, where the head of one to the right stands.
+func onArrow(line []rune, left, right int, label string) {
+	label = " " + column(label, right-left-6) + " "
+	put(line, left+(right-left-len([]rune(label)))/2, label)
 }
 
 // remark writes a label beside the line of where it is from, or that of the other

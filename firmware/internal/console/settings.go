@@ -25,8 +25,10 @@ type settings struct {
 	o    Options
 	tell func(but *session, text string)
 
-	mu      sync.Mutex
 	history history
+	saving  sync.Mutex // held to save a draft: two of one name would share a file
+
+	mu      sync.Mutex
 	running config.Draft
 	at      uint64   // counts what has been running
 	busy    bool     // somebody is changing what runs; without the lock

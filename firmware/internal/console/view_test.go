@@ -338,16 +338,16 @@ func TestLadder(t *testing.T) {
 	const want = `call one@a, from alice to bob, ended, 5.0 s
                            192.0.2.1               192.0.2.2               192.0.2.3               192.0.2.9
      1 12:00:00.000             |------- INVITE ------->|                       |                       |
-     2 12:00:01.000             |<---- 100 Trying ------|                       |                       |
-     3 12:00:02.000             |                       |.............. GET /route?to=bob .............>|
-     4 12:00:03.000             |                       |<............... 200, 12.5 ms .................|
+     2 12:00:01.000             |<----- 100 Trying -----|                       |                       |
+     3 12:00:02.000             |                       |............. GET /route?to=bob ..............>|
+     4 12:00:03.000             |                       |<................ 200, 12.5 ms ................|
      5 12:00:04.000             |                       |------- INVITE ------->|                       |
      6 12:00:05.000             |                       |<---- 180 Ringing -----|                       |
-     7 12:00:06.000             |                       |<------ 200 OK --------|                       |
-     8 12:00:07.000             |<------ 200 OK --------|                       |                       |
+     7 12:00:06.000             |                       |<------- 200 OK -------|                       |
+     8 12:00:07.000             |<------- 200 OK -------|                       |                       |
      9 12:00:08.000             |                       | * call .[31mone@a answered                    |
-    12 12:00:11.000             |--------- BYE -------->|                       |                       |
-    13 12:00:12.000             |<------ 200 OK --------|                       |                       |
+    12 12:00:11.000             |-------- BYE --------->|                       |                       |
+    13 12:00:12.000             |<------- 200 OK -------|                       |                       |
 `
 	r := look(t, twoCalls())
 	if got, done := r.script(t, "show call one@a"); got != want || !done {
@@ -387,8 +387,8 @@ func TestLadderKinds(t *testing.T) {
 	s.add(record.Log, "[2001:db8::2]:9", "[2001:db8::9]:2223", "a@x", `{"event":"NG offer","command":"offer"}`)
 	s.add(record.RTCP, "[2001:db8::2]:7001", "[2001:db8::1]:7001", "a@x", `{}`)
 	got, _ := look(t, s).script(t, "show call a@x")
-	for _, want := range []string{"leg A a@x, from alice to bob, trying\nleg B b@x, from alice to bob, trying\n(3) 2001:db8:ffff:ffff:ffff:ffff:ffff:3\n", "|===== TCP opened =====>|", "|------ A: INVITE ----->|",
-		"B: INVITE ?87 ", "<~ RTP PCMA MOS 4.3~ ~~|", ".. NG offer ..", "not drawn: 1 rtcp, 1 rtp; follow lists them\n"} {
+	for _, want := range []string{"leg A a@x, from alice to bob, trying\nleg B b@x, from alice to bob, trying\n(3) 2001:db8:ffff:ffff:ffff:ffff:ffff:3\n", "|===== TCP opened =====>|", "|----- A: INVITE ------>|",
+		"B: INVITE ?87 ", "<~ RTP PCMA MOS 4.3 ", ".. NG offer ..", "not drawn: 1 rtcp, 1 rtp; follow lists them\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
