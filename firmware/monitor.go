@@ -54,6 +54,7 @@ type monitor struct {
 	hidden *hidden
 	began  time.Time
 	said   map[string]string // by mirror port: what the log was told of it
+	kept   map[string]bool   // by collector: it was not there when it was looked at last, and something waited for it on disk
 	shown  time.Time         // when the last sign of life was given
 	words  string            // how the probe is, in a line
 }
@@ -76,7 +77,7 @@ func (h *history) lately(now time.Time) bool {
 }
 
 func newMonitor(r *runner) *monitor {
-	return &monitor{r: r, began: time.Now(), hidden: r.hidden, said: map[string]string{}}
+	return &monitor{r: r, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}}
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -246,6 +247,8 @@ func (m *monitor) mirror(ports []probe.PortStats) {
 	}
 }
 
+// uplink judges the collectors. A backlog that was drained between two looks shows
+// all the same, until the next one.
 func (m *monitor) uplink(up *uplink.Stats) panel.UplinkState {
 	worst := panel.UplinkOff
 	for i := range up.Collectors {
@@ -257,6 +260,9 @@ func (m *monitor) uplink(up *uplink.Stats) panel.UplinkState {
 		switch c.State {
 		case uplink.Up:
 			worst = panel.UplinkUp
+			if m.kept[c.Collector] {
+				worst = panel.UplinkDraining
+			}
 			m.condition(name, c.Reason != "", health.Degraded, c.Reason)
 		case uplink.Draining:
 			worst = panel.UplinkDraining
@@ -269,6 +275,7 @@ func (m *monitor) uplink(up *uplink.Stats) panel.UplinkState {
 			}
 			m.r.health.Set(name, health.Degraded, reason)
 		}
+		m.kept[c.Collector] = c.State != uplink.Up && c.State != uplink.Draining && c.Backlog > c.Held
 	}
 	return worst
 }

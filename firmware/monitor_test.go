@@ -1,0 +1,40 @@
+package main
+
+import (
+	"testing"
+
+	"heptap/firmware/internal/health"
+	"heptap/firmware/internal/panel"
+	"heptap/firmware/internal/uplink"
+)
+
+// TestShortDrain asserts that the panel shows a drain that begins and ends between two
+// looks at the uplink.
+func TestShortDrain(t *testing.T) {
+	h, err := health.New(healthRules()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMonitor(&runner{health: h})
+	for i, c := range []struct {
+		state   uplink.State
+		backlog uint64
+		want    panel.UplinkState
+	}{
+		{uplink.Up, 0, panel.UplinkUp},
+		{uplink.Connecting, 0, panel.UplinkConnecting},
+		{uplink.Connecting, 300, panel.UplinkConnecting},
+		{uplink.Up, 0, panel.UplinkDraining},
+		{uplink.Up, 0, panel.UplinkUp},
+		{uplink.Down, 300, panel.UplinkConnecting},
+		{uplink.Draining, 200, panel.UplinkDraining},
+		{uplink.Up, 0, panel.UplinkUp},
+		{uplink.Down, 0, panel.UplinkConnecting},
+		{uplink.Up, 0, panel.UplinkUp},
+	} {
+		up := uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central", State: c.state, Backlog: c.backlog}}}}
+		if have := m.uplink(&up); have != c.want {
+			t.Errorf("look %d: %v, want %v", i, have, c.want)
+		}
+	}
+}
