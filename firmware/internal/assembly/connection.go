@@ -17,12 +17,13 @@ type connection struct {
 	conn     dissect.Conn
 	octets   int // consumed while nothing was read of them
 	kept     bool
-	told     bool        // Net knows of it
-	named    bool        // as one for SIP
-	id       uint64      // names it in records
-	ends     ends        // with Config.Lookup
-	web      *web        // of a WebSocket
-	next     *connection // while idle
+	told     bool             // Net knows of it
+	named    bool             // as one for SIP
+	carries  capture.Protocol // what it was told of for, when that is no SIP
+	id       uint64           // names it in records
+	ends     ends             // with Config.Lookup
+	web      *web             // of a WebSocket
+	next     *connection      // while idle
 
 	announced func() uint64 // announce, made once
 }
@@ -36,7 +37,7 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 	} else {
 		a.idle = c.next
 	}
-	c.assembly, c.stream, c.octets, c.kept, c.told, c.named, c.next = a, s, 0, false, false, false, nil
+	c.assembly, c.stream, c.octets, c.kept, c.told, c.named, c.carries, c.next = a, s, 0, false, false, false, capture.Unknown, nil
 	flow, attempt := s.Flow(), s.Attempt()
 	c.id = identify(&flow, &attempt)
 	c.conn.Reset(a.conns, flow, c.id)
@@ -100,6 +101,13 @@ func (c *connection) judge(n int) {
 		if c.octets += n; c.octets < witness {
 			return
 		}
+	}
+	if c.told { // it is something else now, and its end matters all the same
+		if !c.kept {
+			c.kept = true
+			c.stream.Keep()
+		}
+		return
 	}
 	c.stream.Release()
 	c.end(stream.Evicted)

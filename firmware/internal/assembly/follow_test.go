@@ -121,6 +121,8 @@ func TestFollowersTell(t *testing.T) {
 		{"not wanted", ask, refuse, false, nil},
 		{"wanted", ask, refuse, true, []string{opened + " http", "0 closed rst by -1 reset 1 sent 27 code 0, 0 messages so far"}},
 		{"upgraded", upgrade, agree, true, []string{opened + " http", again + "101 sip again, 0 messages so far", "0 closed rst by -1 reset 1 sent 169 code 0, 0 messages so far"}},
+		{"something else", "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: y\r\nConnection: Upgrade\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: y\r\nConnection: Upgrade\r\n\r\nanything",
+			true, []string{opened + " http", "0 closed rst by -1 reset 1 sent 60 code 0, 0 messages so far"}},
 		{"refused", upgrade, refuse, true, []string{opened + " http", again + "403 again, 0 messages so far", "0 closed rst by -1 reset 1 sent 169 code 0, 0 messages so far"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -163,10 +163,13 @@ func (c *connection) describe() *correlate.Connection {
 	case capture.TLS:
 		c.describeTLS(n)
 	case capture.HTTP, capture.MI:
-		n.Carries = proto
+		c.carries = proto
 	}
 	if c.conn.IsWebSocket() || c.web != nil && len(c.web.reply) > 0 {
 		n.Transport = correlate.WS
+	}
+	if n.Transport == correlate.TCP && !c.named {
+		n.Carries = c.carries
 	}
 	if w := c.web; w != nil && n.Transport == correlate.WS {
 		var h httpwire.Head
