@@ -63,7 +63,11 @@ func (o *object) alerts(i *TLSInfo) {
 	}
 	o.texts("tls_alerts", len(i.Alerts), func(n int) string {
 		a := i.Alerts[n]
-		return a.Description.String() + " (" + a.Level.String() + ") from the " + a.From.String() + " after " + a.After.String()
+		text := a.Description.String() + " (" + a.Level.String() + ") from the " + a.From.String() + " after " + a.After.String()
+		if a.Late {
+			text += ", when the other side had closed"
+		}
+		return text
 	})
 	if i.MoreAlerts > 0 {
 		o.int("tls_alerts_more", int64(i.MoreAlerts))
@@ -126,10 +130,13 @@ func (o *object) tlsEnd(i *TLSInfo) {
 
 // alertEnds returns the alert in clear that came last, and from whom.
 func (n *Connection) alertEnds() (by, alert string) {
-	if n.TLS == nil || len(n.TLS.Alerts) == 0 {
+	if n.TLS == nil {
 		return "", ""
 	}
-	a := n.TLS.Alerts[len(n.TLS.Alerts)-1]
+	a, ok := n.TLS.LastAlert()
+	if !ok {
+		return "", ""
+	}
 	return a.From.String(), a.Description.String()
 }
 

@@ -93,7 +93,7 @@ func (s *Session) infer(c, v *direction) (Outcome, Side) {
 		switch {
 		case !closed || c.blind && c.gap:
 			return Pending, Nobody
-		case c.data.records > 0 && suite.isAlert(c.data.last), c.data.records == 0 && v.data.records > 0 && !suite.isAlert(v.data.last) && !byServer:
+		case c.data.records > 0 && suite.isAlert(c.data.last), c.data.records == 0 && v.data.records > 0 && (!suite.isAlert(v.data.last) || v.data.late > 0) && !byServer:
 			return AbortedByClient, Client
 		case v.data.records > 0 && suite.isAlert(v.data.last):
 			return AbortedByServer, Server
@@ -106,7 +106,7 @@ func (s *Session) infer(c, v *direction) (Outcome, Side) {
 		return EstablishedInferred, Nobody
 	case !closed:
 		return Pending, Nobody
-	case server == 0 && v.data.records > r.peer, server == 0 && byServer:
+	case server == 0 && v.data.records > r.peer+v.data.late, server == 0 && byServer:
 		return AbortedByServer, Server
 	}
 	return ClientFinished, Nobody

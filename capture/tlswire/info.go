@@ -1,5 +1,7 @@
 package tlswire
 
+import "slices"
+
 // Side is one of the two ends of a connection.
 type Side uint8
 
@@ -154,12 +156,13 @@ type Alert struct {
 	Level       Level
 	Description Description
 	After       Stage // how far the handshake was
+	Late        bool  // the other side had ended the connection
 }
 
 // fails reports whether the alert ends a handshake by itself: what warns may
 // be passed over up to TLS 1.2 (RFC 5246 7.2.2), but not in 1.3 (RFC 8446 6).
 func (a Alert) fails(v Version) bool {
-	return a.Level == Fatal || v.hides() && a.Description != closeNotify && a.Description != userCanceled
+	return !a.Late && (a.Level == Fatal || v.hides() && a.Description != closeNotify && a.Description != userCanceled)
 }
 
 // maxAlerts is how many alerts are kept: the first ones.
@@ -230,8 +233,16 @@ func (i *Info) failing() (Alert, bool) {
 			return a, true
 		}
 	}
-	if n := len(i.Alerts); n > 0 {
-		return i.Alerts[n-1], true
+	return i.LastAlert()
+}
+
+// LastAlert returns the last alert in clear that is no answer to the end of the
+// connection.
+func (i *Info) LastAlert() (Alert, bool) {
+	for _, a := range slices.Backward(i.Alerts) {
+		if !a.Late {
+			return a, true
+		}
 	}
 	return Alert{}, false
 }

@@ -127,14 +127,14 @@ func (s *Session) outcome(i *Info, c, v *direction) (Outcome, Side) {
 	if o != Pending {
 		return o, by
 	}
-	last := len(i.Alerts) - 1
+	last, alerted := i.LastAlert()
 	switch {
 	case c.state == malformed:
 		return Malformed, s.roleOf(c)
 	case v.state == malformed:
 		return Malformed, s.roleOf(v)
-	case s.closed() && last >= 0: // close_notify, or a warning that was taken seriously
-		return FailedAlert, i.Alerts[last].From
+	case s.closed() && alerted: // close_notify, or a warning that was taken seriously
+		return FailedAlert, last.From
 	case i.Incomplete:
 		return Incomplete, Nobody
 	case s.closed():

@@ -107,9 +107,10 @@ func (s *Session) Gap(dir int, n int64) {
 	}
 }
 
-// End says how the sender of a direction ended it. The first word for each
-// direction counts. Octets may still come in the other one. A negative dir is
-// for a reset by who knows whom.
+// End says how the sender of a direction ended it, when it did so. The first word for
+// each direction counts. Octets may still come in the other one: an alert among them is
+// an answer to the end, and not its cause. A negative dir is for a reset by who knows
+// whom.
 func (s *Session) End(dir int, how How) {
 	if dir < 0 {
 		if s.closer == 0 {
@@ -271,6 +272,9 @@ func (s *Session) count(d *direction) {
 		return
 	}
 	bump(&d.data.records)
+	if s.dir[1-s.side(d)].how != Open {
+		bump(&d.data.late)
+	}
 	d.data.last = d.length
 	// In between early data the flight is known by its length alone.
 	if int(d.data.kept) < len(d.data.first) && (!s.hellos.EarlyData || isFlight(d.length)) {
@@ -292,7 +296,8 @@ func (s *Session) alert(d *direction, b []byte) {
 			bump(&s.more)
 			continue
 		}
-		s.alerts[s.kept] = sent{uint8(s.side(d)), Alert{Level: Level(d.alert[0]), Description: Description(d.alert[1]), After: s.stage()}}
+		s.alerts[s.kept] = sent{uint8(s.side(d)), Alert{Level: Level(d.alert[0]), Description: Description(d.alert[1]), After: s.stage(),
+			Late: s.dir[1-s.side(d)].how != Open}}
 		s.kept++
 	}
 }

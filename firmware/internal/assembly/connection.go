@@ -4,6 +4,7 @@ import (
 	"heptap/capture"
 	"heptap/capture/dissect"
 	"heptap/capture/stream"
+	"heptap/capture/tlswire"
 )
 
 // witness is how many octets are followed of a connection that carries what we
@@ -66,11 +67,19 @@ func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *str
 func (c *connection) Cut(dir int, pending []byte, why stream.Reason, at *stream.Meta) {
 	c.assembly.current = c
 	c.conn.Cut(dir, pending, why == stream.FIN, (*dissect.At)(at))
-	if why == stream.FIN && c.conn.Followed() {
-		c.assembly.at = dissect.At(c.stream.Ending().At) // at may be that of the last octet
-		c.conn.Finished(dir, &c.assembly.at)
+	if why == stream.FIN {
+		c.finished(dir)
 	}
 	c.judge(0)
+}
+
+// finished passes on that the sender of a direction has finished.
+func (c *connection) finished(dir int) {
+	c.conn.EndTLS(dir, tlswire.FIN) // an alert that comes after it is an answer
+	if c.conn.Followed() {
+		c.assembly.at = dissect.At(c.stream.Ending().At)
+		c.conn.Finished(dir, &c.assembly.at)
+	}
 }
 
 // judge keeps or releases the connection by what is known of it, after n more
