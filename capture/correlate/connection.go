@@ -23,12 +23,15 @@ const (
 	TCP Transport = iota
 	TLS
 	WS
+	WSS
 	SCTP
 	numTransports
 )
 
 // String returns the name as records have it.
-func (t Transport) String() string { return [numTransports]string{"TCP", "TLS", "WS", "SCTP"}[t] }
+func (t Transport) String() string {
+	return [numTransports]string{"TCP", "TLS", "WS", "WSS", "SCTP"}[t]
+}
 
 // Connection is what is known of a transport connection. Slices are borrowed.
 type Connection struct {
@@ -53,7 +56,21 @@ type TLSInfo struct {
 	tlswire.Info
 	Trimmed bool // what is text is not there any more
 	Turns   Turns
+	WSS     WSSBy // of a connection of that transport
 }
+
+// WSSBy says what tells that there is a WebSocket inside TLS, where nothing else of it
+// can be seen.
+type WSSBy uint8
+
+// What tells.
+const (
+	WSSByAgent WSSBy = iota + 1 // an agent has read SIP in it
+	WSSByPort                   // an agent has in others to the same port, and the client offers http/1.1 and nothing else (RFC 7301)
+)
+
+// String returns the words that records have.
+func (w WSSBy) String() string { return [...]string{"", "agent", "port and alpn"}[w] }
 
 // Turns counts the answers of a server whose connection cannot be read, and how
 // long the client waited for them, in nanoseconds.

@@ -14,6 +14,9 @@ func (o *object) tls(i *TLSInfo, wall int64) {
 	if i == nil {
 		return
 	}
+	if i.WSS != 0 {
+		o.text("wss_by", i.WSS.String())
+	}
 	o.text("tls_outcome", i.Outcome.String())
 	if !i.Outcome.OK() {
 		o.text("tls_stage", i.Stage.String())
@@ -115,6 +118,9 @@ func distinguished(cn, org string) string {
 func (o *object) tlsEnd(i *TLSInfo) {
 	if i == nil {
 		return
+	}
+	if i.WSS != 0 {
+		o.text("wss_by", i.WSS.String())
 	}
 	o.alerts(i)
 	if i.EncryptedClient+i.EncryptedServer > 0 {

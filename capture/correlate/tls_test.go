@@ -89,3 +89,21 @@ func TestEndOfTLS(t *testing.T) {
 		}
 	}
 }
+
+// A WebSocket inside TLS is named as what tells of it, in the record of its end too.
+func TestConnectionOfWSS(t *testing.T) {
+	cast := tlstalk.NewCast(t)
+	for by, want := range map[correlate.WSSBy]string{correlate.WSSByAgent: "agent", correlate.WSSByPort: "port and alpn"} {
+		r := newRig(t, withNet)
+		n := r.connection(5)
+		n.Transport, n.TLS = correlate.WSS, heard(tlstalk.Converse(cast.Client(tls.VersionTLS12), cast.Serve(tls.VersionTLS12)))
+		n.TLS.WSS = by
+		r.c.Opened(n)
+		r.c.Closed(n, tcp.FIN)
+		for i, event := range []string{"WSS opened", "WSS closed"} {
+			if g := r.nets()[i].report; g["Protocol"] != "WSS" || g["event"] != event || g["wss_by"] != want {
+				t.Errorf("%s: %v", event, g)
+			}
+		}
+	}
+}

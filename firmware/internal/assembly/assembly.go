@@ -3,6 +3,7 @@ package assembly
 import (
 	"math"
 	"math/bits"
+	"net/netip"
 	"time"
 	"unsafe"
 
@@ -93,10 +94,11 @@ type Assembly struct {
 	fragments  *Fragments
 	streams    *stream.Assembler
 	conns      *dissect.Connections
-	byEnds     map[ends]*connection // nil without Lookup
-	idle       *connection          // handlers that no connection has, linked
-	current    *connection          // the one at hand
-	webs       int                  // made
+	byEnds     map[ends]*connection        // nil without Lookup
+	webPorts   map[netip.AddrPort]struct{} // of WebSockets inside TLS, as others have told
+	idle       *connection                 // handlers that no connection has, linked
+	current    *connection                 // the one at hand
+	webs       int                         // made
 	idleWebs   *web
 	sctp       *sctp.Table
 	media      *media.Table

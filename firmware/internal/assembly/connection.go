@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"heptap/capture"
+	"heptap/capture/correlate"
 	"heptap/capture/dissect"
 	"heptap/capture/stream"
 	"heptap/capture/tlswire"
@@ -18,8 +19,9 @@ type connection struct {
 	conn     dissect.Conn
 	octets   int // consumed while nothing was read of them
 	kept     bool
-	told     bool             // Net knows of it
-	named    bool             // as one for SIP
+	told     bool // Net knows of it
+	named    bool // as one for SIP
+	wss      correlate.WSSBy
 	carries  capture.Protocol // what it was told of for, when that is no SIP
 	id       uint64           // names it in records
 	ends     ends             // with Config.Lookup
@@ -38,7 +40,7 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 	} else {
 		a.idle = c.next
 	}
-	c.assembly, c.stream, c.octets, c.kept, c.told, c.named, c.carries, c.next = a, s, 0, false, false, false, capture.Unknown, nil
+	c.assembly, c.stream, c.octets, c.kept, c.told, c.named, c.carries, c.wss, c.next = a, s, 0, false, false, false, capture.Unknown, 0, nil
 	flow, attempt := s.Flow(), s.Attempt()
 	c.id = identify(&flow, &attempt)
 	c.conn.Reset(a.conns, flow, c.id)

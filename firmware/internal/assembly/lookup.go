@@ -42,11 +42,24 @@ func (a *Assembly) unknow(c *connection) {
 // maxSkew is how far the clock of one that asks for a connection may be behind, ns.
 const maxSkew = int64(5 * time.Minute)
 
+// Inside says what somebody who asks for a connection has read in it.
+type Inside uint8
+
+// What may have been read.
+const (
+	Nothing   Inside = iota
+	SIP              // without a WebSocket around it, or nobody knows
+	WebSocket        // with SIP in it
+)
+
+// maxPorts is of how many ports it is remembered that WebSockets with SIP go there.
+const maxPorts = 64
+
 // Connection returns the id of the connection of TCP that is open between the
 // ends of f and that Net was told of, 0 when there is none, or when it began only after
 // wall, the time of what is said to have gone over it. Of a connection of TLS Net is told now
-// if sip is set: somebody can read SIP in it. It needs Config.Lookup.
-func (a *Assembly) Connection(f *capture.FiveTuple, wall int64, sip bool) uint64 {
+// if somebody has read SIP in it. It needs Config.Lookup.
+func (a *Assembly) Connection(f *capture.FiveTuple, wall int64, inside Inside) uint64 {
 	c := a.byEnds[endsOf(f)]
 	if c == nil {
 		return 0
@@ -54,7 +67,10 @@ func (a *Assembly) Connection(f *capture.FiveTuple, wall int64, sip bool) uint64
 	if began := c.stream.Attempt().Began.Wall; !c.stream.MidStream() && wall < began-maxSkew {
 		return 0
 	}
-	if sip && !c.told {
+	if inside == WebSocket {
+		c.isWSS()
+	}
+	if inside != Nothing && !c.told {
 		c.readable()
 	}
 	if !c.told {

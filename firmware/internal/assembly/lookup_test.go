@@ -28,17 +28,17 @@ func TestConnection(t *testing.T) {
 	back := there.Reverse()
 	other := capture.FiveTuple{Proto: 6, Src: netip.AddrPortFrom(alice.Addr(), 9), Dst: bob}
 	r.shake()
-	if id := r.Connection(&there, later, false); id != 0 {
+	if id := r.Connection(&there, later, assembly.Nothing); id != 0 {
 		t.Errorf("%d before anything was said", id)
 	}
 	r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, []byte(request(1, 0)), capturetest.IPID(4)))
-	id := r.Connection(&there, later, false)
-	if id == 0 || id != w.ids[0] || r.Connection(&back, later, false) != id || r.Connection(&other, later, false) != 0 {
-		t.Errorf("%d there, %d back, told of %d, %d of another", id, r.Connection(&back, later, false), w.ids, r.Connection(&other, later, false))
+	id := r.Connection(&there, later, assembly.Nothing)
+	if id == 0 || id != w.ids[0] || r.Connection(&back, later, assembly.Nothing) != id || r.Connection(&other, later, assembly.Nothing) != 0 {
+		t.Errorf("%d there, %d back, told of %d, %d of another", id, r.Connection(&back, later, assembly.Nothing), w.ids, r.Connection(&other, later, assembly.Nothing))
 	}
 	r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1 + uint32(len(request(1, 0))), Ack: 1, Flags: rst}, nil, capturetest.IPID(5)))
 	r.Flush()
-	if id := r.Connection(&there, later, false); id != 0 {
+	if id := r.Connection(&there, later, assembly.Nothing); id != 0 {
 		t.Errorf("%d after the end", id)
 	}
 }
@@ -58,11 +58,11 @@ func TestConnectionOfTLS(t *testing.T) {
 		r.talk(alice, other, events)
 		began := wall0 + int64(time.Millisecond) // of the SYN
 		const skew = int64(5 * time.Minute)
-		if r.Connection(&there, later, false) != 0 || r.Connection(&there, began-skew-1, true) != 0 || len(w.log) != 0 {
+		if r.Connection(&there, later, assembly.Nothing) != 0 || r.Connection(&there, began-skew-1, assembly.SIP) != 0 || len(w.log) != 0 {
 			t.Errorf("%x: told of too early: %q", version, w.log)
 		}
-		id := r.Connection(&there, began-skew, true)
-		if id == 0 || r.Connection(&there, later, false) != id || r.Connection(&there, later, true) != id {
+		id := r.Connection(&there, began-skew, assembly.SIP)
+		if id == 0 || r.Connection(&there, later, assembly.Nothing) != id || r.Connection(&there, later, assembly.SIP) != id {
 			t.Errorf("%x: not found", version)
 		}
 		const want = `0 opened TLS, 0 messages so far | established (inferred), unknown`
@@ -71,6 +71,46 @@ func TestConnectionOfTLS(t *testing.T) {
 		}
 		if s := r.Stats(0).Conns; s.Sessions != 0 {
 			t.Errorf("%x: %d sessions are held", version, s.Sessions)
+		}
+	}
+}
+
+// A WebSocket inside TLS is named when an agent has read SIP in it, and so are later ones
+// to the same port whose client offers http/1.1 alone. Others are TLS: nothing is
+// guessed.
+func TestConnectionOfWSS(t *testing.T) {
+	cast := tlstalk.NewCast(t)
+	offers := func(version uint16, names ...string) *tls.Config {
+		return &tls.Config{InsecureSkipVerify: true, Time: func() time.Time { return tlstalk.Now }, NextProtos: names, MaxVersion: version}
+	}
+	web := func(n int) netip.AddrPort { return netip.AddrPortFrom(alice.Addr(), uint16(3000+n)) }
+	elsewhere := netip.AddrPortFrom(other.Addr(), other.Port()+1)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		w := &secrets{all: true}
+		w.r = newRig(t, func(c *assembly.Config) { c.Net, c.Lookup = w, true })
+		r := w.r
+		opens := func(n int, to netip.AddrPort, names ...string) {
+			server := cast.Serve(version)
+			server.NextProtos = []string{"h2", "http/1.1", "sip"}
+			events := slices.DeleteFunc(tlstalk.Converse(offers(version, names...), server), func(e tlstalk.Event) bool { return e.FIN })
+			r.talk(web(n), to, events)
+		}
+		opens(0, other, "http/1.1")
+		for _, inside := range []assembly.Inside{assembly.Nothing, assembly.SIP, assembly.WebSocket} {
+			r.Connection(&capture.FiveTuple{Proto: 50, Src: web(0), Dst: other}, later, inside)
+			if inside == assembly.SIP {
+				opens(1, other, "http/1.1")
+			}
+		}
+		opens(2, other, "http/1.1")
+		opens(3, other, "h2", "http/1.1")
+		opens(4, other)
+		opens(5, elsewhere, "http/1.1")
+		r.pass(time.Second)
+		r.Flush()
+		want := "opened TLS 0, opened TLS 0, opened WSS 2, opened TLS 0, opened TLS 0, opened TLS 0, closed WSS 1, closed TLS 0, closed WSS 2, closed TLS 0, closed TLS 0, closed TLS 0"
+		if got := strings.Join(w.kinds, ", "); got != want {
+			t.Errorf("%x:\n got %s\nwant %s", version, got, want)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package assembly
 
 import (
+	"net/netip"
+
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/tlswire"
@@ -45,6 +47,22 @@ func (c *connection) readable() {
 	c.conn.TrimTLS()
 }
 
+// isWSS takes in that somebody has read SIP in a WebSocket inside the connection, if it
+// is one of TLS, and remembers the port.
+func (c *connection) isWSS() {
+	if _, proto := c.conn.Verdict(); proto != capture.TLS {
+		return
+	}
+	c.wss = correlate.WSSByAgent
+	a, f := c.assembly, c.stream.Flow()
+	if a.webPorts == nil {
+		a.webPorts = make(map[netip.AddrPort]struct{})
+	}
+	if len(a.webPorts) < maxPorts {
+		a.webPorts[f.Dst] = struct{}{}
+	}
+}
+
 // endTLS tells the handshake how the connection has ended, and then of a
 // connection that was not told of yet: in TLS 1.3 it is the end that tells of a failure.
 func (c *connection) endTLS() {
@@ -66,7 +84,16 @@ func (c *connection) endTLS() {
 // describeTLS fills in what is known of a connection of TLS.
 func (c *connection) describeTLS(n *correlate.Connection) {
 	n.Transport = correlate.TLS
-	if t := c.conn.TLS(); t != nil {
-		n.TLS = &correlate.TLSInfo{Info: t.Info, Trimmed: t.Trimmed, Turns: correlate.Turns(t.Turns)}
+	t := c.conn.TLS()
+	if t != nil && c.wss == 0 && len(t.Info.ALPNOffered) == 1 && t.Info.ALPNOffered[0] == "http/1.1" { // as for a WebSocket, and for no page of the web
+		if _, known := c.assembly.webPorts[n.Flow.Dst]; known {
+			c.wss = correlate.WSSByPort
+		}
+	}
+	if c.wss != 0 {
+		n.Transport = correlate.WSS
+	}
+	if t != nil {
+		n.TLS = &correlate.TLSInfo{Info: t.Info, Trimmed: t.Trimmed, Turns: correlate.Turns(t.Turns), WSS: c.wss}
 	}
 }

@@ -40,19 +40,28 @@ func (r *rig) talk(client, server netip.AddrPort, events []tlstalk.Event) {
 // secrets writes down what TLS said.
 type secrets struct {
 	witness
-	all bool // connections to any port are somebody's business
+	all   bool     // connections to any port are somebody's business
+	kinds []string // of connections, and what tells of a WebSocket
 }
 
 func (w *secrets) Signalling(f capture.FiveTuple) bool { return w.all || w.witness.Signalling(f) }
 
 func (w *secrets) Opened(n *correlate.Connection) {
 	w.note(n.ID, "opened %v", n.Transport)
+	w.kind("opened", n)
 	w.tls(n)
 }
 
 func (w *secrets) Closed(n *correlate.Connection, why stream.Reason) {
 	w.note(n.ID, "closed %v", why)
+	w.kind("closed", n)
 	w.tls(n)
+}
+
+func (w *secrets) kind(what string, n *correlate.Connection) {
+	if n.TLS != nil {
+		w.kinds = append(w.kinds, fmt.Sprintf("%s %v %d", what, n.Transport, n.TLS.WSS))
+	}
 }
 
 func (w *secrets) tls(n *correlate.Connection) {

@@ -1,10 +1,13 @@
 package probe
 
 import (
+	"bytes"
 	"strconv"
 
 	"heptap/capture"
 	"heptap/capture/record"
+	"heptap/capture/sip"
+	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/intake"
 )
 
@@ -19,6 +22,25 @@ type Relay interface {
 	Relay(it *intake.Item) bool
 }
 
+// inside says what the agent has read that sent it: SIP in a WebSocket is what the
+// agent's protocol number (50, OpenSIPS) or the Via of the hop (RFC 7118 5.1) says.
+func inside(it *intake.Item) assembly.Inside {
+	if it.Message.Protocol != capture.SIP {
+		return assembly.Nothing
+	}
+	const esp = 50
+	var v sip.View
+	if it.Record.Flow.Proto == esp {
+		return assembly.WebSocket
+	}
+	if v.Parse(it.Message.Payload) == nil {
+		if t, _ := v.TopHop(); bytes.EqualFold(t, []byte("WSS")) || bytes.EqualFold(t, []byte("WS")) {
+			return assembly.WebSocket
+		}
+	}
+	return assembly.SIP
+}
+
 // relayed takes in what another agent has seen.
 func (p *Probe) relayed(it *intake.Item) {
 	if !p.cfg.Relay.Relay(it) {
@@ -28,7 +50,7 @@ func (p *Probe) relayed(it *intake.Item) {
 	r := &it.Record
 	var conn uint64
 	if proto := r.Flow.Proto; proto != capture.ProtoUDP && proto != capture.ProtoSCTP {
-		conn = p.assembly.Connection(&r.Flow, r.Wall, it.Message.Protocol == capture.SIP)
+		conn = p.assembly.Connection(&r.Flow, r.Wall, inside(it))
 	}
 	if m := &it.Message; m.Protocol != capture.Unknown {
 		m.Conn = conn
