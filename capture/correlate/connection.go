@@ -76,6 +76,7 @@ func (w WSSBy) String() string { return [...]string{"", "agent", "port and alpn"
 // long the client waited for them, in nanoseconds.
 type Turns struct {
 	Answers, Sum, Max int64
+	Waits             int64 // mono of what a client of HTTP was not answered, 0 for nothing
 }
 
 // Web is what a WebSocket's handshake and end said.

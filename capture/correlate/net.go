@@ -196,7 +196,7 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 			o.bytes("ws_close_reason", w.Reason)
 		}
 	}
-	o.tlsEnd(n.TLS)
+	o.tlsEnd(n.TLS, e.At.Mono)
 	if had != nil {
 		o.load(had)
 	}

@@ -115,7 +115,7 @@ func distinguished(cn, org string) string {
 }
 
 // tlsEnd appends what only the end of a connection tells.
-func (o *object) tlsEnd(i *TLSInfo) {
+func (o *object) tlsEnd(i *TLSInfo, end int64) {
 	if i == nil {
 		return
 	}
@@ -131,6 +131,9 @@ func (o *object) tlsEnd(i *TLSInfo) {
 		o.int("answers", t.Answers)
 		o.float("answer_ms_mean", ms(t.Sum/t.Answers))
 		o.float("answer_ms_max", ms(t.Max))
+	}
+	if w := i.Turns.Waits; w != 0 {
+		o.float("unanswered_ms", ms(max(end-w, 0)))
 	}
 }
 

@@ -49,7 +49,7 @@ const (
 	inflaterBytes = 44 << 10
 	tlsBuffers    = 64   // handshake messages that are in pieces at once
 	maxHeld       = 8192 // connections of TLS that are watched, trimmed or not
-	heldBytes     = int64(tlswire.TrimmedBytes) + 64
+	heldBytes     = int64(tlswire.TrimmedBytes) + 128
 )
 
 func (c Config) withDefaults() Config {

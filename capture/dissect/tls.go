@@ -10,17 +10,8 @@ import (
 // handshakeTLS is what is known of a connection of TLS.
 type handshakeTLS struct {
 	session tlswire.Session
-	whole   bool  // it was not trimmed
-	client  int8  // direction of the requests: who speaks first, -1 while nobody has
-	asked   int64 // mono of the last octets that wait for an answer, 0 for none
-	Turns   Turns
-}
-
-// Turns counts how the server of a connection that cannot be read answers:
-// each time that it speaks after the client did, from the last frame of the one
-// to the first of the other. Times are nanoseconds.
-type Turns struct {
-	Answers, Sum, Max int64
+	whole   bool // it was not trimmed
+	turns   turns
 }
 
 // knownTLS begins to watch a handshake.
@@ -37,50 +28,26 @@ func (c *Conn) knownTLS(middle bool) {
 	s.held++
 	s.sessions++
 	s.count.sessions.Store(uint64(s.sessions))
-	c.tls = &handshakeTLS{whole: true, client: -1}
+	c.tls = &handshakeTLS{whole: true}
 	c.tls.session.Buffers = &s.buffers
 }
 
 // readTLS watches. Nothing has to wait.
 func (c *Conn) readTLS(p piece) int {
 	if t := c.tls; t != nil {
-		if !t.whole && len(p.b) > 0 {
-			t.turn(p)
-		}
 		t.session.Write(p.dir, p.b)
+		t.turns.frame(&t.session, p.dir, p.at.Mono)
 	}
 	return len(p.b)
 }
 
-// turn takes in that octets came behind the handshake. Those that begin with a
-// record of anything but application data are no answer.
-func (t *handshakeTLS) turn(p piece) {
-	if p.b[0] != tlsData && tlsRecord(p.b) != no {
-		return
-	}
-	if t.client < 0 {
-		t.client = int8(p.dir)
-	}
-	switch {
-	case p.dir == int(t.client):
-		t.asked = p.at.Mono
-	case t.asked != 0:
-		took := max(p.at.Mono-t.asked, 0)
-		t.Turns.Answers++
-		t.Turns.Sum += took
-		t.Turns.Max = max(t.Turns.Max, took)
-		t.asked = 0
-	}
-}
-
-// TLS returns what is known of the handshake and, of a connection that is
-// trimmed, its turns. It is nil when it is no TLS, its beginning was not seen, or
+// TLS returns what is known of the handshake, and the turns. It is nil when it is no TLS, its beginning was not seen, or
 // too many others are being watched.
 func (c *Conn) TLS() *TLS {
 	if c.tls == nil {
 		return nil
 	}
-	return &TLS{Info: c.tls.session.Info(), Trimmed: !c.tls.whole, Turns: c.tls.Turns}
+	return &TLS{Info: c.tls.session.Info(), Trimmed: !c.tls.whole, Turns: c.tls.turns.now()}
 }
 
 // TLS is what is known of a connection of TLS.
@@ -112,6 +79,7 @@ func (c *Conn) ProveTLS() {
 // TrimTLS frees what is known of the handshake in text, once it was used.
 func (c *Conn) TrimTLS() {
 	if t := c.tls; t != nil && t.whole {
+		t.turns.know(&t.session)
 		t.session.Trim()
 		c.releaseTLS()
 	}

@@ -78,6 +78,7 @@ func (m *messages) add(typ uint8) {
 type data struct {
 	records uint32
 	early   uint32 // before the ServerHello: 0-RTT
+	begun   uint32 // begun, without those as long as an alert in TLS 1.3
 	late    uint32 // of records, those that came when the other side had ended
 	last    uint16 // length of the last one
 	kept    uint8

@@ -132,6 +132,13 @@ func (s *Session) End(dir int, how How) {
 // whatever was seen of it.
 func (s *Session) Prove() { s.proved = true }
 
+// Data returns how many records of application data have begun in a direction: in TLS
+// 1.3 those of the handshake too, but not those as long as an alert.
+func (s *Session) Data(dir int) uint32 { return s.dir[dir&1].data.begun }
+
+// Role returns who sends a direction, as the hellos tell.
+func (s *Session) Role(dir int) Side { return s.role[dir&1] }
+
 // closed reports whether the connection has ended, in one direction at least.
 func (s *Session) closed() bool { return s.closer > 0 || s.gone != Open }
 
@@ -175,6 +182,9 @@ func (s *Session) header(d *direction, b []byte) []byte {
 	d.length = uint16(d.head[3])<<8 | uint16(d.head[4])
 	d.left, d.peeked = d.length, 0
 	d.mode = s.modeOf(d)
+	if d.kind == applicationData && !(s.hidden() && s.hellos.Suite.isAlert(d.length)) {
+		bump(&d.data.begun)
+	}
 	if d.left == 0 {
 		s.recordEnds(d)
 	}

@@ -94,7 +94,7 @@ func TestTLS(t *testing.T) {
 		{"1.2", cast.Client(tls.VersionTLS12), tls.VersionTLS12, bob, false,
 			`0 opened TLS | established, TLS 1.2, "pbx.example.com", certificate "pbx", failure "", turns 0 | 0 closed fin | established, TLS 1.2, "", certificate "", failure "", turns 1`},
 		{"1.3", cast.Client(tls.VersionTLS13), tls.VersionTLS13, bob, false,
-			`0 opened TLS | established (inferred), TLS 1.3, "pbx.example.com", certificate "-", failure "", turns 0 | 0 closed fin | established (inferred), TLS 1.3, "", certificate "-", failure "", turns 1`},
+			`0 opened TLS | established (inferred), TLS 1.3, "pbx.example.com", certificate "-", failure "", turns 0 | 0 closed fin | established (inferred), TLS 1.3, "", certificate "-", failure "", turns 0`},
 		{"1.2 refused", doubt(cast.Client(tls.VersionTLS12)), tls.VersionTLS12, sips, true,
 			`0 opened TLS | failed by alert, TLS 1.2, "pbx.example.com", certificate "pbx", failure "bad_certificate (fatal) from the client after server's flight", turns 0 | 0 closed fin | failed by alert, TLS 1.2, "", certificate "", failure "bad_certificate (fatal) from the client after server's flight", turns 0`},
 		{"1.3 refused", doubt(cast.Client(tls.VersionTLS13)), tls.VersionTLS13, sips, true,
