@@ -21,6 +21,7 @@ type machine struct {
 	modules []string
 	devices []string
 	sim     bool // with the GPIO simulator
+	usb     bool // with a serial port on USB
 }
 
 // run boots a machine and reports each test inside as one here.
@@ -49,16 +50,27 @@ func run(t *testing.T, m machine) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
+	cable := &usbCable{socket: filepath.Join(dir, "usb")}
+	defer cable.close()
+	devices := m.devices
+	if m.usb {
+		devices = append(devices, cable.devices()...)
+	}
 	g, err := guest.Boot(ctx, guest.Config{
 		Kernel:  kernel,
 		Dir:     dir,
 		Modules: modules,
-		Devices: m.devices,
+		Devices: devices,
 		Files: map[string]guest.Content{
 			"/init":   {Path: tests, Mode: 0o755},
 			"/phases": {Text: strings.Join(m.phases, "\n") + "\n", Mode: 0o644},
 		},
-		Answer: answer,
+		Answer: func(g *guest.Guest, question string) (string, error) {
+			if order, ok := strings.CutPrefix(question, "usb "); ok {
+				return cable.obey(g, order)
+			}
+			return answer(g, question)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,10 +8,15 @@ func watchdogDevices() []string {
 	return []string{"-device", "i6300esb", "-action", "watchdog=reset"}
 }
 
+// nvmeDevices are a disk that says how warm it is.
+func nvmeDevices() []string {
+	return []string{"-drive", "if=none,id=disk,driver=null-co,size=16M", "-device", "nvme,drive=disk,serial=heptap"}
+}
+
 func TestX86(t *testing.T) {
-	run(t, machine{arch: "amd64", sim: true, devices: watchdogDevices(),
-		modules: []string{"softdog", "i6300esb", "uinput", "evdev", "ledtrig-timer"},
-		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
+	run(t, machine{arch: "amd64", sim: true, usb: true, devices: append(watchdogDevices(), nvmeDevices()...),
+		modules: []string{"softdog", "i6300esb", "uinput", "evdev", "ledtrig-timer", "nvme", "xhci_pci", "ftdi_sio"},
+		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestUSBSerial$", "^TestSensors$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
 func TestARM64(t *testing.T) {
@@ -22,7 +27,7 @@ func TestARM64(t *testing.T) {
 
 func TestARM64Simulated(t *testing.T) {
 	long(t)
-	run(t, machine{arch: "arm64", sim: true,
-		modules: []string{"uinput", "evdev", "ledtrig-timer"},
-		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$"}})
+	run(t, machine{arch: "arm64", sim: true, usb: true, devices: nvmeDevices(),
+		modules: []string{"uinput", "evdev", "ledtrig-timer", "nvme", "xhci_pci", "ftdi_sio"},
+		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestUSBSerial$", "^TestSensors$"}})
 }
