@@ -39,10 +39,16 @@ type Packet struct {
 	// and its method Unknown.
 	Unknown uint16
 
+	Ethernet Ethernet // addresses of the innermost Ethernet header, zero without one
+
 	TCP      TCP      // valid when Protocol is ProtoTCP and Fragment is not Valid
 	SCTP     SCTP     // valid when Protocol is ProtoSCTP and Fragment is not Valid
 	Fragment Fragment // Valid when the packet is a fragment
 }
+
+// Ethernet is the two addresses that an Ethernet header begins with (IEEE 802.3
+// 3.2.3).
+type Ethernet struct{ Dst, Src [6]byte }
 
 // TCP is what a TCP header says (RFC 9293 3.1).
 type TCP struct {

@@ -49,6 +49,21 @@ func (o *object) addr(ip, port string, a netip.AddrPort) {
 	o.int(port, int64(a.Port()))
 }
 
+// hardware appends an Ethernet address as Homer's own agents write it,
+// 00-30-48-AB-CD-EF.
+func (o *object) hardware(k string, a [6]byte) {
+	const digits = "0123456789ABCDEF"
+	o.key(k)
+	o.b = append(o.b, '"')
+	for i, c := range a {
+		if i > 0 {
+			o.b = append(o.b, '-')
+		}
+		o.b = append(o.b, digits[c>>4], digits[c&15])
+	}
+	o.b = append(o.b, '"')
+}
+
 // bytes appends octets from the wire: escaped, and what is not UTF-8 replaced
 // (RFC 8259 8.1), and so is NUL, which PostgreSQL refuses even escaped.
 func (o *object) bytes(k string, v []byte) {

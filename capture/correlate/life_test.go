@@ -293,6 +293,25 @@ func TestReportsAreJSON(t *testing.T) {
 	}
 }
 
+// The addresses of the stations are in a report if the link has any.
+func TestReportNamesStations(t *testing.T) {
+	for _, e := range []capture.Ethernet{{}, {Dst: [6]byte{0, 0x30, 0x48, 0xab, 0xcd, 0xef}, Src: [6]byte{2, 0, 0, 0, 0, 0x0f}}} {
+		r := newRig(t, nil)
+		r.sip(call("a")...)
+		s := r.snapshot(1, aliceMedia, bobMedia, 100, 0, true)
+		s.Ethernet = e
+		r.c.Stream(s, r.now)
+		g := r.reports()
+		if len(g) != 1 {
+			t.Fatalf("%+v", g)
+		}
+		src, dst := g[0].report["SRC_MAC"], g[0].report["DST_MAC"]
+		if e == (capture.Ethernet{}) && (src != nil || dst != nil) || e != (capture.Ethernet{}) && (src != "02-00-00-00-00-0F" || dst != "00-30-48-AB-CD-EF") {
+			t.Errorf("%v, %v", src, dst)
+		}
+	}
+}
+
 // snapshot is stream without handing it in.
 func (r *rig) snapshot(id uint64, src, dst netip.AddrPort, n, lost uint64, ended bool) *media.Snapshot {
 	return &media.Snapshot{ID: id, Flow: capture.FiveTuple{Proto: capture.ProtoUDP, Src: src, Dst: dst}, SSRC: 0xdeadbeef,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"heptap/capture"
 	"heptap/capture/media"
 	"heptap/capture/record"
 	"heptap/capture/sdp"
@@ -235,6 +236,10 @@ func (t *stream) appendEnds(o *object) {
 	f := t.last.flow()
 	o.addr("SRC_IP", "SRC_PORT", f.Src)
 	o.addr("DST_IP", "DST_PORT", f.Dst)
+	if e := &t.last.ethernet; *e != (capture.Ethernet{}) {
+		o.hardware("SRC_MAC", e.Src)
+		o.hardware("DST_MAC", e.Dst)
+	}
 	o.int("CODEC_PT", int64(t.last.PayloadType))
 	k := t.codecNow()
 	if k.n == 0 {

@@ -23,6 +23,7 @@ type seen struct {
 	Jitter, MaxJitter, IntervalMaxJitter uint32
 	SSRC, ClockRate, Markers, Events     uint32
 
+	ethernet                                capture.Ethernet
 	VLAN                                    uint16
 	PayloadType, LastPayloadType, EventType uint8
 	Port, TOS                               uint8
@@ -36,6 +37,7 @@ func (s *seen) name(x *media.Snapshot) {
 	f := &x.Flow
 	s.ID, s.SSRC = x.ID, x.SSRC
 	s.src, s.dst = placeOf(f.Tunnel, f.Src), placeOf(f.Tunnel, f.Dst)
+	s.ethernet = x.Ethernet
 	s.proto, s.src4, s.dst4 = f.Proto, f.Src.Addr().Is4(), f.Dst.Addr().Is4()
 }
 

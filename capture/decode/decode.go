@@ -6,18 +6,19 @@ import "heptap/capture"
 // Every method that reads a header moves b behind it.
 type decoder struct {
 	view
-	src, dst []byte           // of the innermost IP header
-	fragment capture.Fragment // Valid ends the walk
-	tunnel   uint32
-	encap    capture.Encap
-	id, vid  uint16
-	unknown  uint16
-	protocol uint8
-	ttl, tos uint8
-	hasVLAN  bool
-	tags     uint8 // of this Ethernet frame
-	depth    uint8 // IP headers
-	layers   uint8 // encapsulations
+	src, dst  []byte           // of the innermost IP header
+	fragment  capture.Fragment // Valid ends the walk
+	tunnel    uint32
+	encap     capture.Encap
+	id, vid   uint16
+	unknown   uint16
+	protocol  uint8
+	ttl, tos  uint8
+	addresses capture.Ethernet
+	hasVLAN   bool
+	tags      uint8 // of this Ethernet frame
+	depth     uint8 // IP headers
+	layers    uint8 // encapsulations
 }
 
 // Decode fills in p from the innermost UDP datagram, TCP segment, SCTP packet
@@ -63,7 +64,7 @@ func decode(f *capture.Frame, p *capture.Packet) capture.DropReason {
 func Resume(p *capture.Packet) capture.DropReason {
 	d := decoder{
 		view: view{b: p.Payload, wire: max(p.Length, len(p.Payload)), known: !p.Truncated},
-		src:  p.Src, dst: p.Dst, id: p.IPID, protocol: p.Protocol, ttl: p.TTL, tos: p.TOS,
+		src:  p.Src, dst: p.Dst, addresses: p.Ethernet, id: p.IPID, protocol: p.Protocol, ttl: p.TTL, tos: p.TOS,
 		tunnel: p.Tunnel, encap: p.Encap, vid: p.VLAN, hasVLAN: p.HasVLAN,
 		depth: p.Depth + 1, layers: p.Depth, // no IP header without an encapsulation; of others there may have been more
 	}
@@ -132,5 +133,5 @@ func (d *decoder) fill(p *capture.Packet, srcPort, dstPort uint16, payload []byt
 	p.Tunnel, p.Encap, p.Depth = d.tunnel, d.encap, d.depth-1
 	p.VLAN, p.HasVLAN = d.vid, d.hasVLAN
 	p.IPID, p.TTL, p.TOS, p.Protocol = d.id, d.ttl, d.tos, d.protocol
-	p.Unknown = 0
+	p.Unknown, p.Ethernet = 0, d.addresses
 }

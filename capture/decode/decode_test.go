@@ -273,6 +273,8 @@ func TestEveryFieldSet(t *testing.T) {
 				*f = capture.TCP{Seq: 1, Ack: 2, Window: 3, Flags: 4}
 			case *capture.SCTP:
 				f.VTag = 5
+			case *capture.Ethernet:
+				f.Src[5] = 6
 			case *capture.Fragment:
 				*f = capture.Fragment{ID: 1, Offset: 2, More: true, Valid: true}
 			default:

@@ -133,6 +133,7 @@ func (d *decoder) ethernet() (uint16, capture.DropReason) {
 	if etherType < minEtherType && isISL(d.b) {
 		return d.isl()
 	}
+	d.addresses = capture.Ethernet{Dst: [6]byte(d.b), Src: [6]byte(d.b[6:])}
 	d.skip(etherHeader)
 	return etherType, capture.DropNone
 }

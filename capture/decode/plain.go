@@ -14,6 +14,7 @@ import (
 func plain(f *capture.Frame, p *capture.Packet) bool {
 	b := f.Data
 	off := etherHeader
+	var ethernet capture.Ethernet
 	if f.Link == capture.LinkLinuxSLL {
 		off = sllHeader
 	} else if f.Link != capture.LinkEthernet {
@@ -23,6 +24,9 @@ func plain(f *capture.Frame, p *capture.Packet) bool {
 		return false
 	}
 	etherType := binary.BigEndian.Uint16(b[off-2:])
+	if off == etherHeader {
+		ethernet = capture.Ethernet{Dst: [6]byte(b), Src: [6]byte(b[6:])}
+	}
 	vid, tags, encap := f.VLANTCI&0x0fff, 1, capture.EncapVLAN
 	if !f.HasVLAN {
 		vid, tags, encap = 0, 0, 0
@@ -71,7 +75,7 @@ func plain(f *capture.Frame, p *capture.Packet) bool {
 	p.Tunnel, p.Encap, p.Depth = 0, encap, 0
 	p.VLAN, p.HasVLAN = vid, tags > 0
 	p.IPID, p.TTL, p.TOS, p.Protocol = id, ttl, tos, protoUDP
-	p.Unknown = 0
+	p.Unknown, p.Ethernet = 0, ethernet
 	p.TCP, p.SCTP, p.Fragment = capture.TCP{}, capture.SCTP{}, capture.Fragment{}
 	return true
 }

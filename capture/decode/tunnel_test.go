@@ -37,9 +37,45 @@ func mustDecode(t testing.TB, frame []byte) capture.Packet {
 // same says whether two packets are the same but for what they were wrapped in.
 func same(a, b capture.Packet) bool {
 	for _, p := range []*capture.Packet{&a, &b} {
-		p.Tunnel, p.Encap, p.Depth, p.VLAN, p.HasVLAN = 0, 0, 0, 0, false
+		p.Tunnel, p.Encap, p.Depth, p.VLAN, p.HasVLAN, p.Ethernet = 0, 0, 0, 0, false, capture.Ethernet{}
 	}
 	return reflect.DeepEqual(a, b)
+}
+
+// The addresses are those of the innermost Ethernet header, behind tags, and of the
+// frame where a tunnel carries no Ethernet; other links have none.
+func TestEthernet(t *testing.T) {
+	inner := inners()["UDP over IPv4"]
+	own := capture.Ethernet{Dst: [6]byte{2, 0, 0, 0, 0, 2}, Src: [6]byte{2, 0, 0, 0, 0, 1}}
+	outer := capture.Ethernet{Dst: [6]byte{2, 0, 0, 0, 0, 4}, Src: [6]byte{2, 0, 0, 0, 0, 3}}
+	for _, c := range []struct {
+		name  string
+		frame []byte
+		want  capture.Ethernet
+	}{
+		{"plain", inner, own},
+		{"VXLAN", capturetest.Tunnel{Kind: capturetest.KindVXLAN, ID: 1}.Wrap(inner), own},
+		{"GRE", capturetest.Tunnel{Kind: capturetest.KindGRE, ID: 1}.Wrap(inner), outer},
+		{"a TCP segment", inners()["TCP over IPv4"], own},
+		{"a fragment", inners()["fragment of 6"], own},
+	} {
+		if p := mustDecode(t, c.frame); p.Ethernet != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, p.Ethernet, c.want)
+		}
+	}
+	p := capture.Packet{Ethernet: own}
+	raw := capture.Frame{Link: capture.LinkRaw, Data: inner[14:], Length: len(inner) - 14}
+	if reason := decode.Decode(&raw, &p); reason != capture.DropNone || p.Ethernet != (capture.Ethernet{}) {
+		t.Errorf("raw IP: %v, %+v", reason, p.Ethernet)
+	}
+	cooked := append(make([]byte, 14), 8, 0)
+	for _, body := range [][]byte{inner[14:], inners()["TCP over IPv4"][14:]} {
+		p.Ethernet = own
+		f := capture.Frame{Link: capture.LinkLinuxSLL, Data: append(cooked, body...), Length: 16 + len(body)}
+		if reason := decode.Decode(&f, &p); reason != capture.DropNone || p.Ethernet != (capture.Ethernet{}) {
+			t.Errorf("cooked: %v, %+v", reason, p.Ethernet)
+		}
+	}
 }
 
 // tunnels returns every kind in every way it is tried.

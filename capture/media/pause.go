@@ -134,7 +134,7 @@ func (t *Table) succeed(p *capture.Packet, h *rtp.Header, s *stream, n uint32, s
 	f := t.begin(fresh, &k)
 	f.startWith(s, p)
 	f.add(p, h)
-	f.due = p.Mono + int64(t.config.Interval)
+	f.ethernet, f.due = s.ethernet, p.Mono+int64(t.config.Interval)
 	s.forget()
 	t.retired.push(t, n, s)
 	return true

@@ -14,12 +14,13 @@ type Snapshot struct {
 	ID        uint64 // unique in the process for each time a stream is in a table
 	Flow      capture.FiveTuple
 	SSRC      uint32
-	Port      uint8  // mirror port index
-	TOS       uint8  // of the first packet
-	HasVLAN   bool   // of the first packet
-	VLAN      uint16 // of the first packet
-	Confirmed bool   // 50 packets in sequence were seen
-	Ended     bool   // the last snapshot of this ID
+	Port      uint8            // mirror port index
+	TOS       uint8            // of the first packet
+	HasVLAN   bool             // of the first packet
+	VLAN      uint16           // of the first packet
+	Ethernet  capture.Ethernet // of the first packet, zero when not known
+	Confirmed bool             // 50 packets in sequence were seen
+	Ended     bool             // the last snapshot of this ID
 
 	FirstWall, FirstMono int64
 
@@ -172,6 +173,7 @@ func (t *Table) report(n uint32, s *stream, ended bool, fn func(*Snapshot)) {
 	t.snapshot = s.snapshot(t.wallOffset)
 	t.lag(n, s)
 	t.snapshot.Ended = ended
+	t.snapshot.Ethernet = t.ethernets.get(s.ethernet)
 	s.allMaxJitter, s.maxJitter = t.snapshot.MaxJitter, 0
 	s.allMaxDelta, s.maxDelta = t.snapshot.MaxDelta, 0
 	s.reported = s.seen()

@@ -87,7 +87,8 @@ type stream struct {
 	eventTS      uint32 // of the last one
 	eventUnits   uint32 // durations of those before it
 	bursts       bursts
-	_            [8]byte // whole cache lines
+	ethernet     uint16  // of the first packet, see ethernets
+	_            [6]byte // whole cache lines
 }
 
 // setKey makes k the key of s.

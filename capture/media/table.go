@@ -60,7 +60,7 @@ func (c Config) MemoryBytes() int64 {
 	c = c.withDefaults()
 	slabs := (c.Streams + slabSize - 1) / slabSize
 	// While the index doubles, the half it had is still there.
-	return int64(slabs)*int64(unsafe.Sizeof(slab{})+unsafe.Sizeof(watchSlab{})) + 8*int64(indexSlots(c.Streams))*3/2
+	return int64(slabs)*int64(unsafe.Sizeof(slab{})+unsafe.Sizeof(watchSlab{})) + 8*int64(indexSlots(c.Streams))*3/2 + maxEthernets*ethernetBytes
 }
 
 // Verdict says what Add made of a packet.
@@ -97,6 +97,7 @@ type Table struct {
 	candidates, confirmed list // by due time
 	retired               list // succeeded by another stream, and not reported yet
 	created               uint64
+	ethernets             ethernets
 	wallOffset            int64 // Wall - Mono of the last packet
 	count                 Stats
 	published             counters
@@ -266,6 +267,7 @@ func (t *Table) create(p *capture.Packet, h *rtp.Header, k *key, hash uint32) Ve
 	t.wallOffset = p.Wall - p.Mono
 	s := t.begin(n, k)
 	s.start(p, h, p.Mono)
+	s.ethernet = t.ethernets.number(p.Ethernet)
 	s.due = p.Mono + int64(t.config.Interval)
 	t.count.Packets++
 	return Counted

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,6 +142,9 @@ func checkReports(t *testing.T, s *lab.Site, sent []traffic.Stream, records []bo
 		if r.CallID != st.CallID || r.SrcIP != st.Src.Addr().String() || r.SrcPort != st.Src.Port() ||
 			r.DstIP != st.Dst.Addr().String() || r.DstPort != st.Dst.Port() {
 			t.Errorf("%s: %+v, want %+v", key, r, st)
+		}
+		if src, err := net.ParseMAC(r.SrcMAC); err != nil || r.DstMAC == r.SrcMAC || len(src) != 6 {
+			t.Errorf("%s: from station %q to %q: %v", key, r.SrcMAC, r.DstMAC, err)
 		}
 		if !strings.EqualFold(r.Codec, st.Codec) || r.MOS < 1 || r.MOS > 4.5 {
 			t.Errorf("%s: codec %s, MOS %v, want %s", key, r.Codec, r.MOS, st.Codec)

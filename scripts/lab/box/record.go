@@ -114,6 +114,8 @@ type Report struct {
 	Jitter     float64 `json:"MEAN_JITTER"`
 	MOS        float64 `json:"MOS"`
 	SrcIP      string  `json:"SRC_IP"`
+	SrcMAC     string  `json:"SRC_MAC"`
+	DstMAC     string  `json:"DST_MAC"`
 	SrcPort    uint16  `json:"SRC_PORT"`
 	DstIP      string  `json:"DST_IP"`
 	DstPort    uint16  `json:"DST_PORT"`
