@@ -41,8 +41,8 @@ func TestTLSRefused(t *testing.T) {
 		}
 		s.options(port) // SIP is asked for there
 		for conn := net.Conn(nil); conn == nil; time.Sleep(50 * time.Millisecond) {
-			_ = s.A.Do(func() (err error) {
-				conn, err = net.DialTimeout("tcp", net.JoinHostPort(s.B.Addr.String(), port), time.Second)
+			_ = s.A.Do(func() error {
+				conn, _ = net.DialTimeout("tcp", net.JoinHostPort(s.B.Addr.String(), port), time.Second)
 				return nil
 			})
 			if conn != nil {
