@@ -83,7 +83,7 @@ func (w *way) cure(err error) error {
 func (r *runner) uplinkOptions() (uplink.Options, error) {
 	o := uplink.Options{Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory)}
 	if r.epochs != nil { // not while the budget is made
-		o.Boot, o.ClockEpoch = bootID(), r.epochs.Current
+		o.Boot, o.ClockEpoch = r.epochs.Boot(), r.epochs.Current
 	}
 	for i := range r.ways {
 		u, err := r.collector(&r.ways[i])

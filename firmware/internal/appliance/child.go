@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"heptap/firmware/internal/durable"
 )
 
 // Child is a probe that was started.
@@ -166,7 +168,7 @@ func (s *supervisor) signsOfLife(r io.Reader) {
 func (s *supervisor) keep(tail *lastWords, status string) {
 	text := fmt.Sprintf("ended: %s\n%s", status, strings.Join(tail.lines, ""))
 	name := filepath.Join(s.words, s.now().UTC().Format("20060102-150405.000")+".txt")
-	if err := writeFile(name, []byte(text)); err != nil {
+	if err := durable.Write(name, []byte(text), 0o600); err != nil {
 		s.log.Warn("the probe's last words are not kept", "err", err)
 	}
 	prune(s.words, s.log)

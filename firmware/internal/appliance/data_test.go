@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"heptap/firmware/internal/durable"
 )
 
 // disk is a store with a disk sda, of which the third partition is for data.
@@ -162,7 +164,7 @@ func TestSettings(t *testing.T) {
 		t.Fatalf("%q, %v, %v", cfg.System.Node, ok, err)
 	}
 	// Changed on the box: the same text on the system partition does not undo it.
-	if err := errors.Join(writeFile(s.file(), []byte(second)), s.bring([]byte(first))); err != nil {
+	if err := errors.Join(durable.Write(s.file(), []byte(second), 0o600), s.bring([]byte(first))); err != nil {
 		t.Fatal(err)
 	}
 	if cfg, _, _ = s.load(); cfg.System.Node != "two" {
@@ -177,7 +179,7 @@ func TestSettings(t *testing.T) {
 	if names, err := os.ReadDir(s.dir); err != nil || len(names) != 2 {
 		t.Errorf("left over: %v, %v", names, err)
 	}
-	if err := writeFile(s.file(), []byte(wrong)); err != nil {
+	if err := durable.Write(s.file(), []byte(wrong), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok, err := s.load(); ok || err == nil {

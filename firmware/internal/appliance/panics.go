@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"heptap/firmware/internal/durable"
 )
 
 const (
@@ -25,7 +27,7 @@ func (b *Box) keepPanics() {
 		if i < panicFiles {
 			text, err := readAtMost(f, panicMost)
 			if err == nil {
-				err = writeFile(filepath.Join(b.crashes(), begin+filepath.Base(f)+".txt"), text)
+				err = durable.Write(filepath.Join(b.crashes(), begin+filepath.Base(f)+".txt"), text, 0o600)
 			}
 			if err != nil {
 				b.log.Warn("the kernel's last words are not kept", "file", f, "err", err)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/durable"
 )
 
 // systemConfig is the file that a technician may put onto the system partition.
@@ -40,11 +41,11 @@ func (s *settings) bring(text []byte) error {
 	if _, err := config.Parse(bytes.NewReader(text), systemConfig); err != nil {
 		return fmt.Errorf("heptap.conf of the system partition is not taken over: %w", err)
 	}
-	if err := writeFile(s.file(), text); err != nil {
+	if err := durable.Write(s.file(), text, 0o600); err != nil {
 		return err
 	}
 	s.log.Info("configuration taken over from heptap.conf of the system partition")
-	return writeFile(s.imported(), mark)
+	return durable.Write(s.imported(), mark, 0o600)
 }
 
 // load reads the configuration. Without one, ok is false.
@@ -84,34 +85,4 @@ func readAtMost(name string, most int64) ([]byte, error) {
 		err = fmt.Errorf("%s: larger than %d octets", name, most)
 	}
 	return text, err
-}
-
-// writeFile replaces a file so that after a power cut there is the old or the
-// new one.
-func writeFile(name string, text []byte) error {
-	dir := filepath.Dir(name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

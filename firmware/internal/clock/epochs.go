@@ -8,12 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"heptap/capture/record"
+	"heptap/firmware/internal/durable"
 )
 
 // maxEpochs is how many epochs are remembered, the last ones.
@@ -83,6 +83,9 @@ func load(path string) (list []epoch, err error) {
 	return list[:min(len(list), maxEpochs)], nil
 }
 
+// Boot is the kernel's id of this boot.
+func (e *Epochs) Boot() Boot { return e.boot }
+
 // Current is the number of the epoch that it is.
 func (e *Epochs) Current() uint32 {
 	if l := e.last(); l != nil {
@@ -144,31 +147,10 @@ func (e *Epochs) store(list []epoch) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(e.path, append(b, '\n')); err != nil {
+	if err := durable.Write(e.path, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keep what is known of the clock's steps: %w", err)
 	}
 	return nil
-}
-
-// replace writes a file so that after a power cut there is the old one or the new one.
-func replace(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Wall returns the wall time of a record, in ns since 1970: what it says, unless

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/durable"
 )
 
 // MaxHistory is how many configurations are kept that were running before.
@@ -132,7 +133,7 @@ func (h *history) keep(note string) error {
 	if len(all) > 0 {
 		next = all[0] + 1
 	}
-	if err := h.write(h.entry(next), append([]byte("# "+note+"\n"), text...), 0o600); err != nil {
+	if err := durable.Write(h.entry(next), append([]byte("# "+note+"\n"), text...), 0o600); err != nil {
 		return err
 	}
 	for _, n := range all[min(len(all), MaxHistory-1):] {
@@ -149,7 +150,7 @@ func (h *history) replace(text string) error {
 	if st, err := os.Stat(h.file); err == nil {
 		mode = st.Mode().Perm()
 	}
-	return h.write(h.file, []byte(text), mode)
+	return durable.Write(h.file, []byte(text), mode)
 }
 
 // save keeps a draft under a name.
@@ -165,37 +166,5 @@ func (h *history) save(name, text string) error {
 	if len(have) >= maxSaved && !slices.Contains(have, name) {
 		return fmt.Errorf("%d drafts are saved, and no more can be: %s", len(have), strings.Join(have, ", "))
 	}
-	return h.write(path, []byte(text), 0o600)
-}
-
-// write has a file hold text, or what it held before, whatever happens meanwhile:
-// written beside it, synced and renamed.
-func (h *history) write(path string, text []byte, mode fs.FileMode) error {
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return err
-	}
-	beside := path + ".new" // one name: what a power cut leaves is used again
-	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(beside))
-	}
-	if err := os.Rename(beside, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Write(path, []byte(text), 0o600)
 }
