@@ -551,7 +551,9 @@ func TestDrainRate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		fc, s := newFakeCollector(), newFakeSpool()
 		fc.dead = true
-		r := newRig(t, fc.opts(s, func(c *Collector) { c.DrainRate = 500 }))
+		o := fc.opts(s, func(c *Collector) { c.DrainRate = 500 })
+		o.BackoffMax = time.Second
+		r := newRig(t, o)
 		r.add(5000, record.Call, 700)
 		time.Sleep(2 * time.Second)
 		fc.start()
