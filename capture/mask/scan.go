@@ -249,5 +249,5 @@ func (s *scanner) digest(from int) bool {
 
 // lineK reports whether the separator at i is that of SDP's k= line.
 func (s *scanner) lineK(i, n int, c byte) bool {
-	return c == '=' && n == 1 && i > 0 && s.b[i-1] == 'k' && (i == 1 || s.b[i-2] == '\n')
+	return c == '=' && n == 1 && i > 0 && s.b[i-1]|0x20 == 'k' && lineStart(s.b, i-1)
 }

@@ -12,12 +12,11 @@ import (
 const MaxJSON = 48 << 10
 
 // AppendJSON appends the message's dictionary to dst as a JSON object, entries
-// in their order. Keys of media are masked: SDES's (RFC 4568 6.1, inline:), those
-// of k= (RFC 4566 5.12), a=key-mgmt (RFC 4567 3.1) and a=ice-pwd (RFC 8839 5.4);
-// so is the value of an entry whose key names a secret. A string that is not
-// UTF-8 is "base64:" and its octets in base64, or, where it has a key to mask,
-// text with U+FFFD; so is NUL, which PostgreSQL refuses. What is left out or
-// cut, here or by the capture, is marked by "truncated": true at the end.
+// in their order. Keys of media (mask.MediaKey) are masked, and so is the value of
+// an entry whose key names a secret. A string that is not UTF-8 is "base64:" and
+// its octets in base64, or, where it has a key to mask, text with U+FFFD; so is
+// NUL, which PostgreSQL refuses. What is left out or cut, here or by the capture,
+// is marked by "truncated": true at the end.
 func (v *View) AppendJSON(dst []byte) []byte {
 	w := writer{dst: dst, limit: len(dst) + MaxJSON, cut: v.Cut}
 	if len(v.Dictionary) == 0 {
@@ -89,7 +88,7 @@ func (w *writer) value(b []byte, at, depth int) int {
 		return w.list(b, at, depth)
 	}
 	s, next, _ := str(b, at)
-	if !utf8.Valid(s) && !hasSecret(s) {
+	if !utf8.Valid(s) && !mask.HasMediaKey(s) {
 		w.base64(s)
 	} else {
 		w.text(s)
@@ -126,7 +125,7 @@ func (w *writer) text(s []byte) {
 	const hex = "0123456789abcdef"
 	w.dst = append(w.dst, '"')
 	for i := 0; i < len(s) && !w.full(); {
-		if key, n := secret(s, i); key > 0 {
+		if key, n := mask.MediaKey(s, i); key > 0 {
 			w.dst = append(w.dst, s[i:i+key]...) // letters and punctuation only
 			w.dst = append(w.dst, "***"...)
 			i += key + n
@@ -150,64 +149,4 @@ func (w *writer) text(s []byte) {
 		i += n
 	}
 	w.dst = append(w.dst, '"')
-}
-
-// secret reports whether what introduces a key is at s[i]: its length, and that
-// of the key behind it.
-func secret(s []byte, i int) (intro, key int) {
-	switch s[i] | 0x20 {
-	case 'i': // up to the lifetime, the next parameter, the end of the line
-		if intro = len("inline:"); isFolded(s[i:], "inline:") {
-			return intro, until(s[i+intro:], true)
-		}
-	case 'k':
-		if lineStart(s, i) && isFolded(s[i:], "k=") {
-			return len("k="), until(s[i+len("k="):], false)
-		}
-	case 'a':
-		if !lineStart(s, i) {
-			break
-		}
-		for _, name := range [...]string{"a=key-mgmt:", "a=ice-pwd:"} {
-			if isFolded(s[i:], name) {
-				return len(name), until(s[i+len(name):], false)
-			}
-		}
-	}
-	return 0, 0
-}
-
-func hasSecret(s []byte) bool {
-	for i := range s {
-		if intro, _ := secret(s, i); intro > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func lineStart(s []byte, i int) bool { return i == 0 || s[i-1] == '\n' || s[i-1] == '\r' }
-
-// until returns the length of the key that s begins with: to the end of the
-// line, or in a list also to what separates.
-func until(s []byte, list bool) int {
-	for i, c := range s {
-		if c == '\r' || c == '\n' || list && (c == '|' || c == ';' || c == ' ' || c == '"') {
-			return i
-		}
-	}
-	return len(s)
-}
-
-// isFolded reports whether b begins with want, which is in lower case.
-func isFolded(b []byte, want string) bool {
-	if len(b) < len(want) {
-		return false
-	}
-	for i := range len(want) {
-		if c := b[i]; c != want[i] && (c|0x20 != want[i] || c-'A' >= 26) {
-			return false
-		}
-	}
-	return true
 }

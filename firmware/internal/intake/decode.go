@@ -10,6 +10,7 @@ import (
 
 	"heptap/capture"
 	"heptap/capture/mask"
+	"heptap/capture/ng"
 	"heptap/capture/record"
 	"heptap/capture/rtcp"
 	"heptap/capture/sip"
@@ -38,6 +39,7 @@ type decoder struct {
 	count     *counters
 
 	sip     sip.View
+	ng      ng.View
 	members []member
 	object  object
 	head    []byte
@@ -255,7 +257,7 @@ func (d *decoder) ids(it *Item, t record.Type, list []byte) {
 func (d *decoder) fill(p *hep.Packet, it *Item) Drop {
 	r := &it.Record
 	if p.Flags&hep.FlagRelayed != 0 && r.Type != record.SIP && (r.Type != record.Net || d.blanked(p.Payload)) { // another heptap has repaired it
-		r.Payload = it.keep(p.Payload)
+		d.foreign(p, it)
 		return DropNone
 	}
 	switch p.Type {
@@ -281,13 +283,24 @@ func (d *decoder) fill(p *hep.Packet, it *Item) Drop {
 	case typeOldXlog, hep.TypeLog:
 		d.log(p, it)
 	default:
-		r.Payload = p.Payload
-		if bytes.Contains(p.Payload, []byte(masterKey)) { // of whomever
-			r.Payload = d.mask(p.Payload)
-		}
-		r.Payload = it.keep(r.Payload)
+		d.foreign(p, it)
 	}
 	return DropNone
+}
+
+// foreign takes in what has no repairs, without the keys in it. A message of
+// rtpengine's NG protocol, which that sends under a type of the user's choice (61 if
+// he makes none), belongs to the call that it names.
+func (d *decoder) foreign(p *hep.Packet, it *Item) {
+	r := &it.Record
+	r.Payload = it.keep(p.Payload)
+	switch v := &d.ng; {
+	case v.Parse(r.Payload) == nil:
+		v.Blank()
+		it.link(record.SIP, v.CallID)
+	case bytes.Contains(p.Payload, []byte(masterKey)) || mask.HasMediaKey(p.Payload):
+		r.Payload = it.keep(d.mask(p.Payload))
+	}
 }
 
 // repaired takes a payload that was made of what came.
@@ -368,23 +381,18 @@ func (d *decoder) has(wanted []string) bool {
 func (d *decoder) member(o *object, m *member, prefix string) {
 	d.text = unescape(append(d.text[:0], prefix...), m.key)
 	o.name(d.text)
-	if !m.text {
-		if d.text = unescape(d.text[:0], m.value); bytes.Contains(d.text, []byte(masterKey)) {
-			o.b = append(o.b, `"`+mask.Text+`"`...) // no sender that is known nests them
-			return
-		}
-		o.b = append(o.b, m.value...)
-		return
-	}
+	secret := mask.Secret(d.text)
 	d.text = unescape(d.text[:0], m.value)
 	switch {
+	case secret, !m.text && bytes.Contains(d.text, []byte(masterKey)): // no sender that is known nests one
+		o.b = append(o.b, `"`+mask.Text+`"`...)
+	case !m.text:
+		o.b = append(o.b, d.mask(m.value)...)
 	case m.named("Ws-Request") || m.named("Ws-Reply"):
 		d.head = mask.AppendHead(d.head[:0], d.text)
 		o.b = appendQuoted(o.b, d.head)
-	case m.named("first_line") || m.named("payload") || m.named("parameters") || m.named("reply") || m.named("text"):
-		o.b = appendQuoted(o.b, d.mask(d.text))
 	default:
-		o.b = appendQuoted(o.b, d.text)
+		o.b = appendQuoted(o.b, d.mask(d.text))
 	}
 }
 

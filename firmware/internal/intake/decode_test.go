@@ -580,6 +580,34 @@ func TestDecoderLetsGo(t *testing.T) {
 	}
 }
 
+const sdes = "v=0\r\nm=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:geheim|2^20|1:4\r\n"
+
+// TestNGSecrets has rtpengine send its control protocol as it does, cookie and
+// dictionary, under the type that it has when nobody chooses one, and under another.
+// The keys are gone, the lengths are right, and the call is named; a heptap in
+// between that does not know of this changes nothing.
+func TestNGSecrets(t *testing.T) {
+	in := fmt.Sprintf("5_7 d7:call-id5:c@one7:command5:offer8:passwordd1:ai17e1:bl6:geheimee3:sdp%d:%se", len(sdes), sdes)
+	want := fmt.Sprintf("5_7 d7:call-id5:c@one7:command5:offer8:passwordd1:ai11e1:bl6:******ee3:sdp%d:%se", len(sdes), strings.Replace(sdes, "geheim", "******", 1))
+	cut := "5_7 d7:call-id5:c@one7:command5:offer8:password9:gehei"
+	for _, typ := range []uint8{61, 201} {
+		for _, flags := range []uint16{0, hep.FlagRelayed} {
+			for in, want := range map[string]string{in: want, cut: strings.Replace(cut, "9:gehei", "*******", 1)} {
+				p := packet(typ, "c@one", in)
+				p.Flags = flags
+				it, drop := decode(t, testDecoder(nil), frame(t, p))
+				r := &it.Record
+				if drop != DropNone || string(r.Payload) != want {
+					t.Errorf("%v\n got %q\nwant %q", drop, r.Payload, want)
+				}
+				if len(r.Links) != 1 || r.Links[0].Type != record.SIP || string(r.Links[0].ID) != "c@one" || r.Links[0].How != record.Seen {
+					t.Errorf("links %+v", r.Links)
+				}
+			}
+		}
+	}
+}
+
 // TestSecrets has agents send what they should not: in either form of OpenSIPS, and
 // as anybody may send it.
 func TestSecrets(t *testing.T) {
@@ -598,6 +626,11 @@ func TestSecrets(t *testing.T) {
 		{100, "<13>sbc app: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:geheim|2^20", "<13>sbc app: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20"},
 		{100, `{"x":{"password":"geheim"}}`, `{"x":{"password":"***"}}`},
 		{35, `{"TYPE":"FINAL","x":{"master-key":"AABB"}}`, `{"TYPE":"FINAL","x":{"master-key":"***"}}`},
+		{87, `{"command":"reg_add","password":"geheim","pin":1234,"x":[{"token":"geheim"}]}`, `{"command":"reg_add","password":"***","pin":"***","x":[{"token":"***"}]}`},
+		{3, sdes, strings.Replace(sdes, "geheim", "***", 1)},
+		{60, `{"sdp":"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:ge\\/heim|2^20\r\nk=base64:geheim\r\na=mid:1"}`, `{"sdp":"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20\r\nk=***\r\na=mid:1"}`},
+		{61, `1_a {"sdp":"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:geheim"}`, `1_a {"sdp":"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***"}`},
+		{61, "1_a d7:command4:ping3:sdp", "1_a d7:command4:ping3:sdp"},
 		{86, "INFO:sip:a:geheim@b", `{"Event":"INFO","text":"sip:a:***@b"}`},
 	} {
 		it, drop := decode(t, testDecoder(nil), frame(t, packet(tt.typ, "1", tt.in)))

@@ -33,6 +33,8 @@
 //   - master-key is blanked, and so are the secrets of HTTP heads and bodies, of management
 //     commands, their replies, and lines of logs (package mask). What may hold a key and
 //     cannot be read is dropped
+//   - keys of media (SDES and others, mask.MediaKey) are blanked in everything but SIP;
+//     a message of rtpengine's NG protocol is linked to the call that it names
 //
 // What another heptap has repaired (hep.FlagRelayed) is left as it is.
 //
