@@ -194,7 +194,11 @@ func shown(t *testing.T, frame []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%d|%s|%s|%v>%v|%d %s|%s", v.Type(), v.Correlation(), v.Extra(), v.Src(), v.Dst(), v.AgentID(), v.Node(), v.Payload())
+	chunks := ""
+	for c := range v.Others {
+		chunks += fmt.Sprintf(" %x", c)
+	}
+	return fmt.Sprintf("%d|%s|%s|%v>%v|%d %s|%s%s", v.Type(), v.Correlation(), v.Extra(), v.Src(), v.Dst(), v.AgentID(), v.Node(), v.Payload(), chunks)
 }
 
 const relayedOptions = "OPTIONS sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@example.com>;tag=1\r\n" +
@@ -434,21 +438,26 @@ func TestRelayOfRelay(t *testing.T) {
 	c := heptest.New(t, heptest.Options{})
 	second := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
 	first := newRelayBox(t, second.intake.Addrs(intake.TCP)[0].String(), intake.Options{UDP: []string{"127.0.0.1:0"}, AgentID: 3, Node: "edge"})
-	sendPackets(t, first.dial(intake.UDP), opensips(88, "RESTCORRx", `{"first_line":"GET /a HTTP/1.1"}`, `{"sip":"one@example.com"}`))
+	query := opensips(88, "RESTCORRx", `{"first_line":"GET /a HTTP/1.1"}`, `{"sip":"one@example.com"}`)
+	query.Others = []byte("\x00\x02\x01\x00\x00\x08ab")
+	options := opensips(1, "two@example.com", strings.Replace(relayedOptions, "one@", "two@", 1), "")
+	options.Others = []byte("\x00\x00\x00\x22\x00\x08DE")
+	sendPackets(t, first.dial(intake.UDP), query, options)
 	first.show(capturetest.UDP(relayPhone, relayProxy, []byte(relayedOptions)))
 	got := map[string]bool{}
-	for _, r := range c.WaitFrames(2) {
+	for _, r := range c.WaitFrames(3) {
 		got[shown(t, r.Frame)] = true
 	}
 	for _, want := range []string{
-		`88|RESTCORRx|{"sip":"one@example.com"}|192.0.2.1:50707>192.0.2.2:50195|1 |{"first_line":"GET /a HTTP/1.1"}`,
+		`88|RESTCORRx|{"sip":"one@example.com"}|192.0.2.1:50707>192.0.2.2:50195|1 |{"first_line":"GET /a HTTP/1.1"} 0002010000086162`,
+		`1|two@example.com||192.0.2.1:5062>192.0.2.2:5060|1 |` + string(options.Payload) + ` 0000002200084445`,
 		`1|one@example.com||192.0.2.1:5062>192.0.2.2:5060|3 edge|` + relayedOptions,
 	} {
 		if !got[want] {
 			t.Errorf("%q is missing in %v", want, got)
 		}
 	}
-	waitFor(t, "receipts", func() bool { return first.log.Stats().Collectors[0].Confirmed == 2 })
+	waitFor(t, "receipts", func() bool { return first.log.Stats().Collectors[0].Confirmed == 3 })
 }
 
 // A box whose collector sends back what it gets does not go round and round.

@@ -51,6 +51,24 @@ const (
 // for a generic one when it does not look at the vendor, as most do not.
 const chunkFlags = 0x6874<<16 | 0x0100
 
+// isOther reports whether nothing of a chunk, its vendor and type being id, is in a
+// Packet, and it may be passed on. The keep-alive timer concerns one connection, and
+// chunk 0x10 is the payload. Most collectors do not look at the vendor: what another one
+// has under a number that is taken means something else to them.
+func isOther(id uint32) bool {
+	const reserved = 0x33
+	vendor, typ := id>>16, id&0xffff
+	switch {
+	case id == chunkFlags || typ == chunkExtra:
+		return false
+	case vendor != 0:
+		return typ > reserved
+	case id < chunkIndexed:
+		return id > chunkNode && chunkRule[id] == ruleSkip
+	}
+	return true
+}
+
 // Flags of a record: what an engineer should know before trusting it (chunk
 // 0x0100 of vendor 0x6874).
 const (

@@ -57,7 +57,7 @@
 // another size is skipped, as an unknown one.
 //
 // Append writes chunks in one order: 01 02, 03 04 or 05 06, 07 08 09 0a 0b 0c,
-// then if set 0e 11 12 13 17 18 20 21, then 0f, then 65.
+// then if set 0e 11 12 13 17 18 20 21, then 0f, then 65, then others as they are given.
 //
 // # HEP1 and HEP2
 //

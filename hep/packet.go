@@ -26,6 +26,7 @@ type Packet struct {
 	Node        []byte // chunk 0x13, the capture agent's name
 	Payload     []byte // chunk 0x0f
 	Extra       []byte // chunk 0x65, extra correlation ids, a JSON object
+	Others      []byte // whole chunks, as View.Others has them: sent as they are. View.Packet leaves it empty
 }
 
 // Octets of what every frame has: header, family, protocol, ports, seconds,
@@ -83,7 +84,7 @@ func (p *Packet) Size() uint64 { return p.size(p.is6()) }
 
 func (p *Packet) is6() bool { return p.Src.Addr().Unmap().Is6() || p.Dst.Addr().Unmap().Is6() }
 
-// size returns the octets of p's frame. The sum of five lengths may exceed an
+// size returns the octets of p's frame. The sum of six lengths may exceed an
 // int of 32 bits.
 func (p *Packet) size(is6 bool) uint64 {
 	n := uint64(fixedLen + addrs4)
@@ -109,7 +110,7 @@ func (p *Packet) size(is6 bool) uint64 {
 		n += chunkHeader + 2
 	}
 	return n + octetsSize(p.AuthKey) + octetsSize(p.Correlation) + octetsSize(p.Node) +
-		octetsSize(p.Payload) + octetsSize(p.Extra)
+		octetsSize(p.Payload) + octetsSize(p.Extra) + uint64(len(p.Others))
 }
 
 func octetsSize(v []byte) uint64 {
@@ -141,6 +142,7 @@ func (p *Packet) putOptional(w []byte) {
 	}
 	w = putOctets(w, chunkPayload, p.Payload)
 	w = putOctets(w, chunkExtra, p.Extra)
+	w = w[copy(w, p.Others):]
 	if p.Flags != 0 {
 		put16(w, chunkFlags, p.Flags)
 	}

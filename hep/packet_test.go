@@ -67,7 +67,8 @@ func equal(a, b *hep.Packet) bool {
 	return a.Src == b.Src && a.Dst == b.Dst && a.Wall == b.Wall && a.AgentID == b.AgentID && a.Proto == b.Proto &&
 		a.Type == b.Type && a.TOS == b.TOS && a.TCPFlags == b.TCPFlags && a.HasVLAN == b.HasVLAN && a.VLAN == b.VLAN &&
 		a.MOS == b.MOS && a.R == b.R && a.Flags == b.Flags && bytes.Equal(a.AuthKey, b.AuthKey) && bytes.Equal(a.Correlation, b.Correlation) &&
-		bytes.Equal(a.Node, b.Node) && bytes.Equal(a.Payload, b.Payload) && bytes.Equal(a.Extra, b.Extra)
+		bytes.Equal(a.Node, b.Node) && bytes.Equal(a.Payload, b.Payload) && bytes.Equal(a.Extra, b.Extra) &&
+		bytes.Equal(a.Others, b.Others)
 }
 
 func mustAppend(tb testing.TB, p hep.Packet) []byte {

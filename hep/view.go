@@ -211,6 +211,19 @@ func (v *View) Flags() uint16 {
 	return 0
 }
 
+// Others calls yield for each chunk of which nothing is in a Packet and that may be
+// passed on, header and value, until yield returns false. Not among them are the
+// keep-alive timer, and what another vendor has under the number of a generic chunk.
+func (v *View) Others(yield func(chunk []byte) bool) {
+	for rest := v.frame[min(headerLen, len(v.frame)):]; len(rest) > 0; {
+		size := int(binary.BigEndian.Uint16(rest[4:]))
+		if isOther(binary.BigEndian.Uint32(rest)) && !yield(rest[:size:size]) {
+			return
+		}
+		rest = rest[size:]
+	}
+}
+
 // Packet returns what the frame says. Its slices borrow from the frame. The
 // compressed payload is not part of it.
 func (v *View) Packet() Packet {

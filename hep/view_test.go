@@ -227,6 +227,12 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		p := v.Packet()
+		for c := range v.Others {
+			if !inside(in, c) {
+				t.Fatal("a chunk leaves the frame")
+			}
+			p.Others = append(p.Others, c...)
+		}
 		b, err := p.AppendBinary(nil)
 		if err != nil {
 			// The frame lacked chunks that are always written.
@@ -249,6 +255,9 @@ func checkCanonical(t *testing.T, p hep.Packet, b []byte) {
 		t.Fatalf("own frame: %v", err)
 	}
 	q := v.Packet()
+	for c := range v.Others {
+		q.Others = append(q.Others, c...)
+	}
 	if !p.Src.IsValid() {
 		p.Src = netip.AddrPortFrom(q.Src.Addr(), p.Src.Port())
 	}
@@ -331,6 +340,42 @@ func FuzzLegacy(f *testing.F) {
 		}
 		checkCanonical(t, p, b)
 	})
+}
+
+// What nobody reads may be passed on: not what concerns one hop, is read, or has the number
+// of something that is read and another vendor.
+func TestOthers(t *testing.T) {
+	const macs = "0000 0014 000e 0000010203040506 0000 0016 0008 0800 "
+	const vendors = "0002 0034 0007 aa 0006 ffff 0006 "
+	const more = "0000 0022 0007 61 0000 0029 0006 0000 0029 0007 01 0000 0066 0007 01 "
+	v, err := hep.Parse(frame(t, "0000 0000 0006 0000 000b 0007 01 "+macs+"0000 000d 0008 0005 0000 000e 0007 61 0000 0010 0007 61 "+vendors+
+		"0002 0011 0007 aa 0003 0065 0007 aa 0002 0033 0007 aa 6874 0100 0009 000001 6874 0100 0008 0001 0000 0017 0008 0001 "+more+"0000 0065 0006"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for c := range v.Others {
+		got = append(got, c...)
+	}
+	if want := unhex(t, macs+vendors+more); !bytes.Equal(got, want) {
+		t.Errorf("\n got %x\nwant %x", got, want)
+	}
+	for c := range v.Others {
+		if !bytes.HasPrefix(got, c) {
+			t.Errorf("begins with %x", c)
+		}
+		break
+	}
+	p := goldenPacket()
+	p.Others = got
+	again, err := hep.Parse(mustAppend(t, p))
+	if q := again.Packet(); err != nil || len(q.Others) != 0 || !bytes.HasSuffix(again.Frame(), got) {
+		t.Errorf("%v, %x", err, again.Frame())
+	}
+	var none hep.View
+	for c := range none.Others {
+		t.Errorf("%x in nothing", c)
+	}
 }
 
 func TestFlagNames(t *testing.T) {

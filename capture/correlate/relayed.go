@@ -65,7 +65,7 @@ func (c *Correlator) Repeated(m *capture.Message) {
 // of completes r with the agent that saw it.
 func (c *Correlator) of(r, agent *record.Record) {
 	r.Flags |= record.FlagRelayed
-	r.AgentID, r.Node, r.MOS, r.R = agent.AgentID, agent.Node, agent.MOS, agent.R
+	r.AgentID, r.Node, r.Chunks, r.MOS, r.R = agent.AgentID, agent.Node, agent.Chunks, agent.MOS, agent.R
 	if r.Links == nil {
 		c.links = c.links[:0]
 	}

@@ -28,10 +28,10 @@
 //	 70    2 length of the primary id
 //	 72    1 number of links
 //	 73    1 octets of the agent, 0 unless another one saw it (FlagRelayed)
-//	 74    2 zero
+//	 74    2 octets of the agent's other chunks, 0 unless another one saw it
 //	 76      source address, destination address, primary id
 //	         per link: type 1, how 1, score 1, zero 1, length 2, id
-//	         of another agent: id 4, name
+//	         of another agent: id 4, name, other chunks
 //	         payload, to the end of the record
 //
 // The sequence number, epoch and boot id are the log's business: Append leaves

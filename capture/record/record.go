@@ -138,6 +138,9 @@ const MaxLinks = 16
 // MaxNode is how long the name of an agent is at most.
 const MaxNode = 250
 
+// MaxChunks is how many octets of chunks that nobody here reads a record has at most.
+const MaxChunks = 1 << 10
+
 // MaxPayload bounds a record's payload. A HEP frame is at most 65,507 octets
 // where Homer reads it; anything larger could never leave.
 const MaxPayload = 65000
@@ -176,6 +179,7 @@ type Record struct {
 	Payload []byte
 	AgentID uint32 // of the agent that saw it, with FlagRelayed
 	Node    []byte // its name, at most MaxNode octets, with FlagRelayed
+	Chunks  []byte // what else it sent, whole chunks of HEP3, at most MaxChunks octets, with FlagRelayed
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -184,7 +188,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // BootID zero and no CRC: Seal completes it. It does not retain anything of r.
 // It returns ErrTooLarge, and b unchanged, when r cannot be expressed.
 func (r *Record) AppendBinary(b []byte) ([]byte, error) {
-	if len(r.Payload) > MaxPayload || len(r.Primary) > 0xffff || len(r.Links) > MaxLinks || len(r.Node) > MaxNode {
+	if len(r.Payload) > MaxPayload || len(r.Primary) > 0xffff || len(r.Links) > MaxLinks || len(r.Node) > MaxNode || len(r.Chunks) > MaxChunks {
 		return b, ErrTooLarge
 	}
 	start := len(b)
@@ -216,6 +220,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	h[72] = byte(len(r.Links))
 	if flags&FlagRelayed != 0 {
 		h[73] = byte(agentSize + len(r.Node))
+		binary.BigEndian.PutUint16(h[74:], uint16(len(r.Chunks)))
 	}
 	b = append(b, h[:]...)
 	b = appendAddr(b, src, size)
@@ -232,6 +237,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	if flags&FlagRelayed != 0 {
 		b = binary.BigEndian.AppendUint32(b, r.AgentID)
 		b = append(b, r.Node...)
+		b = append(b, r.Chunks...)
 	}
 	b = append(b, r.Payload...)
 	binary.BigEndian.PutUint32(b[start+4:], uint32(len(b)-start))
@@ -332,11 +338,14 @@ func Parse(b []byte, r *Record) error {
 		rest = rest[n:]
 	}
 	if r.Flags&FlagRelayed != 0 {
-		n := int(b[73])
-		if n < agentSize || len(rest) < n {
+		n, chunks := int(b[73]), int(binary.BigEndian.Uint16(b[74:]))
+		if n < agentSize || chunks > MaxChunks || len(rest) < n+chunks {
 			return fail(r)
 		}
 		r.AgentID, r.Node, rest = binary.BigEndian.Uint32(rest), rest[agentSize:n:n], rest[n:]
+		if chunks > 0 {
+			r.Chunks, rest = rest[:chunks:chunks], rest[chunks:]
+		}
 	}
 	r.Payload = rest
 	return nil

@@ -39,9 +39,9 @@ func TestRoundTrip(t *testing.T) {
 	v6.Links, v6.Primary = nil, nil
 	relayed := sample()
 	relayed.Flags |= record.FlagRelayed
-	relayed.AgentID, relayed.Node = 0x01020304, []byte("proxy-1")
+	relayed.AgentID, relayed.Node, relayed.Chunks = 0x01020304, []byte("proxy-1"), []byte("\x00\x00\x00\x22\x00\x07x")
 	nameless := relayed
-	nameless.Node = []byte{}
+	nameless.Node, nameless.Chunks = []byte{}, nil
 	for _, want := range []record.Record{sample(), v6, relayed, nameless} {
 		b := sealed(t, want, 7)
 		var got record.Record
@@ -96,7 +96,19 @@ func TestAgent(t *testing.T) {
 	if _, err = r.AppendBinary(nil); err != record.ErrTooLarge {
 		t.Error(err)
 	}
-	b[11], b[73] = byte(record.FlagRelayed), 3 // shorter than an id
+	r.Node, r.Chunks = nil, make([]byte, record.MaxChunks+1)
+	if _, err = r.AppendBinary(nil); err != record.ErrTooLarge {
+		t.Error(err)
+	}
+	b[11], b[73] = byte(record.FlagRelayed), 4
+	for _, n := range []byte{0, 1} { // octets of chunks: of 256 there is none
+		b[74] = n
+		record.Seal(b, 1, 1, [16]byte{})
+		if err := record.Parse(b, &r); (err == nil) != (n == 0) {
+			t.Errorf("%d00 octets of chunks: %v", n, err)
+		}
+	}
+	b[73], b[74] = 3, 0 // shorter than an id
 	record.Seal(b, 1, 1, [16]byte{})
 	if record.Parse(b, &r) == nil {
 		t.Error("an agent of 3 octets parses")

@@ -30,6 +30,7 @@
 //	flags        heptap's own: "gap" (octets of the stream before it were never captured),
 //	             "cut" (the payload is cut short), "duplicate" (a mirrored copy), "relayed" (another
 //	             agent saw it); absent without any
+//	chunks       strings "vendor:type:value" in hexadecimal, of what has no key here; absent without any
 //	payload      a string when the payload is UTF-8
 //	payload_b64  instead of payload, base64, when it is not
 //

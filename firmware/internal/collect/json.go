@@ -3,6 +3,7 @@ package collect
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -51,6 +52,7 @@ func AppendJSON(dst []byte, v hep.View) []byte {
 		dst = append(dst, strings.Join(names, `","`)...)
 		dst = append(dst, `"]`...)
 	}
+	dst = appendChunks(dst, &v)
 	dst = appendPayload(dst, &v)
 	return append(dst, "}\n"...)
 }
@@ -102,6 +104,24 @@ func appendCompact(dst, text []byte) []byte {
 			continue
 		}
 		dst = append(dst, b)
+	}
+	return dst
+}
+
+// appendChunks appends the chunks that have no key of their own, if there are any: vendor,
+// number and value, each in hexadecimal.
+func appendChunks(dst []byte, v *hep.View) []byte {
+	n := 0
+	for c := range v.Others {
+		if n++; n == 1 {
+			dst = append(dst, `,"chunks":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = fmt.Appendf(dst, `"%x:%x:%x"`, c[:2], c[2:4], c[6:])
+	}
+	if n > 0 {
+		dst = append(dst, ']')
 	}
 	return dst
 }

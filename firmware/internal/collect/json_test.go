@@ -69,6 +69,8 @@ func TestAppendJSON(t *testing.T) {
 		}, head + `"vlan":100,"agent":2001,"node":"no\"de","primary":"a\\b@c","extra":{"net":"17 \" 18","x":[1,{}]},` + bye},
 		{"flags", func(p *hep.Packet) { p.Flags = hep.FlagGap | hep.FlagCut }, head + `"agent":2001,"node":"","primary":"","flags":["gap","cut"],` + bye},
 		{"VLAN 0", func(p *hep.Packet) { p.HasVLAN = true }, head + `"vlan":0,"agent":2001,"node":"","primary":"",` + bye},
+		{"other chunks", func(p *hep.Packet) { p.Others = []byte("\x00\x00\x00\x22\x00\x08DE\x00\x01\x02\x00\x00\x06") },
+			head + `"agent":2001,"node":"","primary":"","chunks":["0000:0022:4445","0001:0200:"],` + bye},
 		{"extra is no object", func(p *hep.Packet) { p.Extra = []byte("[\"a\"]") }, head + `"agent":2001,"node":"","primary":"","extra_raw":"[\"a\"]",` + bye},
 		{"extra is no JSON", func(p *hep.Packet) { p.Extra = []byte(`{"a":`) }, head + `"agent":2001,"node":"","primary":"","extra_raw":"{\"a\":",` + bye},
 		{"extra is two", func(p *hep.Packet) { p.Extra = []byte("{}\n{}") }, head + `"agent":2001,"node":"","primary":"","extra_raw":"{}\n{}",` + bye},

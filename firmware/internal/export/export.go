@@ -186,7 +186,7 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		Payload:     r.Payload,
 	}
 	if r.Flags&record.FlagRelayed != 0 {
-		h.AgentID, h.Node = r.AgentID, r.Node
+		h.AgentID, h.Node, h.Others = r.AgentID, r.Node, r.Chunks
 	} else if r.Type != record.SIP {
 		h.Payload = p.clean(r.Payload)
 	}
@@ -208,10 +208,27 @@ func (p *Profile) old(wall int64) bool {
 	return p.maxAge > 0 && p.now().UnixNano()-wall > p.maxAge
 }
 
+// fits reports whether the collector takes h as it is, without the chunks that nobody
+// here reads if need be.
+func (p *Profile) fits(h *hep.Packet) bool {
+	if len(h.Others) > 0 && h.Size() > uint64(p.max) {
+		h.Others = nil
+		p.count()
+	}
+	return h.Size() <= uint64(p.max)
+}
+
+// count counts something that was cut.
+func (p *Profile) count() {
+	if p.cut != nil {
+		p.cut.Add(1)
+	}
+}
+
 // appendFrame appends h, cut to what the collector takes when it is SIP.
 func (p *Profile) appendFrame(dst []byte, h *hep.Packet) ([]byte, error) {
-	if n := h.Size(); n > uint64(p.max) && (h.Type != uint8(record.SIP) || !p.shorten(h)) {
-		return dst, fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, n, p.max)
+	if !p.fits(h) && (h.Type != uint8(record.SIP) || !p.shorten(h)) {
+		return dst, fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, h.Size(), p.max)
 	}
 	return h.AppendBinary(dst)
 }
@@ -229,9 +246,7 @@ func (p *Profile) shorten(h *hep.Packet) bool {
 		return false
 	}
 	h.Payload = h.Payload[:uint64(len(h.Payload))-over]
-	if p.cut != nil {
-		p.cut.Add(1)
-	}
+	p.count()
 	return true
 }
 

@@ -256,7 +256,33 @@ func TestRelayed(t *testing.T) {
 	if v := parse(t, b); v.AgentID() != 77 || string(v.Node()) != "proxy-1" || string(v.Payload()) != "\x00\xff\x01" {
 		t.Errorf("agent %d, node %q, payload %q", v.AgentID(), v.Node(), v.Payload())
 	}
-	r.Node = nil
+	r.Chunks = []byte("\x00\x02\x01\x00\x00\x08ab")
+	for _, typ := range []record.Type{9, record.SIP, record.Log} {
+		r.Type = typ
+		var cut atomic.Uint64
+		o := options
+		o.Cut = &cut
+		for _, name := range export.Profiles() {
+			p, err := export.New(name, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err = p.Encode(nil, seal(t, r)); err != nil || !bytes.HasSuffix(bytes.TrimSuffix(b, []byte("\x68\x74\x01\x00\x00\x08\x00\x08")), r.Chunks) {
+				t.Errorf("type %d: %v, the other chunks are not in %q", typ, err, b)
+			}
+			o.MaxFrame = len(b) - 1 // they go first
+			if p, err = export.New(name, o); err != nil {
+				t.Fatal(err)
+			}
+			before := cut.Load()
+			c, err := p.Encode(nil, seal(t, r))
+			if v := parse(t, c); err != nil || len(c) != len(b)-len(r.Chunks) || cut.Load() != before+1 || v.Flags() != hep.FlagRelayed {
+				t.Errorf("type %d: %v, %d octets of %d, %d cut", typ, err, len(c), len(b), cut.Load()-before)
+			}
+			o.MaxFrame = 0
+		}
+	}
+	r.Node, r.Chunks = nil, nil
 	if b, err = profile(t, options).Encode(nil, seal(t, r)); err != nil {
 		t.Fatal(err)
 	}

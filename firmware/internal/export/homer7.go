@@ -239,14 +239,12 @@ func (p *Profile) appendLog(dst []byte, h *hep.Packet, c *call, sound bool) ([]b
 		p.log = append(append(p.log, ','), body(h.Payload)...)
 	}
 	l.Payload = p.closeLog()
-	if l.Size() > uint64(p.max) {
+	if !p.fits(&l) {
 		// Half an object is of no use, but that there was one is.
 		p.log = strconv.AppendInt(append(p.log[:head], `,"octets_cut":`...), int64(len(h.Payload)), 10)
 		l.Payload = p.closeLog()
 		l.Flags |= hep.FlagCut
-		if p.cut != nil {
-			p.cut.Add(1)
-		}
+		p.count()
 	}
 	return p.appendFrame(dst, &l)
 }

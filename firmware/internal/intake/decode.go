@@ -44,6 +44,7 @@ type decoder struct {
 	object  object
 	head    []byte
 	text    []byte
+	chunks  [record.MaxChunks]byte
 }
 
 func newDecoder(in *Intake) *decoder {
@@ -56,6 +57,7 @@ func newDecoder(in *Intake) *decoder {
 // borrows frame.
 func (d *decoder) decode(frame []byte, wall int64, it *Item) Drop {
 	var p hep.Packet
+	var v hep.View
 	var packed []byte
 	if hep.Legacy(frame) {
 		var err error
@@ -64,8 +66,8 @@ func (d *decoder) decode(frame []byte, wall int64, it *Item) Drop {
 		}
 		d.count.legacy.Add(1)
 	} else {
-		v, err := hep.Parse(frame)
-		if err != nil {
+		var err error
+		if v, err = hep.Parse(frame); err != nil {
 			return d.malformed(err)
 		}
 		p, packed = v.Packet(), v.Compressed()
@@ -83,6 +85,7 @@ func (d *decoder) decode(frame []byte, wall int64, it *Item) Drop {
 		return DropEmpty
 	}
 	d.begin(&p, wall, it)
+	d.others(&p, &v, it)
 	drop := d.fill(&p, it)
 	d.trim()
 	return drop
@@ -149,6 +152,26 @@ func (d *decoder) begin(p *hep.Packet, wall int64, it *Item) {
 		d.extra(p.Extra, it)
 	}
 }
+
+// others takes in the chunks that have no place in a record, as they are, but for those
+// that may hold a key. A record has room for so many.
+func (d *decoder) others(p *hep.Packet, v *hep.View, it *Item) {
+	chunks := d.chunks[:0]
+	if p.TCPFlags != 0 {
+		chunks = append(chunks, 0, 0, 0, chunkTCPFlags, 0, 7, p.TCPFlags)
+	}
+	for c := range v.Others {
+		if len(chunks)+len(c) > record.MaxChunks || bytes.Contains(c, []byte(masterKey)) || mask.HasMediaKey(c) {
+			d.count.chunksLost.Add(1)
+			continue
+		}
+		d.count.chunks.Add(1)
+		chunks = append(chunks, c...)
+	}
+	it.Record.Chunks = it.keep(chunks)
+}
+
+const chunkTCPFlags = 0x17
 
 // maxSkew is how far a sender's clock may be off before it is counted, ns.
 const maxSkew = int64(5 * 60 * 1e9)

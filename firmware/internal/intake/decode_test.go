@@ -307,6 +307,28 @@ func TestClosedConnection(t *testing.T) {
 	}
 }
 
+// What a record has no field for is kept as it came: as much as there is room for, and
+// nothing with a key in it.
+func TestChunks(t *testing.T) {
+	const mac = "\x00\x00\x00\x14\x00\x0e\x00\x00\x01\x02\x03\x04\x05\x06"
+	const vendors = "\x00\x02\x01\x00\x00\x08ab"
+	large := "\x00\x07\x02\x00\x03\xda" + strings.Repeat("x", 980)
+	p := packet(100, "1", "text")
+	p.TCPFlags = 0x18
+	p.Others = []byte(mac + "\x00\x00\x00\x26\x00\x11master-key=" + large + large + vendors + "\x00\x02\x00\x11\x00\x08no")
+	d := testDecoder(nil)
+	it, drop := decode(t, d, frame(t, p))
+	if want := "\x00\x00\x00\x17\x00\x07\x18" + mac + large + vendors; drop != DropNone || string(it.Record.Chunks) != want {
+		t.Errorf("%v\n got %q\nwant %q", drop, it.Record.Chunks, want)
+	}
+	if n, lost := d.count.chunks.Load(), d.count.chunksLost.Load(); n != 3 || lost != 2 {
+		t.Errorf("%d kept, %d lost", n, lost)
+	}
+	if it, _ = decode(t, d, frame(t, packet(100, "1", "text"))); len(it.Record.Chunks) != 0 {
+		t.Errorf("the next has %q", it.Record.Chunks)
+	}
+}
+
 // Whoever says that it is repaired, a master key does not pass.
 func TestRelayedSecret(t *testing.T) {
 	for in, want := range map[string]string{

@@ -15,8 +15,10 @@
 // and flow that the sender says. Everything else becomes a record: type, primary
 // id (chunk 0x11), links (chunk 101), payload. What is not understood is
 // forwarded as it is, or dropped and counted by reason (Drop). Records keep the
-// id and name of the agent that made them. Chunks that a record has no place for are left
-// out: 0x0d, 0x0e, 0x14 to 0x17, 0x22 to 0x29, and those of vendors.
+// id and name of the agent that made them. Chunks that a record has no field for are passed
+// on as they are, 1 KiB of them. Left out are 0x0d and 0x0e, which concern one hop, chunks of
+// a vendor under the number of a generic one, which most collectors would take it for,
+// and one with a key in it.
 //
 // # Repairs
 //

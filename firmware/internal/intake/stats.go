@@ -29,6 +29,7 @@ type counters struct {
 	legacy, inflated, repaired, skewed, ids, notSIP atomic.Uint64
 	copies                                          atomic.Uint64
 	both                                            atomic.Uint64
+	chunks, chunksLost                              atomic.Uint64
 
 	conns, refused, replaced, handshakes, idle, broken, receiveErrors, acceptErrors atomic.Uint64
 }
@@ -46,6 +47,8 @@ type Stats struct {
 	Skewed   uint64 // whose time is more than five minutes off ours
 	IDs      uint64 // correlation ids that were not understood
 	NotSIP   uint64 // type 1, and no SIP
+	Chunks   uint64 // that no record has a field for, and that were kept as they are
+	Lost     uint64 // of those, the ones that were not: for want of room, or as they may hold a key
 	Copies   uint64 // messages on a mirror port that an agent had shown before
 	Both     uint64 // messages kept beside the tap's own copy, which was cut short
 
@@ -70,7 +73,7 @@ func (in *Intake) Stats() Stats {
 	c := &in.count
 	s := Stats{
 		Taken: c.taken.Load(), Legacy: c.legacy.Load(), Inflated: c.inflated.Load(), Repaired: c.repaired.Load(), Skewed: c.skewed.Load(),
-		IDs: c.ids.Load(), NotSIP: c.notSIP.Load(), Copies: c.copies.Load(), Both: c.both.Load(),
+		IDs: c.ids.Load(), NotSIP: c.notSIP.Load(), Chunks: c.chunks.Load(), Lost: c.chunksLost.Load(), Copies: c.copies.Load(), Both: c.both.Load(),
 		Conns: c.conns.Load(), RefusedConns: c.refused.Load(), Replaced: c.replaced.Load(), Handshakes: c.handshakes.Load(), IdleConns: c.idle.Load(), BrokenConns: c.broken.Load(),
 		ReceiveErrors: c.receiveErrors.Load(), AcceptErrors: c.acceptErrors.Load(),
 		Queued: in.Queue.Len(), QueuedBytes: in.Queue.bytes.Load(), PeersGone: in.peers.gone.Load(),

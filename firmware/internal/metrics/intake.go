@@ -27,6 +27,7 @@ func (l *list) intake(s *intake.Stats) {
 		n    uint64
 	}{
 		{"hep1 or hep2", s.Legacy}, {"inflated", s.Inflated}, {"repaired", s.Repaired}, {"clock off", s.Skewed}, {"id not understood", s.IDs}, {"type sip without sip", s.NotSIP},
+		{"other chunk kept", s.Chunks}, {"other chunk left out", s.Lost},
 	} {
 		l.counter("heptap_intake_odd_total", done, m.n, "what", m.what)
 	}

@@ -16,7 +16,8 @@
 // that were user parts lately, and 7 to 18 digits in a row, unless they look like a
 // point in time or a UUID. In doubt more is replaced, never less; but a name that
 // no URI had lately cannot be told from any other word. What only a program can
-// read (ISUP and other binary bodies of SIP, the Identity of RFC 8224) is blanked.
+// read (ISUP and other binary bodies of SIP, the Identity of RFC 8224) is blanked, and
+// chunks of other agents that nobody here reads are left out.
 //
 // # Bodies (Options.Bodies)
 //

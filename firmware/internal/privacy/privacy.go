@@ -40,6 +40,9 @@ func (f *Filter) MemoryBytes() int64 {
 
 // Apply changes the payload of r in place.
 func (f *Filter) Apply(r *record.Record) {
+	if f.options.Key != nil {
+		r.Chunks = nil // nobody knows what is in them
+	}
 	f.ids = f.ids[:0]
 	if len(r.Primary) > 0 {
 		f.ids = append(f.ids, r.Primary)
