@@ -8,6 +8,7 @@ import (
 	"heptap/buffer"
 	"heptap/capture/mirror"
 	"heptap/capture/ring"
+	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/panel"
@@ -25,6 +26,7 @@ const (
 	condIntake   = "intake"
 	condSyslog   = "syslog"
 	condClock    = "clock"
+	condRestart  = "restart"
 	condUplink   = "uplink"
 	condSpool    = "spool"
 	condSpoolErr = "spool storage"
@@ -57,6 +59,7 @@ type monitor struct {
 	kept   map[string]bool   // by collector: it was not there when it was looked at last, and something waited for it on disk
 	shown  time.Time         // when the last sign of life was given
 	words  string            // how the probe is, in a line
+	mute   bool              // nobody takes signs of life
 }
 
 // history says when a running total last grew.
@@ -77,7 +80,7 @@ func (h *history) lately(now time.Time) bool {
 }
 
 func newMonitor(r *runner) *monitor {
-	return &monitor{r: r, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}}
+	return &monitor{r: r, mute: r.host.parent == nil, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}}
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -104,13 +107,13 @@ const (
 
 // signOfLife tells whoever started the probe that the whole pipeline works.
 func (m *monitor) signOfLife(now time.Time) {
-	if m.r.alive == nil || now.Sub(m.shown) < lifeStep || ringNow()-m.r.probe.Reached() > int64(lifeLag) {
+	if m.mute || now.Sub(m.shown) < lifeStep || ringNow()-m.r.probe.Reached() > int64(lifeLag) {
 		return
 	}
 	m.shown = now
-	if _, err := m.r.alive.WriteString(m.words + "\n"); err != nil {
+	if err := m.r.host.parent.Alive(m.words); err != nil {
 		m.r.log.Warn("nobody takes signs of life any more", "err", err)
-		m.r.alive = nil
+		m.mute = true
 	}
 }
 
@@ -124,6 +127,7 @@ func (m *monitor) look(now time.Time) {
 	})
 	m.others(now)
 	m.clock(now)
+	m.restart()
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
 	s.Health = r.health.Level()
 	m.words = inWords(s, &up)
@@ -195,6 +199,23 @@ func (m *monitor) others(now time.Time) {
 	lost := st.Drops[intake.DropQueue] + st.Drops[intake.DropShare]
 	m.intake.note(lost, now)
 	m.condition(condIntake, m.intake.lately(now), health.Degraded, fmt.Sprintf("%d HEP packets of other agents dropped: more than this box can take", lost))
+}
+
+// resetShown is how long after the boot a box that did not end in order says so.
+const resetShown = time.Hour
+
+// restart says that the box was reset, by whatever watches it.
+func (m *monitor) restart() {
+	why := m.r.host.lastReset()
+	if why == "" {
+		return // nobody says
+	}
+	cause, more := appliance.LastReset(why)
+	bad := cause == appliance.ResetWatchdog || cause == appliance.ResetPanic
+	if bad && time.Duration(ringNow()) > resetShown { // the monotonic clock begins with the boot
+		bad = false
+	}
+	m.condition(condRestart, bad, health.Degraded, "the box was reset ("+cause+"): "+more)
 }
 
 // ports notes the state of each mirror port, and says whether one has link.

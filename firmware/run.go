@@ -18,6 +18,7 @@ import (
 	"heptap/board"
 	"heptap/buffer"
 	"heptap/capture/record"
+	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/clock"
 	"heptap/firmware/internal/collect"
 	"heptap/firmware/internal/config"
@@ -51,7 +52,8 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	embedded := fs.String("collect", "", "start a collector on `ADDR` (UDP and TCP) beside the probe, printing JSON, and send to it unless another is configured")
 	verbose := fs.Bool("v", false, "log more")
 	boardName := fs.String("board", "", "the board, `NAME`, where the configuration does not say")
-	alive := fs.Int("alive", 0, "write how it is, a line a second for as long as the whole pipeline works, to the open file of this number, `FD`")
+	alive := fs.Int("alive", 0, "the open file of this number, `FD`, leads to who started it: a line a second, as long as the whole pipeline works, says how it is")
+	wedge := fs.String("wedge", "", "for tests of what watches it: stop for ever at the first record that contains `TEXT`")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -69,9 +71,7 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	signal.Ignore(syscall.SIGPIPE)
 	s := newService(e, *configFile, *embedded, *verbose)
 	s.board = *boardName
-	if *alive > 2 {
-		s.alive = os.NewFile(uintptr(*alive), "alive")
-	}
+	s.host, s.wedge = openHost(*alive), *wedge
 	return s.run(ctx, cfg)
 }
 
@@ -94,19 +94,20 @@ type runner struct {
 	log         *slog.Logger
 	out, errOut io.Writer
 
-	health *health.Health
-	spool  *buffer.Spool
-	uplink *uplink.Log
-	own    *ownFlows
-	ways   []way             // to the collectors, in the configuration's order
-	intake *intake.Intake    // nil: off
-	lines  *syslogd.Listener // nil: off
-	probe  *probe.Probe
-	recent *recent.Store // nil: off; recentMu is held to add
-	epochs *clock.Epochs
-	time   *clock.Keeper
-	hidden *hidden
-	meters *metrics.Sources
+	health  *health.Health
+	spool   *buffer.Spool
+	uplink  *uplink.Log
+	own     *ownFlows
+	ways    []way             // to the collectors, in the configuration's order
+	intake  *intake.Intake    // nil: off
+	lines   *syslogd.Listener // nil: off
+	probe   *probe.Probe
+	recent  *recent.Store // nil: off; recentMu is held to add
+	epochs  *clock.Epochs
+	time    *clock.Keeper
+	hidden  *hidden
+	meters  *metrics.Sources
+	sensors *sensors
 
 	started  func()      // called when everything runs
 	replaced atomic.Bool // another one waits to take over
@@ -116,7 +117,8 @@ type runner struct {
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
 	old     atomic.Uint64 // records left out because the collector keeps none so old
 	restore func()        // puts the mirror ports back as they were
-	alive   *os.File      // where signs of life go; nil: nowhere
+	host    *host
+	wedge   string // see wedged; empty: not
 }
 
 // run opens the parts, what is most likely to fail first and the mirror ports
@@ -240,6 +242,9 @@ func (r *runner) open() (err error) {
 		return err
 	}
 	pc.Deliver = r.uplink.Append
+	if r.wedge != "" {
+		pc.Deliver = wedged(pc.Deliver, r.wedge)
+	}
 	if c := recentConfig(r.cfg); c.Bytes > 0 {
 		r.recent = recent.New(c)
 		pc.Delivered, r.meters.Recent = r.remember, r.recent.Stats
@@ -250,6 +255,9 @@ func (r *runner) open() (err error) {
 	m.Hidden = r.hidden.text
 	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
 	m.Cut, m.Old = r.cut.Load, r.old.Load
+	r.sensors = newSensors(sysfs.NewSensors(), r.health)
+	m.Sensors = r.sensors.read
+	m.Reset = func() string { cause, _ := appliance.LastReset(r.host.lastReset()); return cause }
 	return nil
 }
 
@@ -287,7 +295,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	logDone.Go(func() { errs.add(r.uplink.Run(context.Background())); cancel() })
 	watchers.Go(func() { errs.add(r.time.Run(rest)) })
 	watchers.Go(func() { newMonitor(r).run(rest) })
-	watchers.Go(func() { newSensors(sysfs.NewSensors(), r.health).run(rest) })
+	watchers.Go(func() { r.sensors.run(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)

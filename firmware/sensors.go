@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"heptap/firmware/internal/health"
@@ -35,6 +36,10 @@ type sensors struct {
 	source hal.Sensors
 	health *health.Health
 	levels map[string]health.Level // of what was there at the last look
+
+	mu           sync.Mutex // guards what the last look has found
+	temperatures []hal.Temperature
+	wear         []hal.Wear
 }
 
 func newSensors(source hal.Sensors, h *health.Health) *sensors {
@@ -61,12 +66,16 @@ func (s *sensors) look() {
 		levels[name] = level
 		s.health.Set(name, level, reason)
 	}
-	for _, t := range s.source.Temperatures() {
+	temperatures, worn := s.source.Temperatures(), s.source.Wear()
+	s.mu.Lock()
+	s.temperatures, s.wear = temperatures, worn
+	s.mu.Unlock()
+	for _, t := range temperatures {
 		name := condHot + "/" + t.Name
 		level, reason := heat(t, s.levels[name])
 		set(name, level, reason)
 	}
-	for _, w := range s.source.Wear() {
+	for _, w := range worn {
 		level, reason := wear(w)
 		set(condWorn+"/"+w.Device, level, reason)
 	}
@@ -76,6 +85,13 @@ func (s *sensors) look() {
 		}
 	}
 	s.levels = levels
+}
+
+// read returns what the last look has found.
+func (s *sensors) read() ([]hal.Temperature, []hal.Wear) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.temperatures, s.wear
 }
 
 // heat judges a temperature, given how it was judged before. Near the point at

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -23,9 +22,10 @@ import (
 type service struct {
 	env        *env
 	configFile string
-	embedded   string   // address of the collector beside the probe
-	board      string   // where a configuration does not say; empty: the default
-	alive      *os.File // where signs of life go; nil: nowhere
+	embedded   string // address of the collector beside the probe
+	board      string // where a configuration does not say; empty: the default
+	host       *host
+	wedge      string
 	level      slog.Level
 	errOut     outlet
 	log        *slog.Logger
@@ -45,7 +45,7 @@ type swap struct {
 }
 
 func newService(e *env, configFile, embedded string, verbose bool) *service {
-	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{})}
+	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), host: openHost(0)}
 	if verbose {
 		s.level = slog.LevelDebug
 	}
@@ -144,7 +144,7 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 		front.close()
 		s.errOut.lead(s.env.stderr)
 	})()
-	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, alive: s.alive}
+	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, host: s.host, wedge: s.wedge}
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	up := make(chan struct{})

@@ -25,10 +25,17 @@ func (r *runner) openClock() {
 		r.log.Warn("the file is begun anew", "err", err)
 	}
 	r.epochs = epochs
-	servers := r.cfg.Time.Servers.Items()
-	r.time = clock.New(clock.Options{Clock: sysclock.Clock{}, Epochs: epochs, Servers: func() []string { return servers }, Ask: clock.NTP,
-		Hold: r.cfg.Time.Hold, Built: buildTime(), Log: r.log.With("task", "clock")})
+	r.time = clock.New(clock.Options{Clock: sysclock.Clock{}, Epochs: epochs, Servers: func() []string { s, _ := r.timeServers(); return s }, Ask: clock.NTP,
+		Coming: func() bool { _, known := r.timeServers(); return !known }, Hold: r.cfg.Time.Hold, Built: buildTime(), Log: r.log.With("task", "clock")})
 	r.meters.Clock = r.time.State
+}
+
+// timeServers are those of the configuration, or else those that DHCP tells of.
+func (r *runner) timeServers() (servers []string, known bool) {
+	if s := r.cfg.Time.Servers.Items(); len(s) > 0 {
+		return s, true
+	}
+	return r.host.timeServers()
 }
 
 // wall puts right when a record was made.

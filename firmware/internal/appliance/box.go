@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,12 +36,17 @@ type Box struct {
 	Root     string    // where the file tree begins; empty for /
 	Requests <-chan Power
 
+	news   teller
+	child  atomic.Pointer[supervisor]
 	line   *line
 	log    *slog.Logger
 	status *status
 	vigil  *vigil
 	dog    hal.Watchdog
 	links  Links
+
+	dogSaid hal.ResetCause // of the last reset
+	wedge   []string       // arguments of a probe that is to get stuck, for tests
 
 	stopVigil func()
 	power     chan Power
@@ -76,6 +82,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.mountAll()
 	b.startVigil(ctx)
 	b.loadModules("order")
+	b.tellClock(b.hardwareClock())
 	b.setClock(b.Built, "this program was built")
 	random := b.gatherRandom()
 	store := &store{kernel: b.Kernel, log: b.log.With("task", "data"), sys: b.path("/sys"), dev: b.path("/dev"),
@@ -83,7 +90,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	place, kept := store.open(ctx)
 	b.tellStorage(place, kept)
 	b.recallClock()
-	b.keepPanics()
+	b.lookBack(kept, b.keepPanics())
 	cfg, configured := b.configure(ctx, store)
 	b.setHostname(cfg)
 	b.awaitRandom(random)
@@ -137,7 +144,7 @@ func (b *Box) startVigil(ctx context.Context) {
 		b.dog = dog
 		b.tellWatchdog()
 	}
-	b.vigil = newVigil(b.dog, b.log.With("task", "watchdog"))
+	b.vigil = newVigil(b.dog, b.log.With("task", "watchdog"), b.stuck)
 	b.vigil.vouch("boot", bootAtMost)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
@@ -158,10 +165,10 @@ func (b *Box) tellWatchdog() {
 	}
 	cause := "unknown"
 	if s, err := b.dog.State(); err == nil {
-		cause = s.LastReset.String()
+		cause, b.dogSaid = s.LastReset.String(), s.LastReset
 	}
 	b.log.Info("watchdog", "identity", b.dog.Name(), "timeout", timeout.String(), "last_reset", cause)
-	b.status.set("watchdog", "%s, %v; cause of the last reset: %s", b.dog.Name(), timeout, cause)
+	b.status.set("watchdog", "%s, %v", b.dog.Name(), timeout)
 }
 
 // loadModules loads what a list names, in its order.
@@ -227,16 +234,16 @@ func (b *Box) tellStorage(p place, kept bool) {
 func (b *Box) configure(ctx context.Context, store *store) (cfg config.Config, configured bool) {
 	b.vigil.vouch("configuration", bootAtMost)
 	s := &settings{dir: b.path(filepath.Join(dataDir, "config")), log: b.log.With("task", "config")}
-	text, err := fromSystem(ctx, store, b.path("/boot"), systemConfig)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // nobody has put one there
-	case err != nil:
+	texts, err := fromSystem(ctx, store, b.path("/boot"), systemConfig, systemTest)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		b.log.Warn("system partition", "err", err)
-	default:
+	}
+	if text, ok := texts[systemConfig]; ok {
 		if err := s.bring(text); err != nil {
 			b.log.Error("configuration", "err", err)
 		}
 	}
+	b.testSwitch(string(texts[systemTest]))
 	cfg, ok, err := s.load()
 	switch {
 	case err != nil:
@@ -285,7 +292,15 @@ func (b *Box) startLinks(ctx context.Context, parts *sync.WaitGroup, cfg config.
 		}
 	}}
 	parts.Go(func() { in.run(ctx) })
+	times := func(servers []netip.Addr) {
+		var text []string
+		for _, s := range servers {
+			text = append(text, s.String())
+		}
+		b.news.tell(NewsTimeServers, strings.Join(text, " "))
+	}
 	if cfg.Uplink.Interface == "" {
+		times(nil)
 		b.status.set("uplink", "none configured: set uplink interface DEVICE")
 		return
 	}
@@ -296,6 +311,7 @@ func (b *Box) startLinks(ctx context.Context, parts *sync.WaitGroup, cfg config.
 		resolve: func(servers []netip.Addr) error {
 			return os.WriteFile(b.path("/etc/resolv.conf"), []byte(resolver(servers)), 0o644)
 		},
+		times: times,
 		told: func(a hal.Assignment) {
 			switch {
 			case !a.Address.IsValid():
@@ -320,13 +336,20 @@ func (b *Box) probe(ctx context.Context, cfg config.Config, configured bool) {
 		return
 	}
 	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board}
+	args = append(args, b.wedge...)
 	s := &supervisor{start: func() (*Child, error) { return b.Start(args...) }, out: b.line, words: b.crashes(),
-		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now,
+		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now, news: &b.news, do: b.do,
 		state: func(text string) { b.status.set("probe", "%s", text) }}
+	b.child.Store(s)
 	if s.run(ctx) {
 		b.ask(Off)
 		b.idle(ctx)
 	}
+}
+
+// do does what the probe asks for.
+func (b *Box) do(verb, text string) error {
+	return fmt.Errorf("%s: nothing that this system does", verb)
 }
 
 // idle vouches for a box that has nothing to do but to stay reachable.
@@ -366,6 +389,7 @@ func (b *Box) wait(ctx context.Context) Power {
 // switched off, which it would switch on again; a restart that hangs is its business.
 func (b *Box) end(how Power) {
 	b.vigil.vouch("end", endAtMost)
+	b.noteEnd(map[Power]string{Off: ResetOff, Restart: ResetRestart}[how])
 	b.Kernel.Sync()
 	if err := b.Kernel.Unmount(b.path(dataDir)); err != nil {
 		b.log.Error("data partition", "err", err)
@@ -377,10 +401,12 @@ func (b *Box) end(how Power) {
 			b.log.Error("network", "err", err)
 		}
 	}
-	if b.dog != nil && how == Off {
+	if how == Off {
 		b.stopVigil()
-		if err := b.dog.Stop(); err != nil {
-			b.log.Warn("watchdog", "err", err)
+		if b.dog != nil {
+			if err := b.dog.Stop(); err != nil {
+				b.log.Warn("watchdog", "err", err)
+			}
 		}
 	}
 	b.log.Info("done", "how", how.String())

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,7 +121,7 @@ func TestBox(t *testing.T) {
 		if want := "run -config " + at + "/config/heptap.conf -board test-board"; len(r.started) != 1 || strings.Join(r.started[0], " ") != want {
 			t.Errorf("started %q, want %q", r.started, want)
 		}
-		for _, want := range []string{"heptap 1.2.3 on test-board", "cause of the last reset: watchdog", "mirror span0   eth1", "node           lab", "probe          healthy", "uplink         eth0, 192.0.2.9/24, gateway 192.0.2.1"} {
+		for _, want := range []string{"heptap 1.2.3 on test-board", "last end       watchdog: the system itself was stuck", "mirror span0   eth1", "node           lab", "probe          healthy", "uplink         eth0, 192.0.2.9/24, gateway 192.0.2.1"} {
 			if !strings.Contains(r.console.String(), want) {
 				t.Errorf("no %q on the console:\n%s", want, r.console.String())
 			}
@@ -170,7 +171,13 @@ func TestBoxWedged(t *testing.T) {
 		if r.dog.Bitten() {
 			t.Fatal("reset while there were signs of life")
 		}
-		pass(aliveAtMost + feedEvery + dogTimeout)
+		pass(aliveAtMost + feedEvery + hurry)
+		if b, err := os.ReadFile(r.endFile()); err != nil || string(b) != "watchdog: sign of life of the probe was waited for in vain\n" {
+			t.Errorf("written down: %q, %v", b, err)
+		}
+		if !slices.Contains(c.signals, os.Signal(unix.SIGQUIT)) {
+			t.Errorf("the probe was not asked what it does: %v", c.signals)
+		}
 		if !r.dog.Bitten() || !strings.Contains(r.console.String(), "the box will be reset") {
 			t.Errorf("not reset:\n%s", r.console.String())
 		}
@@ -237,6 +244,9 @@ func TestBoxRemembers(t *testing.T) {
 		}
 		r.requests <- Restart
 		<-r.ended
+		if b, err := os.ReadFile(r.endFile()); err != nil || string(b) != "restart\n" {
+			t.Errorf("written down: %q, %v", b, err)
+		}
 		if info, err := os.Stat(r.clockFile()); err != nil || info.ModTime().After(kept.Add(-time.Hour)) {
 			t.Errorf("the time at the end was not kept: %v, %v", info.ModTime(), err)
 		}

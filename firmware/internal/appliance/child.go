@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"heptap/firmware/internal/durable"
 )
 
@@ -23,7 +25,8 @@ import (
 type Child struct {
 	PID    int
 	Out    io.Reader // what it prints; ends after it has
-	Alive  io.Reader // signs of life, each a line that says how it is; ends after it has
+	Alive  io.Reader // signs of life, each a line that says how it is, and requests (see Parent); ends after it has
+	Tell   io.Writer // news, and answers
 	Signal func(os.Signal) error
 	Wait   func() (status string, err error) // status is empty if it ended well
 }
@@ -37,7 +40,7 @@ const (
 	aliveAtMost = 30 * time.Second // between signs of life
 	stopAtMost  = 30 * time.Second // from SIGTERM to the end: it tries to send what it holds
 
-	lastWordLines = 60
+	lastWordLines = 1000 // a probe that is stuck says what each goroutine does
 	lastWordFiles = 20
 	maxLine       = 4096
 )
@@ -53,6 +56,11 @@ type supervisor struct {
 	vouch func(what string, d time.Duration)
 	state func(text string) // for the status
 	now   func() time.Time
+	news  *teller
+	do    func(verb, text string) error // what the probe asks for
+
+	mu    sync.Mutex
+	child *Child // nil: none runs
 }
 
 // run returns when ctx is done and the probe has ended (false), or when the
@@ -93,6 +101,10 @@ func (s *supervisor) once(ctx context.Context) (status string, err error) {
 		return "", err
 	}
 	s.state("starting")
+	s.runs(c)
+	s.news.attach(c.Tell)
+	defer s.runs(nil)
+	defer s.news.attach(nil)
 	tail := &lastWords{}
 	var pumps sync.WaitGroup
 	pumps.Go(func() { s.copyLines(c.Out, tail) })
@@ -159,9 +171,38 @@ func (s *supervisor) signsOfLife(r io.Reader) {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
+		if request, ok := strings.CutPrefix(strings.TrimSpace(string(l)), isRequest); ok {
+			s.news.answer(s.obey(request))
+			continue
+		}
 		s.state(strings.TrimSpace(string(l)))
 		s.vouch("sign of life of the probe", aliveAtMost)
 	}
+}
+
+// obey does what the probe asks for.
+func (s *supervisor) obey(request string) error {
+	verb, text, err := splitQuoted(request)
+	if err != nil {
+		return fmt.Errorf("not understood: %.40q", request)
+	}
+	return s.do(verb, text)
+}
+
+func (s *supervisor) runs(c *Child) {
+	s.mu.Lock()
+	s.child = c
+	s.mu.Unlock()
+}
+
+// dump has the probe say what it is doing, and end.
+func (s *supervisor) dump() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.child == nil {
+		return nil
+	}
+	return s.child.Signal(syscall.SIGQUIT)
 }
 
 // keep writes the last words to a file of their own, and removes the oldest ones.
@@ -205,23 +246,45 @@ func Start(args ...string) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	alive, aliveW, err := os.Pipe()
+	wire, theirs, err := socketPair()
 	if err != nil {
 		return nil, errors.Join(err, out.Close(), outW.Close())
 	}
 	p, err := os.StartProcess("/proc/self/exe", append(append([]string{"heptap"}, args...), "-alive", "3"),
-		&os.ProcAttr{Files: []*os.File{nil, outW, outW, aliveW}, Env: []string{"PATH=/", "TZ=UTC"}})
-	err = errors.Join(err, outW.Close(), aliveW.Close())
+		&os.ProcAttr{Files: []*os.File{nil, outW, outW, theirs}, Env: []string{"PATH=/", "TZ=UTC"}})
+	err = errors.Join(err, outW.Close(), theirs.Close())
 	if err != nil {
-		return nil, errors.Join(err, out.Close(), alive.Close())
+		return nil, errors.Join(err, out.Close(), wire.Close())
 	}
 	// When memory runs out the kernel shall end the probe, not PID 1.
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.Pid), []byte("500"), 0)
-	return &Child{PID: p.Pid, Out: out, Alive: alive, Signal: p.Signal, Wait: func() (string, error) {
+	return &Child{PID: p.Pid, Out: out, Alive: wire, Tell: prompt{wire}, Signal: p.Signal, Wait: func() (string, error) {
 		state, err := p.Wait()
 		if err != nil || state.Success() {
 			return "", err
 		}
 		return state.String(), nil
 	}}, nil
+}
+
+// socketPair returns two ends of a connection.
+func socketPair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socket pair: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // so that deadlines work
+		return nil, nil, errors.Join(fmt.Errorf("socket pair: %w", err), unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), "probe"), os.NewFile(uintptr(fds[1]), "init"), nil
+}
+
+// prompt is a file that takes what is written soon, or never.
+type prompt struct{ f *os.File }
+
+func (p prompt) Write(b []byte) (int, error) {
+	if err := p.f.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		return 0, err
+	}
+	return p.f.Write(b)
 }

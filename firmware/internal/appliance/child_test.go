@@ -45,7 +45,8 @@ func (n *nursery) noted() (starts []time.Duration, states []string, vouched stri
 func newNursery(t *testing.T, fail error) *nursery {
 	n := &nursery{born: make(chan *fakeChild, 16), result: make(chan bool, 1)}
 	made := time.Now()
-	n.supervisor = &supervisor{out: &n.out, words: filepath.Join(t.TempDir(), "crashes"), log: logTo(&n.out), now: time.Now,
+	n.supervisor = &supervisor{out: &n.out, words: filepath.Join(t.TempDir(), "crashes"), log: logTo(&n.out), now: time.Now, news: &teller{},
+		do:    func(verb, text string) error { return errors.New(verb + " " + text) },
 		vouch: func(what string, d time.Duration) { n.note(func() { n.vouched = what + " " + d.String() }) },
 		state: func(text string) { n.note(func() { n.states = append(n.states, text) }) },
 		start: func() (*Child, error) {

@@ -14,6 +14,15 @@ const clockEvery = 10 * time.Minute
 // clockFile is on the data partition; its time of modification is the time.
 func (b *Box) clockFile() string { return b.path(filepath.Join(dataDir, "clock")) }
 
+// tellClock says what keeps the time while the power is off.
+func (b *Box) tellClock(hardware string) {
+	if hardware == "" {
+		b.log.Info("no hardware clock: the time is kept on the data partition")
+		hardware = "none: goes on from where it was"
+	}
+	b.status.set("hardware clock", "%s", hardware)
+}
+
 // setClock sees to it that the clock is not before a time that has certainly
 // passed. Without a battery, clocks begin long ago, and collectors have no room for
 // such records.

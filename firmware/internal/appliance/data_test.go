@@ -191,14 +191,11 @@ func TestFromSystem(t *testing.T) {
 	d := newDisk(t)
 	at := filepath.Join(d.root, "boot")
 	files(t, at, map[string]string{systemConfig: "set system node x\n"})
-	text, err := fromSystem(t.Context(), d.store, at, systemConfig)
-	if err != nil || string(text) != "set system node x\n" {
-		t.Errorf("%q, %v", text, err)
+	texts, err := fromSystem(t.Context(), d.store, at, systemConfig, "none")
+	if err != nil || len(texts) != 1 || string(texts[systemConfig]) != "set system node x\n" {
+		t.Errorf("%q, %v", texts, err)
 	}
 	if want := []string{"mount sda1 vfat " + at, "unmount " + at}; !reflect.DeepEqual(d.kernel.calls, want) {
 		t.Errorf("%q, want %q", d.kernel.calls, want)
-	}
-	if _, err := fromSystem(t.Context(), d.store, at, "none"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no file: %v", err)
 	}
 }

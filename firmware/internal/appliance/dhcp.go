@@ -39,7 +39,7 @@ func (c *Client) options() []dhcpv4.Modifier {
 		dhcpv4.WithOption(dhcpv4.OptHostName(c.Hostname())),
 		dhcpv4.WithOption(dhcpv4.OptClassIdentifier("heptap")),
 		dhcpv4.WithRequestedOptions(dhcpv4.OptionSubnetMask, dhcpv4.OptionRouter, dhcpv4.OptionDomainNameServer,
-			dhcpv4.OptionRenewTimeValue, dhcpv4.OptionRebindingTimeValue),
+			dhcpv4.OptionNTPServers, dhcpv4.OptionRenewTimeValue, dhcpv4.OptionRebindingTimeValue),
 	}
 }
 
@@ -117,6 +117,11 @@ func leaseOf(ack *dhcpv4.DHCPv4, now time.Time, grant any) (Lease, error) {
 	for _, d := range ack.DNS() {
 		if a, ok := netip.AddrFromSlice(d.To4()); ok && !a.IsUnspecified() && len(l.DNS) < 3 {
 			l.DNS = append(l.DNS, a)
+		}
+	}
+	for _, s := range ack.NTPServers() {
+		if a, ok := netip.AddrFromSlice(s.To4()); ok && !a.IsUnspecified() && !a.IsMulticast() && len(l.Time) < 4 {
+			l.Time = append(l.Time, a)
 		}
 	}
 	l.Server, _ = netip.AddrFromSlice(ack.ServerIdentifier().To4())

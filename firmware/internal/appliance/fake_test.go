@@ -148,6 +148,7 @@ func files(t *testing.T, root string, content map[string]string) {
 // fakeChild is a probe.
 type fakeChild struct {
 	out, alive *io.PipeWriter
+	told       text
 	ended      chan string
 	signals    []os.Signal
 	ignores    bool // SIGTERM
@@ -157,12 +158,12 @@ func newFakeChild() (*fakeChild, *Child) {
 	out, outW := io.Pipe()
 	alive, aliveW := io.Pipe()
 	f := &fakeChild{out: outW, alive: aliveW, ended: make(chan string, 1)}
-	return f, &Child{PID: 7, Out: out, Alive: alive, Signal: f.signal, Wait: func() (string, error) { return <-f.ended, nil }}
+	return f, &Child{PID: 7, Out: out, Alive: alive, Tell: &f.told, Signal: f.signal, Wait: func() (string, error) { return <-f.ended, nil }}
 }
 
 func (f *fakeChild) signal(s os.Signal) error {
 	f.signals = append(f.signals, s)
-	if s == unix.SIGKILL || !f.ignores {
+	if s == unix.SIGKILL || s == unix.SIGQUIT || !f.ignores {
 		f.end("signal: " + s.String())
 	}
 	return nil

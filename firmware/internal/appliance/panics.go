@@ -15,11 +15,12 @@ const (
 )
 
 // keepPanics takes what a dying kernel has left where the board keeps it (pstore, as
-// by UEFI variables), which has room for little, over to the data partition.
-func (b *Box) keepPanics() {
+// by UEFI variables), which has room for little, over to the data partition. It
+// says whether there was something.
+func (b *Box) keepPanics() bool {
 	found, err := filepath.Glob(b.path("/sys/fs/pstore/*"))
 	if err != nil || len(found) == 0 {
-		return
+		return false
 	}
 	b.log.Error("THE KERNEL DIED BEFORE THIS START; what it said last is kept", "directory", b.crashes(), "pieces", len(found))
 	begin := time.Now().UTC().Format("20060102-150405") + "-kernel-"
@@ -39,6 +40,7 @@ func (b *Box) keepPanics() {
 		}
 	}
 	prune(b.crashes(), b.log)
+	return true
 }
 
 // crashes is where last words are.

@@ -17,6 +17,7 @@ import (
 type Lease struct {
 	hal.Assignment
 	DNS     []netip.Addr
+	Time    []netip.Addr // NTP servers (option 42)
 	Server  netip.Addr
 	Granted time.Time
 	Renew   time.Duration // after Granted: when to ask that server again,
@@ -56,6 +57,7 @@ type port struct {
 	changed <-chan struct{} // when the device or its carrier may have come or gone
 	resolve func(servers []netip.Addr) error
 	told    func(a hal.Assignment) // what the port has now
+	times   func(servers []netip.Addr)
 
 	lease Lease
 }
@@ -113,6 +115,9 @@ func (p *port) apply(l Lease) {
 	}
 	if s := p.cfg.Servers(); len(s) > 0 {
 		l.DNS = s
+	}
+	if l.Address.IsValid() {
+		p.times(l.Time) // before anything can be sent
 	}
 	if err := p.addrs.Assign(p.cfg.Interface, l.Assignment); err != nil {
 		p.log.Error("uplink's address", "err", err)

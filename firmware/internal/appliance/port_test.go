@@ -24,6 +24,7 @@ type uplink struct {
 	changed chan struct{}
 	state   hal.LinkState
 	servers []netip.Addr
+	time    []netip.Addr
 	log     text
 }
 
@@ -33,7 +34,8 @@ func newUplink(cfg config.Uplink, answer func(renew bool) (Lease, error)) *uplin
 	cfg.Interface = "eth0"
 	u.port = &port{cfg: cfg, addrs: u.addrs, dhcp: u.dhcp, log: logTo(&u.log), changed: u.changed,
 		state:   func() (hal.LinkState, error) { return u.state, nil },
-		resolve: func(s []netip.Addr) error { u.servers = s; return nil }, told: func(hal.Assignment) {}}
+		resolve: func(s []netip.Addr) error { u.servers = s; return nil }, told: func(hal.Assignment) {},
+		times: func(s []netip.Addr) { u.time = s }}
 	return u
 }
 

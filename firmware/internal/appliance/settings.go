@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/durable"
@@ -19,6 +20,9 @@ import (
 
 // systemConfig is the file that a technician may put onto the system partition.
 const systemConfig = "heptap.conf"
+
+// systemTest is one by which a test has the box fail.
+const systemTest = "heptap.test"
 
 // settings are the configuration as it lies on the data partition.
 type settings struct {
@@ -60,9 +64,9 @@ func (s *settings) load() (cfg config.Config, ok bool, err error) {
 	return cfg, err == nil, err
 }
 
-// fromSystem reads a file of the system partition, which is mounted for no longer
-// than that, and read only.
-func fromSystem(ctx context.Context, s *store, at, name string) ([]byte, error) {
+// fromSystem reads files of the system partition, which is mounted for no longer
+// than that, and read only. Those that are not there are left out.
+func fromSystem(ctx context.Context, s *store, at string, names ...string) (map[string][]byte, error) {
 	p, err := s.find(ctx, systemPartition)
 	if err != nil {
 		return nil, err
@@ -70,8 +74,17 @@ func fromSystem(ctx context.Context, s *store, at, name string) ([]byte, error) 
 	if err := s.kernel.Mount(p.device, at, "vfat", mountQuiet|mountReadOnly, ""); err != nil {
 		return nil, err
 	}
-	text, err := readAtMost(filepath.Join(at, name), config.MaxText+1)
-	return text, errors.Join(err, s.kernel.Unmount(at))
+	texts := map[string][]byte{}
+	for _, name := range names {
+		text, rerr := readAtMost(filepath.Join(at, name), config.MaxText+1)
+		switch {
+		case rerr == nil:
+			texts[name] = text
+		case !errors.Is(rerr, fs.ErrNotExist):
+			err = errors.Join(err, rerr)
+		}
+	}
+	return texts, errors.Join(err, s.kernel.Unmount(at))
 }
 
 func readAtMost(name string, most int64) ([]byte, error) {
@@ -85,4 +98,15 @@ func readAtMost(name string, most int64) ([]byte, error) {
 		err = fmt.Errorf("%s: larger than %d octets", name, most)
 	}
 	return text, err
+}
+
+// testSwitch reads what a test wants of the box: a line "wedge TEXT" has the
+// probe's pipeline stop for ever at the first record that contains TEXT.
+func (b *Box) testSwitch(text string) {
+	for l := range strings.Lines(text) {
+		if what, ok := strings.CutPrefix(strings.TrimSpace(l), "wedge "); ok {
+			b.log.Error("THIS IS A TEST: heptap.test on the system partition has the probe get stuck", "at", what)
+			b.wedge = []string{"-wedge", what}
+		}
+	}
 }

@@ -14,8 +14,9 @@ import (
 // of life that its pipeline gives. When nobody does any more, it says so and stops,
 // and the watchdog resets the box.
 type vigil struct {
-	dog hal.Watchdog // nil: the box has none
-	log *slog.Logger
+	dog  hal.Watchdog // nil: the box has none
+	log  *slog.Logger
+	gave func(what string) // called when the box is given up
 
 	mu    sync.Mutex
 	what  string
@@ -23,8 +24,8 @@ type vigil struct {
 	kick  chan struct{}
 }
 
-func newVigil(dog hal.Watchdog, log *slog.Logger) *vigil {
-	return &vigil{dog: dog, log: log, kick: make(chan struct{}, 1)}
+func newVigil(dog hal.Watchdog, log *slog.Logger, gave func(what string)) *vigil {
+	return &vigil{dog: dog, log: log, gave: gave, kick: make(chan struct{}, 1)}
 }
 
 // vouch says that the box is fine for another d, because of what it does. It
@@ -39,12 +40,12 @@ func (v *vigil) vouch(what string, d time.Duration) {
 	}
 }
 
+// hurry is how long a box that was given up has for its last words.
+const hurry = 10 * time.Second
+
 // run feeds until ctx is done, or until nobody vouches for the box: then the dog
 // is left running, unfed, and run returns.
 func (v *vigil) run(ctx context.Context, every time.Duration) {
-	if v.dog == nil {
-		return
-	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	failing := false
@@ -54,9 +55,18 @@ func (v *vigil) run(ctx context.Context, every time.Duration) {
 		v.mu.Unlock()
 		if left <= 0 {
 			v.log.Error("the watchdog is not fed any more: the box will be reset", "waited_for", what)
+			if v.dog != nil {
+				if _, err := v.dog.SetTimeout(hurry); err != nil {
+					v.log.Warn("the watchdog's timeout", "err", err)
+				}
+			}
+			v.gave(what)
 			return
 		}
-		err := v.dog.Feed()
+		var err error
+		if v.dog != nil {
+			err = v.dog.Feed()
+		}
 		if err != nil && !failing {
 			v.log.Error("the watchdog cannot be fed", "err", err)
 		}

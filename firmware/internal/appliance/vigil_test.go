@@ -15,7 +15,8 @@ func TestVigil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log text
 		dog := haltest.NewWatchdog("dog", 0)
-		v := newVigil(dog, logTo(&log))
+		gave := ""
+		v := newVigil(dog, logTo(&log), func(what string) { gave = what })
 		v.vouch("boot", 3*time.Minute)
 		ended := make(chan struct{})
 		go func() { v.run(t.Context(), 5*time.Second); close(ended) }()
@@ -28,22 +29,29 @@ func TestVigil(t *testing.T) {
 		}
 		v.vouch("probe", 30*time.Second)
 		<-ended
-		if !strings.Contains(log.String(), "waited_for=probe") {
-			t.Error(log.String())
+		if !strings.Contains(log.String(), "waited_for=probe") || gave != "probe" {
+			t.Error(gave, log.String())
 		}
 		feeds := dog.Feeds()
 		v.vouch("too late", time.Hour)
-		time.Sleep(haltest.WatchdogDefault + time.Second)
+		time.Sleep(hurry + time.Second)
 		if dog.Feeds() != feeds || !dog.Bitten() {
 			t.Error("a box that was given up was fed again")
 		}
 	})
 }
 
+// Without a watchdog somebody else hears of a box that is given up.
 func TestVigilWithoutDog(t *testing.T) {
-	v := newVigil(nil, logTo(&text{}))
-	v.vouch("boot", time.Minute)
-	v.run(t.Context(), time.Second) // returns
+	synctest.Test(t, func(t *testing.T) {
+		began, gave := time.Now(), ""
+		v := newVigil(nil, logTo(&text{}), func(what string) { gave = what })
+		v.vouch("boot", time.Minute)
+		v.run(t.Context(), time.Second)
+		if gave != "boot" || time.Since(began) != time.Minute {
+			t.Errorf("gave up %q after %v", gave, time.Since(began))
+		}
+	})
 }
 
 func TestVigilFailingDog(t *testing.T) {
@@ -51,7 +59,7 @@ func TestVigilFailingDog(t *testing.T) {
 		var log text
 		dog := haltest.NewWatchdog("dog", 0)
 		dog.Fail(errors.New("i/o error"))
-		v := newVigil(dog, logTo(&log))
+		v := newVigil(dog, logTo(&log), func(string) {})
 		v.vouch("boot", time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

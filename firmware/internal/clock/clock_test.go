@@ -371,3 +371,47 @@ func TestWallAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// On a box by DHCP it is not known at first whether there are servers: records
+// wait for that, too, and for the answer of those that come; but not for ever.
+func TestServersComing(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		come  func(w *world)
+		after time.Duration // until records leave
+	}{
+		{"none", func(*world) {}, 0},
+		{"one", func(w *world) { w.servers = []string{"ntp1"} }, 20 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				coming := true
+				w := newWorld(t, truth, false, func(o *Options) { o.Coming = func() bool { return coming } })
+				w.pass(time.Minute)
+				if s := w.keeper.State(); w.leaves() || !strings.Contains(s.Waiting, "DHCP has not answered") {
+					t.Errorf("before a lease: %+v", s)
+				}
+				coming = false
+				tt.come(w)
+				w.pass(2 * time.Second)
+				if tt.after > 0 {
+					if s := w.keeper.State(); w.leaves() || s.Waiting != "no time server has answered yet" || len(s.Servers) != 1 {
+						t.Errorf("before an answer: %+v", s)
+					}
+					w.answer("ntp1", 0)
+					w.pass(tt.after)
+				}
+				if !w.leaves() {
+					t.Errorf("still waiting: %+v", w.keeper.State())
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, truth, false, func(o *Options) { o.Coming = func() bool { return true } })
+		w.pass(5*time.Minute + 2*time.Second)
+		if !w.leaves() {
+			t.Error("held for ever")
+		}
+	})
+}

@@ -33,6 +33,7 @@ type Options struct {
 	Clock   hal.Clock
 	Epochs  *Epochs
 	Servers func() []string // to be asked; none: somebody else keeps the clock, and the kernel is asked whether
+	Coming  func() bool     // there may be servers soon that nobody knows yet; nil: never
 	Ask     func(ctx context.Context, server string) (Answer, error)
 	Hold    time.Duration // records wait for the first answer for so long at most
 	Built   time.Time     // no time is before it; zero: not known
@@ -43,6 +44,7 @@ type Options struct {
 type State struct {
 	Right   bool          // known to be right
 	Waiting string        // why records do not leave yet, or empty
+	Servers []string      // that are asked; none: somebody else keeps the clock, or nobody
 	Server  string        // that was believed last
 	Offset  time.Duration // how far off the clock was then
 	At      time.Time     // when that was; zero: never
@@ -87,7 +89,9 @@ func New(o Options) *Keeper {
 func (k *Keeper) State() State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.state
+	s := k.state
+	s.Servers = k.o.Servers()
+	return s
 }
 
 // Wait returns when records may leave, or with ctx's error.
@@ -255,6 +259,8 @@ func (k *Keeper) decide(wall, mono int64) {
 		waiting = "the clock says " + time.Unix(0, wall).UTC().Format(time.DateOnly) + ", which is before this program was built"
 	case len(servers) > 0 && !k.kept() && mono-k.began < int64(k.o.Hold):
 		waiting = "no time server has answered yet"
+	case len(servers) == 0 && k.o.Coming != nil && k.o.Coming() && mono-k.began < int64(k.o.Hold):
+		waiting = "whether there is a time server is not known yet: DHCP has not answered"
 	}
 	k.update(func(s *State) { s.Waiting = waiting })
 	if waiting == "" {

@@ -59,6 +59,7 @@ func viewCommands() []command {
 		{path: words("show spool"), help: "the spool on disk", run: looks(showSpool)},
 		{path: words("show memory"), help: "what the probe uses, and what it may use", run: looks(showMemory)},
 		{path: words("show clock"), help: "the time here, and how long the capture has been running", run: looks(showClock)},
+		{path: words("show sensors"), help: "temperatures, wear of storage, and why the box was started", run: looks(showSensors)},
 		{path: words("show counters"), help: "every counter that is not zero", run: looks(func(l *Live, b *strings.Builder) error { return l.Stages.WriteText(b) })},
 		{path: words("show messages"), help: "what the probe itself has logged last", run: plain((*session).showMessages)},
 	}
@@ -332,7 +333,7 @@ func showClock(l *Live, b *strings.Builder) error {
 	now := time.Now()
 	row(b, "now", "%s", now.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 	if l.Stages.Clock != nil {
-		clockRows(b, l.Stages.Clock())
+		clockRows(b, l.Stages.Clock(), l.Config.Time.Servers != "")
 	}
 	row(b, "capturing", "for %v", time.Since(l.Started).Round(time.Second))
 	b.WriteString("Times in lists are in UTC.\n")
@@ -340,12 +341,20 @@ func showClock(l *Live, b *strings.Builder) error {
 }
 
 // clockRows says how right the time is, and who says so.
-func clockRows(b *strings.Builder, s clocks.State) {
+func clockRows(b *strings.Builder, s clocks.State, configured bool) {
 	right := "not known to be right"
 	if s.Right {
 		right = "right"
 	}
 	row(b, "state", "%s; stepped %d times since the start", right, s.Steps)
+	switch {
+	case len(s.Servers) == 0:
+		row(b, "servers", "none; to have the clock kept: set time servers HOST")
+	case configured:
+		row(b, "servers", "%s", printable(strings.Join(s.Servers, ", ")))
+	default:
+		row(b, "servers", "%s, by DHCP", printable(strings.Join(s.Servers, ", ")))
+	}
 	if s.Waiting != "" {
 		row(b, "records", "wait: %s", s.Waiting)
 	}
@@ -358,6 +367,38 @@ func clockRows(b *strings.Builder, s clocks.State) {
 	if s.Err != nil {
 		row(b, "error", "%v", s.Err)
 	}
+}
+
+func showSensors(l *Live, b *strings.Builder) error {
+	if l.Stages.Reset != nil {
+		if cause := l.Stages.Reset(); cause != "" {
+			row(b, "last start", "%s", printable(cause))
+		}
+	}
+	if l.Stages.Sensors != nil {
+		temperatures, wear := l.Stages.Sensors()
+		for _, t := range temperatures {
+			limits := ""
+			if t.High != 0 {
+				limits += fmt.Sprintf(", too warm from %v", t.High)
+			}
+			if t.Critical != 0 {
+				limits += fmt.Sprintf(", switches itself off at %v", t.Critical)
+			}
+			row(b, printable(t.Name), "%v%s", t.Now, limits)
+		}
+		for _, w := range wear {
+			used := "not said"
+			if w.Percent > 0 {
+				used = fmt.Sprintf("at most %d %%", w.Percent)
+			}
+			row(b, printable(w.Device), "life used: %s; spare blocks: %v", used, w.Reserve)
+		}
+	}
+	if b.Len() == 0 {
+		b.WriteString("The kernel shows no sensors here.\n")
+	}
+	return nil
 }
 
 func sizeText(n int64) string {

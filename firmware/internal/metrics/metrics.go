@@ -19,6 +19,7 @@ import (
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/syslogd"
 	"heptap/firmware/internal/uplink"
+	"heptap/hal"
 )
 
 // Sources are the stages. A nil one is left out.
@@ -35,6 +36,8 @@ type Sources struct {
 	Cut     func() uint64 // messages cut to the size that the collector takes
 	Old     func() uint64 // records left out because the collector keeps none so old
 	Clock   func() clock.State
+	Reset   func() (cause string) // why the box was started, in a word; empty where nobody says
+	Sensors func() (temperatures []hal.Temperature, wear []hal.Wear)
 	Budget  int64 // octets the probe may use at most
 }
 
@@ -97,6 +100,14 @@ func (s *Sources) Read() []Sample {
 	if s.Clock != nil {
 		st := s.Clock()
 		l.clock(&st)
+	}
+	if s.Reset != nil {
+		if cause := s.Reset(); cause != "" {
+			l.gauge("heptap_box_last_reset", "Why the box was started: the label says so.", 1, "cause", cause)
+		}
+	}
+	if s.Sensors != nil {
+		l.sensors(s.Sensors())
 	}
 	if s.Health != nil {
 		st := s.Health()

@@ -91,6 +91,40 @@ func story(t *testing.T, b board) {
 	x.cut()
 }
 
+// TestWedged: a pipeline that gets stuck has the watchdog reset the box, which then
+// says why it was started. One that has nothing to do is no such pipeline.
+func TestWedged(t *testing.T) {
+	t.Parallel()
+	x := newBox(t, x86, 1024)
+	x.put("heptap.test", "wedge wedge@lab\n")
+	x.resets = true
+	x.boot()
+	x.expect("cause=first-start")
+	x.expect("msg=capturing")
+	x.arrive(x.call("first@lab"))
+	quiet := 70 * time.Second // more than a pipeline has that says nothing
+	if os.Getenv("HEPTAP_LONG") != "" {
+		quiet = time.Hour
+	}
+	if x.quiet(quiet) {
+		t.Fatalf("reset while the mirror port was quiet; the console:\n%s", x.guest.Output())
+	}
+	x.arrive(x.call("second@lab"))
+	x.silent()
+
+	begun := time.Now()
+	x.call("wedge@lab")
+	x.expect("the watchdog is not fed any more")
+	x.expect("goroutine ") // what the probe was doing
+	x.started()
+	t.Logf("wedged to reset and started again: %.1f s", time.Since(begun).Seconds())
+	x.expect(`cause="watchdog: sign of life of the probe was waited for in vain"`)
+	x.expect("msg=capturing")
+	x.expect("degraded; capture")
+	x.arrive(x.call("third@lab"))
+	x.cut()
+}
+
 // TestDestroyed: whatever is on its disk, the box comes back and captures.
 func TestDestroyed(t *testing.T) {
 	long(t)

@@ -109,6 +109,7 @@ type box struct {
 	more      []string     // of QEMU's options
 	diskAt    []string     // what the disk is plugged into; nil: virtio
 	nic       string       // QEMU's device; empty: virtio
+	resets    bool         // a reset does not end it
 	guest     *guest.Guest // nil: switched off
 	at        int          // line of its console up to which everything was expected
 	firmware  int          // frames on the mirror port from before the box's own system ran
@@ -147,11 +148,17 @@ func newBox(t *testing.T, b board, mib int) *box {
 // configure puts a configuration where a technician would.
 func (x *box) configure(text string) {
 	x.t.Helper()
-	file := filepath.Join(x.dir, "heptap.conf")
+	x.put("heptap.conf", text)
+}
+
+// put writes a file of the system partition.
+func (x *box) put(name, text string) {
+	x.t.Helper()
+	file := filepath.Join(x.dir, name)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		x.t.Fatal(err)
 	}
-	run(x.t, "mcopy", "-o", "-i", x.disk+"@@1M", file, "::heptap.conf")
+	run(x.t, "mcopy", "-o", "-i", x.disk+"@@1M", file, "::"+name)
 }
 
 // overwrite spoils a part of the disk.
@@ -195,17 +202,27 @@ func (x *box) boot() {
 	if nic == "" {
 		nic = "virtio-net-pci"
 	}
+	more := x.more
+	if !x.resets {
+		more = append([]string{"-no-reboot"}, more...)
+	}
 	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
 		Devices: append([]string{
 			"-netdev", "user,id=uplink", "-device", nic + ",netdev=uplink,addr=2",
 			"-netdev", "dgram,id=span,local.type=unix,local.path=" + x.mirror.box + ",remote.type=unix,remote.path=" + x.mirror.ours,
 			"-device", nic + ",netdev=span,addr=3",
-			"-device", "i6300esb", "-action", "watchdog=reset", "-no-reboot",
-		}, x.more...)})
+			"-device", "i6300esb", "-action", "watchdog=reset",
+		}, more...)})
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	x.guest, x.at = g, 0
+	x.started()
+}
+
+// started waits for the box's own system.
+func (x *box) started() {
+	x.t.Helper()
 	x.expect("msg=modules list=watchdog") // before there is a driver for the NIC
 	x.firmware = len(x.mirror.since(0))
 }
@@ -236,6 +253,13 @@ func (x *box) expect(text string) string {
 	}
 	x.at = next
 	return line
+}
+
+// quiet lets time go by, and says whether the box gave itself up meanwhile.
+func (x *box) quiet(d time.Duration) bool {
+	x.t.Helper()
+	_, _, err := x.guest.Expect(x.within(d), x.at, "is not fed any more")
+	return err == nil || !errors.Is(err, context.DeadlineExceeded)
 }
 
 // ends waits until the box has switched itself off.

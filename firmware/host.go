@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"sync"
+
+	"heptap/firmware/internal/appliance"
+)
+
+// host is PID 1 of the box, and what it has told. Elsewhere there is none.
+type host struct {
+	parent *appliance.Parent // nil: none
+
+	mu    sync.Mutex
+	heard map[string]string // news by kind
+}
+
+// openHost returns PID 1 at the other end of the open file of that number.
+func openHost(fd int) *host {
+	h := &host{heard: map[string]string{}}
+	if fd > 2 {
+		h.parent = appliance.NewParent(os.NewFile(uintptr(fd), "init"), h.hear)
+		go h.parent.Run()
+	}
+	return h
+}
+
+func (h *host) hear(kind, text string) {
+	h.mu.Lock()
+	h.heard[kind] = text
+	h.mu.Unlock()
+}
+
+func (h *host) news(kind string) (text string, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	text, known = h.heard[kind]
+	return text, known
+}
+
+// timeServers are those that DHCP has told of. Before it is known whether there
+// are any, known is false.
+func (h *host) timeServers() (servers []string, known bool) {
+	text, known := h.news(appliance.NewsTimeServers)
+	return strings.Fields(text), known || h.parent == nil
+}
+
+// lastReset is why the box was started, empty where nobody says.
+func (h *host) lastReset() string {
+	text, _ := h.news(appliance.NewsLastReset)
+	return text
+}
+
+// wedged is deliver, until a record comes that contains text, which is where it stays.
+func wedged(deliver func([]byte) error, text string) func([]byte) error {
+	return func(rec []byte) error {
+		if bytes.Contains(rec, []byte(text)) {
+			select {}
+		}
+		return deliver(rec)
+	}
+}
