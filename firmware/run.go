@@ -71,7 +71,7 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	signal.Ignore(syscall.SIGPIPE)
 	s := newService(e, *configFile, *embedded, *verbose)
 	s.board = *boardName
-	s.host, s.wedge = openHost(*alive), *wedge
+	s.host, s.wedge = openPID1(*alive), *wedge
 	return s.run(ctx, cfg)
 }
 
@@ -117,7 +117,7 @@ type runner struct {
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
 	old     atomic.Uint64 // records left out because the collector keeps none so old
 	restore func()        // puts the mirror ports back as they were
-	host    *host
+	host    *pid1
 	wedge   string // see wedged; empty: not
 }
 

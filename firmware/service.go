@@ -24,7 +24,7 @@ type service struct {
 	configFile string
 	embedded   string // address of the collector beside the probe
 	board      string // where a configuration does not say; empty: the default
-	host       *host
+	host       *pid1
 	wedge      string
 	level      slog.Level
 	errOut     outlet
@@ -45,7 +45,7 @@ type swap struct {
 }
 
 func newService(e *env, configFile, embedded string, verbose bool) *service {
-	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), host: openHost(0)}
+	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), host: openPID1(0)}
 	if verbose {
 		s.level = slog.LevelDebug
 	}

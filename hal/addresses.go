@@ -23,7 +23,33 @@ type Addresses interface {
 
 	// Assign makes the interface's addresses of a's family, and the default
 	// route of that family over it, those of a, and no others; an invalid a.Address
-	// takes all of both families away. What is right already stays
+	// takes all of both families away. Addresses and routes that the kernel has from
+	// a router's advertisement are left alone. What is right already stays
 	// untouched, so that connections outlive a lease that is renewed.
 	Assign(name string, a Assignment) error
+
+	// Release takes the addresses and the default route of one family away, as
+	// Assign does of both.
+	Release(name string, v6 bool) error
+
+	// Autoconf has the kernel take addresses and a default route from routers that
+	// advertise them (RFC 4862), or take none and forget those it has. IPv6 is on as long
+	// as that is so, or there is an address of it.
+	Autoconf(name string, on bool) error
+
+	// Bond makes an interface of that name, or makes the one there is, the bond of
+	// members, of which one at a time is used: the first that has a carrier,
+	// where the order is that of members. Members that do not exist are left out; if
+	// none exists, the error wraps fs.ErrNotExist. They lose their addresses and are
+	// set up. The error wraps errors.ErrUnsupported if the kernel has no bonds.
+	Bond(name string, members ...string) error
+
+	// VLAN makes an interface of that name, or makes the one there is, the VLAN of
+	// that id, 1 to 4094, on parent (IEEE 802.1Q). The error wraps
+	// errors.ErrUnsupported if the kernel has none.
+	VLAN(name, parent string, id int) error
+
+	// Remove removes an interface that Bond or VLAN has made. If there is no such
+	// interface it does nothing.
+	Remove(name string) error
 }

@@ -3,6 +3,7 @@ package haltest
 import (
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"heptap/hal"
@@ -21,6 +22,11 @@ type Interface struct {
 	Up  bool
 	IP4 hal.Assignment
 	IP6 hal.Assignment
+
+	Auto    bool   // by routers' advertisements
+	Members string // of a bond, with blanks between them
+	Parent  string // of a VLAN
+	VLAN    int    // its id
 }
 
 // NewAddresses returns interfaces that are down and have no address.
@@ -96,5 +102,77 @@ func (a *Addresses) Assign(name string, to hal.Assignment) error {
 	default:
 		l.IP6 = to
 	}
+	return nil
+}
+
+// Release implements hal.Addresses.
+func (a *Addresses) Release(name string, v6 bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l, err := a.link(name)
+	switch {
+	case err != nil:
+		return err
+	case v6:
+		l.IP6 = hal.Assignment{}
+	default:
+		l.IP4 = hal.Assignment{}
+	}
+	return nil
+}
+
+// Autoconf implements hal.Addresses.
+func (a *Addresses) Autoconf(name string, on bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l, err := a.link(name)
+	if err == nil {
+		l.Auto = on
+	}
+	return err
+}
+
+// Bond implements hal.Addresses.
+func (a *Addresses) Bond(name string, members ...string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var there []string
+	for _, m := range members {
+		if l := a.links[m]; l != nil {
+			*l = Interface{Up: true}
+			there = append(there, m)
+		}
+	}
+	if len(there) == 0 {
+		return fmt.Errorf("bond of %q: %w", members, fs.ErrNotExist)
+	}
+	if a.links[name] == nil {
+		a.links[name] = &Interface{}
+	}
+	a.links[name].Members = strings.Join(there, " ")
+	return nil
+}
+
+// VLAN implements hal.Addresses.
+func (a *Addresses) VLAN(name, parent string, id int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := a.link(parent); err != nil {
+		return err
+	}
+	if l := a.links[name]; l == nil || l.Parent != parent || l.VLAN != id {
+		a.links[name] = &Interface{Parent: parent, VLAN: id}
+	}
+	return nil
+}
+
+// Remove implements hal.Addresses.
+func (a *Addresses) Remove(name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.links[name]; l != nil && l.Members == "" && l.Parent == "" {
+		return fmt.Errorf("remove %q: neither a bond nor a VLAN", name)
+	}
+	delete(a.links, name)
 	return nil
 }

@@ -54,17 +54,23 @@ func (l *Links) Assign(name string, a hal.Assignment) error {
 	if err != nil {
 		return fmt.Errorf("assign address: %w", err)
 	}
-	families := []int{netlink.FAMILY_V4, netlink.FAMILY_V6}
-	if a.Address.IsValid() {
-		families = []int{family(a.Address.Addr())}
+	if !a.Address.IsValid() {
+		return errors.Join(l.release(link, netlink.FAMILY_V4), l.release(link, netlink.FAMILY_V6))
 	}
-	for _, f := range families {
-		if err := l.address(link, f, a.Address); err != nil {
-			return fmt.Errorf("assign address %s to %s: %w", a.Address, name, err)
-		}
-		if err := l.gateway(link, f, a.Gateway); err != nil {
-			return fmt.Errorf("default route by %s over %s: %w", a.Gateway, name, err)
-		}
+	f := family(a.Address.Addr())
+	if err := l.address(link, f, a.Address); err != nil {
+		return fmt.Errorf("assign address %s to %s: %w", a.Address, name, err)
+	}
+	if err := l.gateway(link, f, a.Gateway); err != nil {
+		return fmt.Errorf("default route by %s over %s: %w", a.Gateway, name, err)
+	}
+	return nil
+}
+
+// release takes away what address and gateway have given.
+func (l *Links) release(link netlink.Link, family int) error {
+	if err := errors.Join(l.address(link, family, netip.Prefix{}), l.gateway(link, family, netip.Addr{})); err != nil {
+		return fmt.Errorf("release addresses of %s: %w", link.Attrs().Name, err)
 	}
 	return nil
 }

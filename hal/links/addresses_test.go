@@ -1,7 +1,10 @@
 package links_test
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
+	"os"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -24,6 +27,13 @@ func TestAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		for _, name := range []string{"a", "b"} { // as on the box
+			for s, value := range map[string]string{"accept_ra": "0", "disable_ipv6": "1"} {
+				if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/"+s, []byte(value), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Fatal(err)
+				}
+			}
+		}
 		if b, err := l.nl.LinkByName("b"); err != nil || l.nl.LinkSetUp(b) != nil {
 			t.Fatal("b cannot be set up")
 		}
@@ -33,6 +43,12 @@ func TestAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 			i.Up = link.Attrs().RawFlags&unix.IFF_UP != 0
+			if ra, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/accept_ra"); err == nil {
+				off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6")
+				auto, aerr := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/autoconf")
+				i.Auto = err == nil && aerr == nil && ra[0] != '0' && off[0] == '0' && auto[0] != '0'
+			}
+			structure(t, l.nl, link, &i)
 			for family, to := range map[int]*hal.Assignment{netlink.FAMILY_V4: &i.IP4, netlink.FAMILY_V6: &i.IP6} {
 				addrs, err := l.nl.AddrList(link, family)
 				if err != nil {
@@ -69,4 +85,40 @@ func isDefault(r netlink.Route) bool {
 	}
 	ones, _ := r.Dst.Mask.Size()
 	return ones == 0
+}
+
+// structure reads what an interface is made of.
+func structure(t *testing.T, nl *netlink.Handle, link netlink.Link, i *haltest.Interface) {
+	t.Helper()
+	all, err := nl.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	primary := -1
+	if b, ok := link.(*netlink.Bond); ok {
+		primary = b.Primary
+		if b.Mode != netlink.BOND_MODE_ACTIVE_BACKUP || b.Miimon != 100 {
+			t.Errorf("bond: %v, %d ms", b.Mode, b.Miimon)
+		}
+	}
+	for _, other := range all {
+		a := other.Attrs()
+		switch {
+		case a.MasterIndex != link.Attrs().Index:
+		case i.Members == "":
+			i.Members = a.Name
+		case a.Index == primary:
+			i.Members = a.Name + " " + i.Members
+		default:
+			i.Members += " " + a.Name
+		}
+	}
+	if v, ok := link.(*netlink.Vlan); ok {
+		i.VLAN = v.VlanId
+		for _, other := range all {
+			if other.Attrs().Index == v.Attrs().ParentIndex {
+				i.Parent = other.Attrs().Name
+			}
+		}
+	}
 }

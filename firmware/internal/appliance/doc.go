@@ -8,11 +8,13 @@
 //	watchdog       its modules, then the device, before anything that may get stuck.
 //	               From here on somebody must vouch for the box: see vigil
 //	modules        a fixed list, in a fixed order (board/image/modules.txt)
-//	clock          not before the build, nor, once there is data, before the time kept there
+//	clock          from the hardware clock, if there is one; not before the build, nor, once
+//	               there is data, before the time kept there
 //	data           found by its partition's name; the table grown to the end of the
 //	               disk; checked and repaired, or made anew from a template, which is said
 //	               loudly; mounted, grown. Without any disk: memory, and said so
 //	panics         what a kernel that died has left in pstore is kept there
+//	last end       why the box was started, as far as that was written down; see lookBack
 //	configuration  that of the data partition, or a new one that a technician has
 //	               put as heptap.conf onto the system partition
 //	randomness     the kernel is made to gather it; a quiet ARM machine has none for long
@@ -25,6 +27,13 @@
 // PID 1 sets up the loopback and the uplink. Mirror ports are the child's, which
 // makes them listen and say nothing (hal.Links). A configuration whose uplink is one
 // of its mirror ports is refused.
+//
+// # A box that is stuck
+//
+// When nobody vouches for the box any more, the cause is written down, each goroutine
+// of the probe says what it does, and after ten seconds the watchdog resets the box. A
+// pipeline that gives no sign of life, one a second, for 30 s is such a case. Without a
+// watchdog PID 1 restarts the box, as long as it can.
 //
 // # The end
 //

@@ -179,7 +179,7 @@ func recentOptions() []Option {
 
 func timeOptions() []Option {
 	return []Option{
-		single("time servers", "HOST", "none: another program keeps the clock", "keep the clock of this machine by NTP from these servers, with or without a port, several with commas between them; at most 8", "ntp1.example.com,192.0.2.123",
+		single("time servers", "HOST", "on the appliance what DHCP says; elsewhere another program keeps the clock", "keep the clock of this machine by NTP from these servers, with or without a port, several with commas between them; at most 8", "ntp1.example.com,192.0.2.123",
 			func(c *Config) *List { return &c.Time.Servers }, servers),
 		single("time hold", "DURATION", "", "with time servers: records wait in the spool for their first answer, so that none leaves with a wrong time, but for so long at most; 1s to 24h, or off", "15m",
 			func(c *Config) *time.Duration { return &c.Time.Hold }, offOr(duration(time.Second, 24*time.Hour))),

@@ -9,17 +9,17 @@ import (
 	"heptap/firmware/internal/appliance"
 )
 
-// host is PID 1 of the box, and what it has told. Elsewhere there is none.
-type host struct {
+// pid1 is PID 1 of the box, and what it has told. Elsewhere there is none.
+type pid1 struct {
 	parent *appliance.Parent // nil: none
 
 	mu    sync.Mutex
 	heard map[string]string // news by kind
 }
 
-// openHost returns PID 1 at the other end of the open file of that number.
-func openHost(fd int) *host {
-	h := &host{heard: map[string]string{}}
+// openPID1 returns PID 1 at the other end of the open file of that number.
+func openPID1(fd int) *pid1 {
+	h := &pid1{heard: map[string]string{}}
 	if fd > 2 {
 		h.parent = appliance.NewParent(os.NewFile(uintptr(fd), "init"), h.hear)
 		go h.parent.Run()
@@ -27,13 +27,13 @@ func openHost(fd int) *host {
 	return h
 }
 
-func (h *host) hear(kind, text string) {
+func (h *pid1) hear(kind, text string) {
 	h.mu.Lock()
 	h.heard[kind] = text
 	h.mu.Unlock()
 }
 
-func (h *host) news(kind string) (text string, known bool) {
+func (h *pid1) news(kind string) (text string, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	text, known = h.heard[kind]
@@ -42,13 +42,13 @@ func (h *host) news(kind string) (text string, known bool) {
 
 // timeServers are those that DHCP has told of. Before it is known whether there
 // are any, known is false.
-func (h *host) timeServers() (servers []string, known bool) {
+func (h *pid1) timeServers() (servers []string, known bool) {
 	text, known := h.news(appliance.NewsTimeServers)
 	return strings.Fields(text), known || h.parent == nil
 }
 
 // lastReset is why the box was started, empty where nobody says.
-func (h *host) lastReset() string {
+func (h *pid1) lastReset() string {
 	text, _ := h.news(appliance.NewsLastReset)
 	return text
 }
