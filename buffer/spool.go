@@ -3,7 +3,9 @@ package buffer
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,6 +165,13 @@ func (s *Spool) Cursor(name string) ([]byte, bool, error) {
 	}
 	v, ok := s.cursors[name]
 	return append([]byte(nil), v...), ok, nil
+}
+
+// Cursors returns the names of all cursors, in order.
+func (s *Spool) Cursors() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.cursors))
 }
 
 // Stats returns a snapshot. It waits for nothing.

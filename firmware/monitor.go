@@ -141,14 +141,20 @@ func (m *monitor) look(now time.Time) {
 func inWords(s panel.State, up *uplink.Stats) string {
 	said := panel.Meanings(s)
 	text := fmt.Sprintf("%s; capture: %s; uplink: %s; spool: %s", said[panel.Status], said[panel.Capture], said[panel.Uplink], said[panel.Spool])
-	var waiting uint64
-	for i := range up.Collectors {
-		waiting = max(waiting, up.Collectors[i].Spooled)
-	}
-	if waiting > 0 {
+	if waiting := waiting(up); waiting > 0 {
 		text += fmt.Sprintf(", %d records on disk", waiting)
 	}
 	return text
+}
+
+// waiting is how many records on disk the collector lacks that is furthest behind.
+func waiting(up *uplink.Stats) (n uint64) {
+	for i := range up.Collectors {
+		if c := &up.Collectors[i]; !c.Removed {
+			n = max(n, c.Spooled)
+		}
+	}
+	return n
 }
 
 // capture judges the mirror ports.
@@ -268,49 +274,56 @@ func (m *monitor) mirror(ports []probe.PortStats) {
 	}
 }
 
-// uplink judges the collectors. A backlog that was drained between two looks shows
-// all the same, until the next one.
+// uplink judges the collectors, and says how the worst of them is. A backlog that was
+// drained between two looks shows all the same, until the next one.
 func (m *monitor) uplink(up *uplink.Stats) panel.UplinkState {
 	worst := panel.UplinkOff
+	for _, s := range [...]panel.UplinkState{panel.UplinkUp, panel.UplinkDraining, panel.UplinkConnecting} {
+		for i := range up.Collectors {
+			if c := &up.Collectors[i]; c.Collector != "" && !c.Removed && m.shows(c) == s { // without any, records are only kept
+				worst = s
+			}
+		}
+	}
 	for i := range up.Collectors {
-		c := &up.Collectors[i]
-		if c.Collector == "" {
-			continue // there is none: records are only kept
+		if c := &up.Collectors[i]; c.Collector != "" {
+			m.collector(c)
 		}
-		name := condUplink + "/" + c.Collector
-		switch c.State {
-		case uplink.Up:
-			worst = panel.UplinkUp
-			if m.kept[c.Collector] {
-				worst = panel.UplinkDraining
-			}
-			m.condition(name, c.Reason != "", health.Degraded, c.Reason)
-		case uplink.Draining:
-			worst = panel.UplinkDraining
-			m.condition(name, c.Reason != "", health.Degraded, c.Reason)
-		default:
-			worst = panel.UplinkConnecting
-			reason := c.Reason
-			if reason == "" {
-				reason = "not connected yet"
-			}
-			m.r.health.Set(name, health.Degraded, reason)
-		}
-		m.kept[c.Collector] = c.State != uplink.Up && c.State != uplink.Draining && c.Backlog > c.Held
 	}
 	return worst
 }
 
+func (m *monitor) shows(c *uplink.CollectorStats) panel.UplinkState {
+	switch {
+	case c.State == uplink.Draining, c.State == uplink.Up && m.kept[c.Collector]:
+		return panel.UplinkDraining
+	case c.State == uplink.Up:
+		return panel.UplinkUp
+	}
+	return panel.UplinkConnecting
+}
+
+// collector notes how one collector is.
+func (m *monitor) collector(c *uplink.CollectorStats) {
+	up := c.State == uplink.Up || c.State == uplink.Draining
+	reason := c.Reason
+	if reason == "" && !up {
+		reason = "not connected yet"
+	}
+	m.condition(condUplink+"/"+c.Collector, reason != "" && !c.Removed, health.Degraded, reason)
+	m.kept[c.Collector] = !up && c.Backlog > c.Held
+}
+
 func (m *monitor) spool(up *uplink.Stats, sp *buffer.Stats, now time.Time) panel.SpoolState {
-	var waiting, lost uint64
+	var lost uint64
 	for i := range up.Collectors {
-		c := &up.Collectors[i]
-		waiting = max(waiting, c.Spooled)
-		lost = max(lost, c.Shed.Sum()+c.Evicted.Sum())
+		if c := &up.Collectors[i]; !c.Removed {
+			lost = max(lost, c.Shed.Sum()+c.Evicted.Sum())
+		}
 	}
 	m.lost.note(lost, now)
 	s := panel.SpoolState{Cap: sp.LimitBytes, Evicting: m.lost.lately(now)}
-	if waiting > 0 {
+	if waiting(up) > 0 {
 		s.Bytes = max(sp.UsedBytes, 1)
 	}
 	full := s.Cap > 0 && s.Bytes > s.Cap/5*4

@@ -35,7 +35,7 @@ type Config struct {
 // Limits of the lists above.
 const (
 	MaxPorts      = 8
-	MaxCollectors = 1
+	MaxCollectors = 8
 )
 
 // System names the device.

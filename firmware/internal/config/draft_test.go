@@ -49,7 +49,7 @@ func TestDraftRefuses(t *testing.T) {
 		{"system agent", "unknown option"},
 		{"system", "incomplete"},
 		{"spool memory", "takes one value"},
-		{"collector d address 192.0.2.2:9060", "this version takes 1"},
+		{"collector d/e address 192.0.2.2:9060", "a name is"},
 		{"collector c auth-key ***", "no secret yet"},
 		{"", "incomplete"},
 	} {

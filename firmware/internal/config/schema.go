@@ -299,7 +299,7 @@ func place[T any](list *[]T, name string, limit int, what string, nameOf func(*T
 		}
 	}
 	if len(*list) == limit {
-		return nil, fmt.Errorf("%s %q: this version takes %d; there is %q already", what, name, limit, nameOf(&(*list)[0]))
+		return nil, fmt.Errorf("%s %q: there may be %d", what, name, limit)
 	}
 	if !validName(name) {
 		return nil, fmt.Errorf("%s %q: a name is 1 to 32 letters, digits, '-', '_' or '.'", what, name)

@@ -67,7 +67,7 @@ func put[T any](list *[]T, v T, limit int, what string, nameOf func(*T) string) 
 }
 
 // Warnings returns what is valid and probably not meant.
-func (c *Config) Warnings() []string { return c.Trace.Warnings() }
+func (c *Config) Warnings() []string { return append(c.Trace.Warnings(), c.collectorWarnings()...) }
 
 func traceErrors(name string, errs []error) []error {
 	for i, err := range errs {

@@ -104,6 +104,9 @@ func showStatus(l *Live, b *strings.Builder) error {
 			row(b, "uplink", "no collector: records wait in the spool")
 			continue
 		}
+		if k.Removed {
+			continue
+		}
 		row(b, "uplink "+k.Collector, "%s", stateText(k))
 	}
 	row(b, "spool", "%s of %s in use", sizeText(sp.UsedBytes), sizeText(sp.LimitBytes))
@@ -126,6 +129,9 @@ func conditions(b *strings.Builder, h *health.Snapshot) {
 }
 
 func stateText(k *uplink.CollectorStats) string {
+	if k.Removed {
+		return fmt.Sprintf("removed, %d records waiting on disk: %s", k.Spooled, k.Reason)
+	}
 	s := k.State.String()
 	if !k.Since.IsZero() {
 		s += fmt.Sprintf(" for %v", time.Since(k.Since).Round(time.Second))

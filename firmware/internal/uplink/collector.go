@@ -26,6 +26,7 @@ type collector struct {
 	heldBack    uint64 // records that is
 	flights     []*flight
 	toDisk      uint64    // below this is what broken connections left unconfirmed
+	exposedTo   uint64    // below this is what had to go to disk because this collector had not acknowledged it
 	n           Counts    // but for Made, Shed at append, and InMemory
 	answers     bool      // a half-close was answered once, in this run or an earlier one
 	silent      int       // barriers in a row that timed out although all was acknowledged
@@ -37,6 +38,7 @@ type collector struct {
 	proofs      uint64    // live connections confirmed with records on them
 	wantProof   bool      // a record is in doubt: the live lane shall have one confirmed
 	status      Status
+	removed     *removal // not configured any more
 }
 
 func newCollector(l *Log, cfg Collector) *collector {
@@ -47,7 +49,7 @@ func newCollector(l *Log, cfg Collector) *collector {
 	switch {
 	case cfg.Dial == nil:
 		c.status.Reason = "no collector"
-		return c
+		return c // it keeps records, and the books
 	case cfg.Strict:
 		c.lanes = []*lane{newLane(c, strict)}
 	default:

@@ -3,19 +3,26 @@ package uplink
 import (
 	"encoding/binary"
 	"errors"
+	"math"
+	"slices"
+	"time"
 
 	"heptap/buffer"
 )
 
 // A cursor as the spool keeps it, uvarints but for the first two octets:
 //
-//	version 1 · flags (1: has answered a half-close)
+//	version 1 · flags (1: has answered a half-close, 2: removed)
 //	first and last sequence number of the spool when it was written
 //	records of the spool that were not confirmed then
 //	spans: how many; per span from - the last one's to, to - from (0: for ever)
+//	if removed: the first number that is not its any more, and when that was (Unix seconds)
 const cursorVersion = 1
 
-const flagAnswers = 1
+const (
+	flagAnswers = 1 << iota
+	flagRemoved
+)
 
 var errCursor = errors.New("malformed")
 
@@ -29,9 +36,14 @@ func (c *collector) encodeCursor(first, last, spooled uint64) []byte {
 	b = binary.AppendUvarint(b, first)
 	b = binary.AppendUvarint(b, last)
 	b = binary.AppendUvarint(b, spooled)
-	b = binary.AppendUvarint(b, uint64(len(c.open)))
+	open := c.open
+	if c.removed != nil {
+		b[1] |= flagRemoved
+		open = slices.Clone(open).add(c.removed.until, forever)
+	}
+	b = binary.AppendUvarint(b, uint64(len(open)))
 	at := uint64(0)
-	for _, s := range c.open {
+	for _, s := range open {
 		b = binary.AppendUvarint(b, s.from-at)
 		if s.to == forever {
 			b = binary.AppendUvarint(b, 0)
@@ -39,6 +51,10 @@ func (c *collector) encodeCursor(first, last, spooled uint64) []byte {
 		}
 		b = binary.AppendUvarint(b, s.to-s.from)
 		at = s.to
+	}
+	if c.removed != nil {
+		b = binary.AppendUvarint(b, c.removed.until)
+		b = binary.AppendUvarint(b, uint64(max(c.removed.at.Unix(), 0)))
 	}
 	return b
 }
@@ -48,13 +64,15 @@ type stored struct {
 	answers              bool
 	first, last, spooled uint64
 	open                 spans
+	removed              *removal
 }
 
 func decodeCursor(b []byte) (stored, error) {
 	if len(b) < 2 || b[0] != cursorVersion {
 		return stored{}, errCursor
 	}
-	s := stored{answers: b[1]&flagAnswers != 0}
+	flags := b[1]
+	s := stored{answers: flags&flagAnswers != 0}
 	b = b[2:]
 	ok := true
 	num := func() uint64 {
@@ -80,6 +98,9 @@ func decodeCursor(b []byte) (stored, error) {
 		s.open = s.open.add(from, to)
 		at = to
 	}
+	if ok && flags&flagRemoved != 0 {
+		s.removed = &removal{until: num(), at: time.Unix(int64(min(num(), math.MaxInt32)), 0)}
+	}
 	if !ok || len(b) > 0 || len(s.open) == 0 || s.open[len(s.open)-1].to != forever {
 		return stored{}, errCursor
 	}
@@ -87,25 +108,34 @@ func decodeCursor(b []byte) (stored, error) {
 }
 
 // restore takes up the cursor where the spool has it, and finds out how many
-// records are carried in.
-func (c *collector) restore() error {
+// records are carried in. Without a cursor it begins with all that there is, or
+// with nothing when it comes to others that have one.
+func (c *collector) restore(joins bool) error {
 	st := c.l.spool.Stats()
-	c.open = spans{{0, forever}} // without a cursor, all that there is
+	c.open = spans{{0, forever}}
 	any, known, whole := held(&st) > 0, false, true
 	if c.cfg.Name != "" {
 		b, ok, err := c.l.spool.Cursor(c.cfg.Name)
 		if err != nil && !errors.Is(err, buffer.ErrDamaged) {
 			return err
 		}
-		if ok && err == nil {
+		switch {
+		case ok && err == nil:
 			known, whole = c.resume(b, &st), false
+		case joins:
+			c.open = spans{{c.l.first, forever}}
+			return nil
 		}
 	}
-	c.open = c.open.add(c.l.first, forever)
+	if c.removed == nil {
+		c.open = c.open.add(c.l.first, forever)
+	} else {
+		c.open = c.open.cut(c.removed.until, forever)
+	}
 	switch {
 	case !any:
 		c.n.Spooled = 0
-		c.open = spans{{c.l.first, forever}}
+		c.open = c.open.cut(0, c.l.first)
 	case whole:
 		c.n.Spooled = held(&st)
 	case !known:
@@ -129,6 +159,12 @@ func (c *collector) resume(b []byte, st *buffer.Stats) bool {
 		return false
 	}
 	c.open, c.answers, c.n.Spooled = s.open, s.answers, s.spooled
+	if s.removed != nil {
+		c.open = c.open.cut(s.removed.until, forever) // what was made since then was not for it
+		if c.removed != nil {
+			c.removed = s.removed
+		}
+	}
 	return s.first == st.First && s.last == st.Last
 }
 

@@ -47,6 +47,18 @@
 // What Collector.Hold says is too old, and is the oldest that is open, is held back:
 // the lanes begin behind it. It counts as spooled, and goes when the spool needs its room.
 //
+// # Several collectors
+//
+// Each has its own cursor, lanes and connections; nothing that one does waits for
+// another. The tiers hold what any of them still needs. While a collector is
+// further behind than another, room is made of what it alone needs: on disk from three
+// quarters of the cap on, in memory instead of shedding. It is counted as evicted for that one.
+//
+// A collector without a stored cursor begins with this run's first record, unless
+// no configured one has a cursor: then it has all that there is. The cursor of one that is
+// not configured any more stays, cut off at the first record of the run without it, for
+// removedFor: put back, it goes on there, and with what is made then.
+//
 // # Barriers
 //
 // HEP has no acknowledgement. At a barrier the lane opens its next connection,

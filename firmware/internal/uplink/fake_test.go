@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"sort"
 	"sync"
 	"syscall"
@@ -290,6 +292,7 @@ type fakeSpool struct {
 	fail       error // what Commit returns
 	damage     bool  // the next Commit finds the file damaged, and all of it lost
 	max        int   // records held at most; the oldest are evicted
+	limit      int   // the same, and above 80 % of it those that are not of calls are shed
 	st         buffer.Stats
 	closed     int
 }
@@ -317,6 +320,10 @@ func (s *fakeSpool) Commit(b buffer.Batch) (r buffer.AppendResult, err error) {
 		if n := len(s.entries); n > 0 && s.entries[n-1].Seq >= e.Seq {
 			return r, buffer.ErrOrder
 		}
+		if e.Class != uint8(record.Call) && len(s.entries) > s.limit/5*4 && s.limit > 0 {
+			r.Shed = append(r.Shed, buffer.Lost{Class: e.Class, Seqs: []uint64{e.Seq}})
+			continue
+		}
 		e.Data = append([]byte(nil), e.Data...)
 		s.entries = append(s.entries, e)
 	}
@@ -326,7 +333,9 @@ func (s *fakeSpool) Commit(b buffer.Batch) (r buffer.AppendResult, err error) {
 		r.Evicted = append(r.Evicted, buffer.Lost{Class: e.Class, Seqs: []uint64{e.Seq}})
 	}
 	for k, v := range b.Cursors {
-		s.cursors[k] = v
+		if s.cursors[k] = v; v == nil {
+			delete(s.cursors, k)
+		}
 	}
 	s.publish()
 	return r, nil
@@ -334,6 +343,7 @@ func (s *fakeSpool) Commit(b buffer.Batch) (r buffer.AppendResult, err error) {
 
 func (s *fakeSpool) publish() {
 	s.st.Held, s.st.First, s.st.Last = buffer.Counts{}, 0, 0
+	s.st.UsedBytes, s.st.LimitBytes = int64(len(s.entries)), int64(s.limit)
 	for _, e := range s.entries {
 		s.st.Held[e.Class].Records++
 	}
@@ -364,6 +374,12 @@ func (s *fakeSpool) Cursor(name string) ([]byte, bool, error) {
 	defer s.mu.Unlock()
 	b, ok := s.cursors[name]
 	return b, ok, nil
+}
+
+func (s *fakeSpool) Cursors() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.cursors))
 }
 
 func (s *fakeSpool) Quarantine(e buffer.Entry, reason string) error {

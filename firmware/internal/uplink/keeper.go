@@ -19,6 +19,8 @@ type keeper struct {
 	pins    []*page
 	retryAt time.Time // no commit before: the last one failed
 	trimmed time.Time
+	buf     []byte // a piece of the spool
+	given   uint64 // below this is what was given up for want of room
 }
 
 // stamp says that at that time next was the next number.
@@ -47,7 +49,9 @@ func (l *Log) keep(idle <-chan struct{}) {
 		l.settleAged(now)
 		l.mu.Unlock()
 		old := k.older(now)
+		k.relieve(now)
 		for k.spill(now, old) {
+			k.relieve(now)
 		}
 		k.trim(now)
 	}
@@ -84,6 +88,10 @@ func (l *Log) target(old uint64) uint64 {
 	l.kickAt = max(l.mem.limit/2, l.mem.used+l.mem.limit/16)
 	switch {
 	case l.mem.used > l.mem.limit/4*3:
+		for _, c := range l.collectors {
+			_, end := c.exposed(l.disk, l.next)
+			c.exposedTo = max(c.exposedTo, end)
+		}
 		return l.next
 	case l.mem.used > l.mem.limit/2 && l.exposedBytes() > l.mem.limit/4:
 		old = l.next // whatever its age
@@ -91,7 +99,7 @@ func (l *Log) target(old uint64) uint64 {
 	to := uint64(0)
 	for _, c := range l.collectors {
 		_, end := c.exposed(l.disk, old)
-		to = max(to, end)
+		to, c.exposedTo = max(to, end), max(c.exposedTo, end)
 		if c.toDisk > l.disk {
 			// Of what a broken connection left, only what is still unconfirmed.
 			if i := c.open.find(l.disk); i < len(c.open) && c.open[i].from < c.toDisk {
@@ -239,6 +247,9 @@ func (l *Log) cursors(entries []buffer.Entry) map[string][]byte {
 			}
 		}
 		m[c.cfg.Name] = c.encodeCursor(first, last, spooled)
+	}
+	for _, name := range l.gone {
+		m[name] = nil
 	}
 	return m
 }

@@ -39,6 +39,7 @@ type Log struct {
 	kickAt     int    // octets of memory at which Append wakes the keeper
 	dirty      bool   // a stored cursor is behind
 	scratch    spans
+	gone       []string // cursors that are not needed any more
 	running    bool
 	closing    bool
 	stop       context.CancelFunc
@@ -92,16 +93,25 @@ func (l *Log) open(o Options) error {
 	if len(configs) == 0 {
 		configs = []Collector{{}} // keeps the records, and the books, until there is one
 	}
-	for _, cfg := range configs {
-		c := newCollector(l, cfg)
-		if l.spool != nil {
-			if err := c.restore(); err != nil {
-				l.log.Error("cursor not read", "collector", cfg.Name, "err", err)
-			}
+	if l.spool == nil {
+		for _, cfg := range configs {
+			l.collectors = append(l.collectors, newCollector(l, cfg))
 		}
-		l.collectors = append(l.collectors, c)
+		return nil
 	}
+	former, stays := l.former(configs)
+	for _, cfg := range configs {
+		l.restore(newCollector(l, cfg), stays)
+	}
+	l.keepRemoved(former, stays)
 	return nil
+}
+
+func (l *Log) restore(c *collector, joins bool) {
+	if err := c.restore(joins); err != nil {
+		l.log.Error("cursor not read", "collector", c.cfg.Name, "err", err)
+	}
+	l.collectors = append(l.collectors, c)
 }
 
 // beginEpoch finds this run's first number and makes sure that no later run
@@ -164,11 +174,12 @@ var shedAt = [record.NumClasses]int{record.Periodic: 85, record.Routine: 90, rec
 
 // admit makes room for a record of n octets, or says that there is none.
 func (l *Log) admit(class record.Class, n int) bool {
-	if class != record.Call && l.mem.used > l.mem.limit/100*shedAt[class] {
+	lagging := len(l.mem.pages) > 0 && l.lagging(max(l.disk, l.mem.pages[0].first), l.mem.pages[0].end())
+	if class != record.Call && l.mem.used > l.mem.limit/100*shedAt[class] && !lagging {
 		return false
 	}
 	for !l.mem.room(n) {
-		if l.spilling || len(l.mem.pages) == 0 || class != record.Call {
+		if l.spilling || len(l.mem.pages) == 0 || class != record.Call && !lagging {
 			return false
 		}
 		l.evictPage()
@@ -242,8 +253,8 @@ func (l *Log) Run(ctx context.Context) error {
 		}
 	}
 	idle := make(chan struct{})
-	if l.collectors[0].cfg.Dial == nil {
-		lanes.Go(func() { l.waitClosing(ctx) })
+	if c := l.collectors[0]; c.cfg.Dial == nil {
+		lanes.Go(func() { c.waitClosing(ctx) })
 	}
 	go func() {
 		lanes.Wait()
@@ -258,11 +269,10 @@ func (l *Log) Run(ctx context.Context) error {
 func (l *Log) Done() <-chan struct{} { return l.done }
 
 // waitClosing stands in for lanes where there is no collector.
-func (l *Log) waitClosing(ctx context.Context) {
-	wake := l.collectors[0].closed
+func (c *collector) waitClosing(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-	case <-wake:
+	case <-c.closed:
 	}
 }
 

@@ -46,6 +46,7 @@ type Spool interface {
 	Read(from uint64, maxBytes int, buf []byte) ([]buffer.Entry, []byte, error)
 	Stats() buffer.Stats
 	Cursor(name string) ([]byte, bool, error)
+	Cursors() []string // the names of all that there are
 	Quarantine(e buffer.Entry, reason string) error
 	Close() error
 }
@@ -162,6 +163,9 @@ func (o Options) MemoryBudget() (int, error) {
 	// Pages that are pinned outlive their place in the tier: a commit's worth,
 	// and a few per lane. Offsets cost 4 octets per record of 128 at least.
 	n := o.Memory + o.Memory/8 + o.Memory/32 + spillBytes + spillCount*64
+	if len(o.Collectors) > 1 {
+		n += chunkBytes // what one that is far behind gives up is read
+	}
 	for _, c := range o.Collectors {
 		n += 2 * (laneBytes + 2*(256<<10) + max(c.Packets-1, 0)*batchBytes)
 	}

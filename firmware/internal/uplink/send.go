@@ -116,9 +116,11 @@ func (ln *lane) barrierDue(f *flight, now time.Time) (time.Duration, bool) {
 
 // recovered reports whether everything written to f is acknowledged, and some
 // of it had to go to disk meanwhile: an outage that the connection survived. A
-// barrier takes it off the disk.
+// barrier takes it off the disk. What is there for another collector's sake
+// makes no hurry.
 func (f *flight) recovered() bool {
-	return len(f.marks) > 0 && f.marks[0].from < f.lane.c.l.disk && !f.owed
+	c := f.lane.c
+	return len(f.marks) > 0 && f.marks[0].from < min(c.l.disk, c.exposedTo) && !f.owed
 }
 
 // unconfirmed returns the octets of records on the lane's connections.

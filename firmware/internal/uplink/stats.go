@@ -78,9 +78,10 @@ type Status struct {
 	State       State
 	Since       time.Time // when State began
 	Reason      string    // what went wrong last; empty when nothing is
-	Backlog     uint64    // records waiting on disk
+	Backlog     uint64    // records waiting on disk to be sent
 	Held        uint64    // records on disk that are too old to be sent, as far as they have been found
 	Unconfirmed int       // octets of records sent and not confirmed
+	Removed     bool      // not configured any more: what waited for it is kept for a while
 	Fallback    bool      // it answers no half-close: records are released by the resend tail
 }
 
@@ -114,6 +115,9 @@ func (l *Log) Stats() Stats {
 
 func (c *collector) counts() Counts {
 	n := c.n
+	if c.removed != nil {
+		return n // nothing is made for it
+	}
 	n.Made = c.l.made
 	for i, v := range c.l.shed {
 		n.Shed[i] += v
@@ -126,9 +130,10 @@ func (c *collector) snapshot() Status {
 	s := c.status
 	s.Held = min(c.heldBack, c.n.Spooled)
 	s.Backlog = c.n.Spooled - s.Held
-	s.Fallback = c.tail
+	s.Fallback, s.Removed = c.tail, c.removed != nil
 	for _, f := range c.flights {
 		s.Unconfirmed += f.size
+		s.Backlog -= min(s.Backlog, c.sentFromDisk(f))
 	}
 	if since, silent := c.silentSince(); silent && s.State == Up {
 		s.State, s.Since, s.Reason = Down, since, errSilent.Error()
@@ -137,6 +142,17 @@ func (c *collector) snapshot() Status {
 		s.State = Draining
 	}
 	return s
+}
+
+// sentFromDisk returns how many of f's records are on disk, in case that f fails
+// or for another collector's sake.
+func (c *collector) sentFromDisk(f *flight) (n uint64) {
+	for i := range f.marks {
+		if m := &f.marks[i]; m.from < c.l.disk {
+			n += uint64(m.records) - c.open.count(max(m.from, c.l.disk), max(m.to, c.l.disk))
+		}
+	}
+	return n
 }
 
 // silentSince reports whether the live connection stands, but nothing of what

@@ -25,6 +25,7 @@ func (k *keeper) trim(now time.Time) {
 func (k *keeper) store() bool {
 	l := k.l
 	l.mu.Lock()
+	l.retire(time.Now())
 	st := l.spool.Stats()
 	if any := held(&st) > 0; !any || !l.dirty {
 		l.dirty = l.dirty && any
@@ -33,7 +34,9 @@ func (k *keeper) store() bool {
 	}
 	before := l.disk
 	for _, c := range l.collectors {
-		before = min(before, c.open[0].from)
+		if len(c.open) > 0 { // one that was removed may have none
+			before = min(before, c.open[0].from)
+		}
 	}
 	b := buffer.Batch{Cursors: l.cursors(nil)}
 	if before > st.First {
