@@ -1,5 +1,6 @@
 // Package pcapfile reads capture files: a capture.Source from pcap or pcapng,
-// gzip-compressed or not, and one Source from several files by time.
+// gzip-compressed or not, and one Source from several files by time. Writer
+// writes pcapng.
 //
 //	pcap     magic a1b2c3d4 (microseconds), a1b23c4d (nanoseconds), a1b2cd34
 //	         (Kuznetzov's longer record header), in either byte order
