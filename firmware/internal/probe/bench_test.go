@@ -3,7 +3,9 @@ package probe
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
+	"heptap/firmware/internal/packets"
 )
 
 var (
@@ -61,8 +64,21 @@ func next(f *capture.Frame) {
 	f.Wall += 20e6
 }
 
+// memories are workers without and with a packet memory of 4 MiB.
+var memories = map[string]func() *packets.Writer{
+	"memory=off": func() *packets.Writer { return nil },
+	"memory=on":  func() *packets.Writer { return packets.New(packets.Config{Bytes: 4 << 20, Workers: 1}).Writer() },
+}
+
 func TestRTPAllocs(t *testing.T) {
+	for name, memory := range memories {
+		t.Run(name, func(t *testing.T) { testRTPAllocs(t, memory()) })
+	}
+}
+
+func testRTPAllocs(t *testing.T, memory *packets.Writer) {
 	w, frames := idleWorker(100), rtpFrames(10)
+	w.memory = memory
 	n := testing.AllocsPerRun(1000, func() {
 		for i := range frames {
 			next(&frames[i])
@@ -78,22 +94,27 @@ func TestRTPAllocs(t *testing.T) {
 
 // BenchmarkRTP is a worker's whole way of a frame: decode, dissect, statistics.
 func BenchmarkRTP(b *testing.B) {
-	for _, streams := range []int{100, 20000} {
-		b.Run(fmt.Sprint(streams), func(b *testing.B) {
-			w, frames := idleWorker(streams), rtpFrames(streams)
-			for i := range frames { // the streams begin
-				w.frame(&frames[i])
-			}
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				f := &frames[i%streams]
-				next(f)
-				w.frame(f)
-				if i%framesPerRead == 0 {
-					w.mirror.Tick(w.time)
-				}
-			}
-		})
+	for _, name := range slices.Sorted(maps.Keys(memories)) {
+		for _, streams := range []int{100, 20000} {
+			b.Run(fmt.Sprintf("%d/%s", streams, name), func(b *testing.B) { benchRTP(b, streams, memories[name]()) })
+		}
+	}
+}
+
+func benchRTP(b *testing.B, streams int, memory *packets.Writer) {
+	w, frames := idleWorker(streams), rtpFrames(streams)
+	w.memory = memory
+	for i := range frames { // the streams begin
+		w.frame(&frames[i])
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		f := &frames[i%streams]
+		next(f)
+		w.frame(f)
+		if i%framesPerRead == 0 {
+			w.mirror.Tick(w.time)
+		}
 	}
 }
 
@@ -104,8 +125,9 @@ type path struct {
 	frames []capture.Frame
 }
 
-func newPath(tb testing.TB) *path {
+func newPath(tb testing.TB, memory *packets.Writer) *path {
 	w := idleWorker(10)
+	w.memory = memory
 	buf := make([]byte, 0, 4096)
 	m := testMerge([]*worker{w}, w.now, func(r *record.Record) {
 		b, err := r.AppendBinary(buf)
@@ -135,23 +157,29 @@ func (x *path) run(i int) {
 }
 
 func TestSIPAllocs(t *testing.T) {
-	x := newPath(t)
-	n := testing.AllocsPerRun(200, func() {
-		for i := range 160 {
-			x.run(i)
+	for name, memory := range memories {
+		x := newPath(t, memory())
+		n := testing.AllocsPerRun(200, func() {
+			for i := range 160 {
+				x.run(i)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations per 160 messages of a known call", name, n)
 		}
-	})
-	if n != 0 {
-		t.Errorf("%v allocations per 160 messages of a known call", n)
 	}
 }
 
 // BenchmarkSIP is the whole way of a SIP message of a known call: decode,
 // dissect, copy, queue, merge, correlation, sealed record.
 func BenchmarkSIP(b *testing.B) {
-	x := newPath(b)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		x.run(i)
+	for _, name := range slices.Sorted(maps.Keys(memories)) {
+		b.Run(name, func(b *testing.B) {
+			x := newPath(b, memories[name]())
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				x.run(i)
+			}
+		})
 	}
 }

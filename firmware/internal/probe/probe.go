@@ -18,6 +18,7 @@ import (
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
 	"heptap/firmware/internal/intake"
+	"heptap/firmware/internal/packets"
 	"heptap/firmware/internal/privacy"
 	"heptap/firmware/internal/trace"
 )
@@ -43,6 +44,7 @@ type Config struct {
 	Assembly  assembly.Config
 	Correlate correlate.Config
 	ISUP      bool            // make records of ISUP
+	Memory    *packets.Memory // where frames are kept, nil for none; not part of MemoryBytes
 	Privacy   *privacy.Filter // what records do not tell; nil: they tell what they tell
 	Trace     *trace.Engine   // what is denied is not delivered; nil delivers everything
 	Lines     Lines           // lines of logs received on the management side, nil for none; not with Replay

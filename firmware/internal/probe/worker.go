@@ -18,6 +18,7 @@ import (
 	"heptap/capture/mirror"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
+	"heptap/firmware/internal/packets"
 )
 
 const framesPerRead = 128
@@ -95,13 +96,14 @@ type worker struct {
 	// worker that could have some of them. Then the RTP of a stream is counted in
 	// one place whether or not it is fragmented. Otherwise nil: the assembly does it.
 	fragments *assembly.Fragments
-	hep       bool           // hand over HEP, which is unwrapped later
-	beside    dissect.Beside // what is looked for beside signalling
-	asked     *asked         // of which, some replies are found by
-	replay    bool           // keep packet time exactly
-	wait      bool           // wait for room rather than drop
-	now       func() int64   // monotonic clock of a live source
-	lag       int64          // how long the source may hold a frame back, ns
+	memory    *packets.Writer // nil: no frames are kept
+	hep       bool            // hand over HEP, which is unwrapped later
+	beside    dissect.Beside  // what is looked for beside signalling
+	asked     *asked          // of which, some replies are found by
+	replay    bool            // keep packet time exactly
+	wait      bool            // wait for room rather than drop
+	now       func() int64    // monotonic clock of a live source
+	lag       int64           // how long the source may hold a frame back, ns
 
 	full     chan *batch
 	free     chan *batch // empty ones, back from the merge
@@ -137,6 +139,9 @@ func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, w
 	w.time, w.sampleAt, w.sweepAt, w.trimAt = math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64
 	w.progress.Store(math.MinInt64)
 	w.emit = w.snapshot
+	if cfg.Memory != nil {
+		w.memory = cfg.Memory.Writer()
+	}
 	if len(cfg.Inputs) == 1 {
 		w.fragments = assembly.NewFragments(cfg.Assembly.Defrag, w.beside, w.reassembled)
 	}
@@ -267,17 +272,23 @@ func (w *worker) frame(f *capture.Frame) {
 	switch {
 	case p.Fragment.Valid:
 		w.tally.fragments++
+		if w.memory != nil {
+			w.memory.Fragment(f, p)
+		}
 		if w.fragments != nil {
 			w.fragments.Add(p)
 		} else {
 			w.handStream(p)
 		}
 	case p.Protocol == capture.ProtoUDP:
-		w.datagram(p)
+		w.datagram(f, p)
 	case p.Protocol == capture.ProtoTCP:
-		w.segment(p)
+		w.segment(f, p)
 	case p.Protocol == capture.ProtoSCTP:
 		w.tally.sctp++
+		if w.memory != nil {
+			w.memory.Chunks(f, p)
+		}
 		w.handStream(p)
 	}
 }
@@ -287,6 +298,9 @@ func (w *worker) dropped(f *capture.Frame, p *capture.Packet, reason capture.Dro
 	w.tally.dropped[reason]++
 	w.mirror.Add(f, nil)
 	w.wrapped(p.Encap)
+	if w.memory != nil {
+		w.memory.Unread(f, p, reason)
+	}
 	switch {
 	case isUnread(reason):
 		w.unread.add(reason, p.Unknown)
@@ -301,9 +315,9 @@ func (w *worker) wrapped(e capture.Encap) {
 	}
 }
 
-// datagram looks into a UDP datagram. p is w.rtp[w.nrtp], and RTP stays there
-// until it is counted.
-func (w *worker) datagram(p *capture.Packet) {
+// datagram looks into a UDP datagram, that of f. p is w.rtp[w.nrtp], and RTP stays
+// there until it is counted.
+func (w *worker) datagram(f *capture.Frame, p *capture.Packet) {
 	proto := dissect.Datagram(p, w.beside)
 	switch proto {
 	case capture.STUN, capture.TURN:
@@ -315,6 +329,9 @@ func (w *worker) datagram(p *capture.Packet) {
 		proto = w.besides(p, proto)
 	}
 	w.tally.protocols[proto]++
+	if w.memory != nil {
+		w.memory.Datagram(f, p, proto)
+	}
 	if proto != capture.RTP {
 		w.handKnown(p, proto)
 	} else if w.nrtp++; w.nrtp == len(w.rtp) {
@@ -363,9 +380,9 @@ func (w *worker) handKnown(p *capture.Packet, proto capture.Protocol) {
 	}
 }
 
-// segment looks at a TCP segment: those of connections that nobody wants are
-// not worth a copy.
-func (w *worker) segment(p *capture.Packet) {
+// segment looks at a TCP segment, that of f: those of connections that nobody wants
+// are not worth a copy.
+func (w *worker) segment(f *capture.Frame, p *capture.Packet) {
 	w.tally.segments++
 	if isTLS(p.Payload) {
 		w.tally.tls++
@@ -373,7 +390,11 @@ func (w *worker) segment(p *capture.Packet) {
 			w.tally.sipTLS++
 		}
 	}
-	if w.ignore.Ignored(p) {
+	ignored := w.ignore.Ignored(p)
+	if w.memory != nil {
+		w.memory.Segment(f, p, !ignored)
+	}
+	if ignored {
 		w.tally.ignored++
 		return
 	}
@@ -437,6 +458,9 @@ func (w *worker) countRTP() {
 func (w *worker) afterRead(n int) {
 	w.countRTP()
 	w.tally.publish(&w.counters)
+	if w.memory != nil {
+		w.memory.Flush()
+	}
 	if !w.replay {
 		if n == 0 {
 			w.time = max(w.time, w.now()-w.lag)
