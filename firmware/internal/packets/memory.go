@@ -247,3 +247,10 @@ func (m *Memory) Stats(now int64) Stats {
 	}
 	return st
 }
+
+// Holds returns how many octets there are, used and free.
+func (m *Memory) Holds() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.used)+len(m.free)) * int64(m.size)
+}

@@ -26,6 +26,6 @@
 // # Credentials (Options.Credentials)
 //
 // What Digest authentication (RFC 7616) and bearer tokens consist of, but for realm
-// and user name, and the keys of SRTP in SDP (RFC 4568). Passwords in URIs go with
-// the names. Of records other than SIP secrets never become part.
+// and user name, the keys of SRTP in SDP (RFC 4568, 4567), and passwords in addresses, which
+// go with the names, too. Of records other than SIP secrets never become part.
 package privacy

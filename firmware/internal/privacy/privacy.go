@@ -85,10 +85,11 @@ func (f *Filter) kept(b []byte) bool {
 	return false
 }
 
-// blank replaces what people read in b; spaces, punctuation and line ends stay.
+// blank replaces what people read in b, and what keys of a telephone send; spaces, other
+// punctuation and line ends stay.
 func blank(b []byte) {
 	for i, c := range b {
-		if isWord(c) || c > 127 {
+		if isWord(c) || c > 127 || c == '*' || c == '#' {
 			b[i] = 'x'
 		}
 	}

@@ -270,6 +270,8 @@ func (f *Filter) sdp(b []byte) {
 			if i := bytes.Index(value, []byte("inline:")); i >= 0 {
 				blank(value[i+len("inline:"):])
 			}
+		case f.options.Credentials && bytes.HasPrefix(value, []byte("key-mgmt:")):
+			blank(value[len("key-mgmt:"):])
 		}
 	}
 }

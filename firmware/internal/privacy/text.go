@@ -191,11 +191,13 @@ func (f *Filter) uri(b []byte, tel bool) int {
 // userinfo replaces what stands before the @ of a SIP URI, or all of a tel
 // URI: the name or number with its parameters, and a password.
 func (f *Filter) userinfo(b []byte) {
+	b, password, _ := bytes.Cut(b, []byte(":"))
+	if f.options.Key != nil || f.options.Credentials {
+		blank(password)
+	}
 	if f.options.Key == nil {
 		return
 	}
-	b, password, _ := bytes.Cut(b, []byte(":"))
-	blank(password)
 	name, parameters, _ := bytes.Cut(b, []byte(";"))
 	f.user(name)
 	f.scan(parameters, false, true)
