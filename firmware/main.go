@@ -50,6 +50,7 @@ func commands() []command {
 		{"spool", "ls|export|verify FILE", "look into the spool of a stopped probe", cmdSpool, false},
 		{"config", "[-check FILE]", "list every option, or check a configuration", cmdConfig, true},
 		{"pseudonym", "-config FILE [-undo] TEXT...", "tell a number or name by its pseudonym, and the other way round", cmdPseudonym, true},
+		{"bundle", "key|public|sign|show [OPTION...] FILE", "keys that updates of a box are signed by; sign one, look at one", cmdBundle, true},
 		{"version", "[-boards]", "version, commit and Go release", cmdVersion, true},
 	}
 }

@@ -68,7 +68,9 @@ func image(t *testing.T, b board) string {
 
 func build(t *testing.T, b board, dir string) string {
 	t.Helper()
-	out, err := exec.Command("../../image", "-out", dir, b.name).CombinedOutput()
+	cmd := exec.Command("../../image", "-out", dir, b.name)
+	cmd.Env = append(os.Environ(), "HEPTAP_KEY="+filepath.Join(built.dir, "key")) // made by the first build
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("scripts/image: %v\n%s", err, out)
 	}
