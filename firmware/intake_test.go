@@ -394,6 +394,36 @@ func TestRelayNamesTheConnection(t *testing.T) {
 	}
 }
 
+// An agent tells of a message when the connection that it went over has ended. That is
+// named all the same, and by what the agent says of the connection itself.
+func TestRelayNamesTheConnectionThatHasEnded(t *testing.T) {
+	c := heptest.New(t, heptest.Options{})
+	b := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
+	first := strings.Replace(relayedOptions, "one@example.com", "seen@example.com", 1)
+	seg := func(src, dst netip.AddrPort, seq, ack uint32, flags uint8, payload string) []byte {
+		return capturetest.TCP(src, dst, capture.TCP{Seq: seq, Ack: ack, Flags: flags}, []byte(payload))
+	}
+	b.show(seg(relayPhone, relayProxy, 100, 0, capture.FlagSYN, ""), seg(relayProxy, relayPhone, 500, 101, capture.FlagSYN|capture.FlagACK, ""),
+		seg(relayPhone, relayProxy, 101, 501, capture.FlagACK, ""), seg(relayPhone, relayProxy, 101, 501, capture.FlagACK|capture.FlagPSH, first),
+		seg(relayProxy, relayPhone, 501, 101, capture.FlagRST, ""))
+	id := ""
+	for _, r := range c.WaitFrames(3) {
+		if v, _ := hep.Parse(r.Frame); v.Type() == hep.TypeNet {
+			id = string(v.Correlation())
+		}
+	}
+	p := opensips(1, "one@example.com", relayedOptions, "")
+	p.Src, p.Dst, p.Proto, p.Wall = relayProxy, relayPhone, 22, time.Now().UnixNano()
+	q := opensips(89, "17640947659377874237", `{"Protocol":"TLS","Event":"CLOSED"}`, "")
+	q.Src, q.Dst, q.Proto, q.Wall = p.Src, p.Dst, p.Proto, p.Wall
+	sendPackets(t, b.dial(intake.TCP), p, q)
+	for _, r := range c.WaitFrames(5)[3:] {
+		if v, _ := hep.Parse(r.Frame); id == "" || string(v.Extra()) != `{"net":"`+id+`"}` {
+			t.Errorf("%d: connection %q, named %q", v.Type(), id, v.Extra())
+		}
+	}
+}
+
 // The mirror port shows TLS, of which only an agent can read the SIP. That names
 // the connection all the same.
 func TestRelayNamesTheConnectionOfTLS(t *testing.T) {

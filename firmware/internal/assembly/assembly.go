@@ -80,7 +80,7 @@ func (c Config) MemoryBytes() int64 {
 	}
 	const perConnection = int64(unsafe.Sizeof(connection{})) + int64(dissect.ConnBytes)
 	if c.Lookup {
-		n += int64(c.Stream.Connections) * endsBytes
+		n += int64(c.Stream.Connections)*endsBytes + endedBytes
 	}
 	n += int64(min(maxWebs, c.Stream.Connections)) * webBytes
 	return n + int64(c.Stream.Connections)*perConnection + int64(unsafe.Sizeof(order{}))
@@ -95,6 +95,7 @@ type Assembly struct {
 	streams    *stream.Assembler
 	conns      *dissect.Connections
 	byEnds     map[ends]*connection        // nil without Lookup
+	ended      endings                     // empty without Lookup
 	webPorts   map[netip.AddrPort]struct{} // of WebSockets inside TLS, as others have told
 	idle       *connection                 // handlers that no connection has, linked
 	current    *connection                 // the one at hand

@@ -137,6 +137,7 @@ func (c *connection) end(why stream.Reason) {
 	}
 	if c.told {
 		c.assembly.config.Net.Closed(c.describe(), why)
+		c.remember(why)
 	}
 	c.recycle()
 }

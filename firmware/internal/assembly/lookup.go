@@ -1,10 +1,12 @@
 package assembly
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
 	"heptap/capture"
+	"heptap/capture/stream"
 )
 
 // ends are the two ends of a connection, the smaller first, so that both
@@ -39,6 +41,16 @@ func (a *Assembly) unknow(c *connection) {
 	}
 }
 
+// remember makes it possible to find c for a while after its end.
+func (c *connection) remember(why stream.Reason) {
+	a := c.assembly
+	if a.byEnds == nil {
+		return
+	}
+	end := c.ending(why)
+	a.ended.add(lifetime{ends: c.ends, id: c.id, began: c.stream.Attempt().Began.Wall, over: end.At.Wall, forget: max(a.now, end.At.Mono) + endedFor})
+}
+
 // maxSkew is how far the clock of one that asks for a connection may be behind, ns.
 const maxSkew = int64(5 * time.Minute)
 
@@ -55,16 +67,27 @@ const (
 // maxPorts is of how many ports it is remembered that WebSockets with SIP go there.
 const maxPorts = 64
 
-// Connection returns the id of the connection of TCP that is open between the
-// ends of f and that Net was told of, 0 when there is none, or when it began only after
-// wall, the time of what is said to have gone over it. Of a connection of TLS Net is told now
+// Connection returns the id of the connection of TCP between the ends of f that Net was
+// told of, 0 when there is none, or when it began only after wall, the time of what is
+// said to have gone over it. One that has ended is found too, for a while. Of two the
+// one counts that was open at wall, or nearer to it. Of a connection of TLS Net is told now
 // if somebody has read SIP in it. It needs Config.Lookup.
 func (a *Assembly) Connection(f *capture.FiveTuple, wall int64, inside Inside) uint64 {
-	c := a.byEnds[endsOf(f)]
-	if c == nil {
-		return 0
+	k := endsOf(f)
+	c, past := a.byEnds[k], a.ended.find(k, a.now)
+	if past != nil && off(wall, past.began, past.over) > maxSkew {
+		past = nil
 	}
-	if began := c.stream.Attempt().Began.Wall; !c.stream.MidStream() && wall < began-maxSkew {
+	if c != nil {
+		early := off(wall, c.stream.Attempt().Began.Wall, math.MaxInt64)
+		if past != nil && off(wall, past.began, past.over) < early || early > maxSkew && !c.stream.MidStream() {
+			c = nil
+		}
+	}
+	if c == nil && past != nil {
+		return past.id
+	}
+	if c == nil {
 		return 0
 	}
 	if inside == WebSocket {

@@ -43,6 +43,84 @@ func TestConnection(t *testing.T) {
 	}
 }
 
+// A connection is found for five minutes after its end, by the clock of whoever says when
+// it was, which may be five minutes off. Of two with the same ends the one counts that was
+// open then, or was so nearer to it. One of which there is no record is not found.
+func TestConnectionThatHasEnded(t *testing.T) {
+	w := &witness{}
+	w.r = newRig(t, func(c *assembly.Config) { c.Net, c.Lookup = w, true })
+	r := w.r
+	there := capture.FiveTuple{Proto: 22, Src: alice, Dst: bob}
+	const skew, ms = int64(5 * time.Minute), int64(time.Millisecond)
+	talk := func(text string) (began, over int64) {
+		began = wall0 + r.now + ms
+		r.shake()
+		r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, []byte(text), capturetest.IPID(uint16(r.now))))
+		if text == "" {
+			return
+		}
+		r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1 + uint32(len(text)), Ack: 1, Flags: rst}, nil, capturetest.IPID(uint16(r.now))))
+		return began, wall0 + r.now
+	}
+	began, over := talk(request(1, 0))
+	is := func(what string, wall int64, n int) {
+		t.Helper()
+		id, want := r.Connection(&there, wall, assembly.SIP), uint64(0)
+		if n >= 0 {
+			want = w.ids[n]
+		}
+		if id != want {
+			t.Errorf("%s: %d, want %d of %d", what, id, want, w.ids)
+		}
+	}
+	is("after its end", over+ms, 0)
+	is("while it was open", over-ms, 0)
+	is("before it began", began-skew, 0)
+	is("long before it began", began-skew-1, -1)
+	is("long after its end", over+skew+1, -1)
+	r.pass(time.Minute)
+	first := wall0 + r.now
+	r.shake()
+	r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, []byte(request(2, 0)), capturetest.IPID(999)))
+	is("now, of two", wall0+r.now, 1)
+	is("nearer to the end of the first", over+10*int64(time.Second), 0)
+	is("nearer to the beginning of the second", first-10*int64(time.Second), 1)
+	is("long before the first", began-skew-1, -1)
+	r.add(capturetest.TCP(alice, bob, capture.TCP{Seq: 1 + uint32(len(request(2, 0))), Ack: 1, Flags: rst}, nil, capturetest.IPID(998)))
+	is("of two that have ended, the last", over, 1)
+	r.pass(5*time.Minute - time.Second)
+	is("nearly five minutes later", wall0+r.now, 1)
+	r.pass(2 * time.Second)
+	is("five minutes later", wall0+r.now-skew, -1)
+}
+
+// The memory of connections that have ended is bounded: the oldest make room.
+func TestEndedConnectionsMakeRoom(t *testing.T) {
+	w := &witness{}
+	w.r = newRig(t, func(c *assembly.Config) { c.Net, c.Lookup = w, true })
+	r := w.r
+	const many = 4096 + 3
+	for i := range many {
+		from := netip.AddrPortFrom(alice.Addr(), uint16(10000+i))
+		text := request(i, 0)
+		r.add(capturetest.TCP(from, bob, capture.TCP{Flags: syn}, nil), capturetest.TCP(bob, from, capture.TCP{Ack: 1, Flags: syn | ack}, nil),
+			capturetest.TCP(from, bob, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, []byte(text)),
+			capturetest.TCP(from, bob, capture.TCP{Seq: 1 + uint32(len(text)), Ack: 1, Flags: rst}, nil))
+	}
+	found := 0
+	for i := range many {
+		f := capture.FiveTuple{Proto: 6, Src: netip.AddrPortFrom(alice.Addr(), uint16(10000+i)), Dst: bob}
+		if id := r.Connection(&f, wall0+r.now, assembly.SIP); id != 0 {
+			if found++; id != w.ids[i] || i < 3 {
+				t.Fatalf("connection %d has the id %d", i, id)
+			}
+		}
+	}
+	if found != 4096 {
+		t.Errorf("%d of %d are remembered", found, many)
+	}
+}
+
 // A connection of TLS that nothing tells is for SIP is told of once somebody has
 // read SIP in it, also when the mirror shows one direction. What went over its ports
 // before it began did not go over it.
