@@ -94,6 +94,8 @@ type Exchanges struct {
 	Strays          atomic.Uint64 // to none
 	Malformed       atomic.Uint64
 	Crowded         atomic.Uint64 // requests that gave way without a reply
+	Unanswered      atomic.Uint64 // requests whose reply did not come in time
+	Ambiguous       atomic.Uint64 // replies that may be to one of several requests
 }
 
 // Beyond makes notes of messages.
@@ -108,9 +110,12 @@ type Beyond struct {
 	dns pairs[dnsRequest]
 	mi  pairs[miRequest]
 
+	replies heldReplies
+	talks   uint64 // of management commands in datagrams
 	held    heldLines
 	web     *web // with the first connection of HTTP
 	miConns []*miConn
+	latest  int64 // the latest time known
 	nextAt  int64 // when what waits for replies is looked at again
 
 	// scratch, reused for each message
@@ -147,9 +152,9 @@ func New(cfg Config) *Beyond {
 func (cfg *Config) MemoryBytes() int64 {
 	const scratch = 256<<10 + maxHeld*maxHeldLine
 	n := int64(unsafe.Sizeof(Beyond{})) + scratch
-	n += slots * int64(unsafe.Sizeof(pair[ngRequest]{})+maxCallID+2*maxTag)
-	n += slots * int64(unsafe.Sizeof(pair[dnsRequest]{}))
-	n += slots * int64(unsafe.Sizeof(pair[miRequest]{})+maxMICommands)
+	n += slots * int64(unsafe.Sizeof(slot[ngRequest]{})+maxCallID+2*maxTag)
+	n += slots * int64(unsafe.Sizeof(slot[dnsRequest]{})+maxQuestion)
+	n += slots*int64(unsafe.Sizeof(slot[miRequest]{})+maxMICommands) + maxHeldReplies*maxHeldReply
 	if cfg.MI {
 		n += maxMIConns * (int64(unsafe.Sizeof(miConn{})) + miConnBytes)
 	}
@@ -161,6 +166,7 @@ func (cfg *Config) MemoryBytes() int64 {
 
 // Message makes notes of m, which it borrows.
 func (b *Beyond) Message(m *capture.Message) {
+	b.latest = max(b.latest, m.Mono)
 	switch m.Protocol {
 	case capture.Syslog:
 		b.logMessage(m)

@@ -11,8 +11,12 @@ import (
 
 // dnsRequest is what is known of a question.
 type dnsRequest struct {
-	wanted bool // records are made of it and its reply
+	wanted   bool   // records are made of it and its reply
+	question []byte // the message, as far as maxQuestion
 }
+
+// maxQuestion is how many octets are kept of a question: the longest name and EDNS.
+const maxQuestion = 320
 
 // dnsMessage makes a note of a question or a reply, if it is for SIP.
 func (b *Beyond) dnsMessage(m *capture.Message) {
@@ -26,15 +30,26 @@ func (b *Beyond) dnsMessage(m *capture.Message) {
 		b.dnsReply(m, id)
 		return
 	}
-	p, fresh := request(b, &b.dns, &b.Stats.DNS, m, id, false)
+	p, fresh := request(b, &b.dns, &b.Stats.DNS, m, id)
 	if fresh {
 		p.of.wanted = b.forSIP(m.Flow.Tunnel, m.Flow)
+		p.of.question = append(p.of.question[:0], m.Payload[:min(len(m.Payload), maxQuestion)]...)
 	}
 	if !p.of.wanted {
 		b.Stats.DNSOther.Add(1)
 		return
 	}
-	b.dnsNote(m, p, fresh)
+	if fresh {
+		b.dns.wait(p, m)
+	}
+	b.dnsNote(m, p, fresh, nil)
+}
+
+// dnsFailed makes a note that there is no reply to a question.
+func (b *Beyond) dnsFailed(m *capture.Message, p *slot[dnsRequest], f *failure) {
+	if b.dnsView.Parse(p.of.question) == nil && b.dnsView.Questions > 0 {
+		b.dnsNote(m, p, true, f)
+	}
 }
 
 func (b *Beyond) dnsReply(m *capture.Message, id []byte) {
@@ -43,7 +58,7 @@ func (b *Beyond) dnsReply(m *capture.Message, id []byte) {
 		b.Stats.DNSOther.Add(1)
 		return
 	}
-	b.dnsNote(m, p, true)
+	b.dnsNote(m, p, true, nil)
 }
 
 // forSIP says whether the question in b.dnsView, asked over f, may be one for
@@ -65,9 +80,9 @@ func (b *Beyond) forSIP(tunnel uint32, f capture.FiveTuple) bool {
 	return b.cfg.Correlator.Speaks(tunnel, f.Src.Addr())
 }
 
-// dnsNote makes a note of the message in b.dnsView. p is nil for a reply whose
-// question was not seen.
-func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
+// dnsNote makes a note of the message in b.dnsView, or that the question there has no
+// reply, when failed is set. p is nil for a reply whose question was not seen.
+func (b *Beyond) dnsNote(m *capture.Message, p *slot[dnsRequest], fresh bool, failed *failure) {
 	v := &b.dnsView
 	n := b.begin(m, record.DNS)
 	p.name(b, "dns")
@@ -80,6 +95,8 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 		outcome = append(append(b.log.source[:0], ": "...), dns.RCodeName(v.RCode)...)
 	} else if v.Response && v.Answers == 0 {
 		outcome = append(b.log.source[:0], ": no answer"...)
+	} else if failed != nil {
+		outcome = append(append(b.log.source[:0], " failed: "...), failed.why.String()...)
 	}
 	o.words("event", b.masked, outcome)
 	if !fresh {
@@ -87,6 +104,10 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 	}
 	if v.Response && p != nil {
 		o.ms("took_ms", p.took(m))
+	}
+	if failed != nil {
+		o.int("sent", int64(p.sent))
+		failed.tell(&o, p.mono-1)
 	}
 	b.tokens = b.tokens[:0]
 	v.Question.Name.Labels(b.dnsLabel)
@@ -103,7 +124,7 @@ func (b *Beyond) dnsNote(m *capture.Message, p *pair[dnsRequest], fresh bool) {
 	b.payload = o.b
 	n.Payload = o.b
 	if p != nil {
-		if a := b.ask(p.serial, v.Response); !v.Response {
+		if a := b.ask(p.serial, v.Response || failed != nil); !a.Reply {
 			a.First, a.Target = m.Mono, withoutService(b.masked[name:])
 		}
 	}

@@ -26,7 +26,11 @@
 //
 // One goroutine calls it. Requests wait for their replies in tables of fixed
 // size, in which the oldest gives way; a reply that comes too late for that, or
-// whose request was not seen, is a stray. Nothing is allocated for a line of a
+// whose request was not seen, is a stray. A request in a datagram without a reply
+// for 30 s has a record that says so, in the words of HTTP ("failed": "timeout", "waited_ms"),
+// under the same id and linked as the reply would be; at the end of the capture ("no
+// reply") all that wait have. Replies to management commands in datagrams are told 100 ms late,
+// see talk. Nothing is allocated for a line of a
 // log, a question or what rtpengine is told.
 //
 // # What is left out

@@ -36,7 +36,7 @@ func (e *ends) over(end *dissect.Ending, last *dissect.At) {
 
 // failure is why there is no reply.
 type failure struct {
-	ends  *ends
+	ends  *ends // nil: datagrams
 	why   rest.Reason
 	asked int        // the direction of the request
 	at    dissect.At // when it was clear
@@ -81,6 +81,9 @@ func (f *failure) tell(o *object, since int64) {
 	o.text("failed", f.why.String())
 	o.text("ended_by", f.by)
 	o.ms("waited_ms", max(f.at.Mono-since, 0))
+	if f.ends == nil {
+		return
+	}
 	if server := 1 - f.asked; f.dir == f.asked && f.ends.has[server] {
 		o.ms("server_closed_ms", max(f.ends.fin[server].Mono-since, 0))
 	}

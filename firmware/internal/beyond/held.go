@@ -1,6 +1,10 @@
 package beyond
 
-import "heptap/capture"
+import (
+	"math"
+
+	"heptap/capture"
+)
 
 // A SIP server may log a call before the mirror port shows it: what comes in by
 // TLS is seen only when the server has passed it on. A line that names no call, but
@@ -51,9 +55,20 @@ func (b *Beyond) releaseHeld(mono int64) {
 	}
 }
 
-// Flush looks at what is held once more: nothing will follow.
+// Flush looks at what is held once more: nothing will follow. What waits for a reply
+// has none.
 func (b *Beyond) Flush() {
 	for b.held.first < b.held.next {
 		b.secondChance()
 	}
+	b.releaseReplies(math.MaxInt64)
+	b.giveUp(b.latest, true)
+}
+
+// giveUp tells of requests in datagrams that have waited for their reply for too long at
+// mono, or of all.
+func (b *Beyond) giveUp(mono int64, all bool) {
+	b.ng.expire(b, &b.Stats.NG, mono, all, b.ngFailed)
+	b.dns.expire(b, &b.Stats.DNS, mono, all, b.dnsFailed)
+	b.mi.expire(b, &b.Stats.MI, mono, all, func(m *capture.Message, s *slot[miRequest], f *failure) { b.miFailed(m, &s.pair, f) })
 }

@@ -123,11 +123,14 @@ func (b *Beyond) followHTTP(flow capture.FiveTuple, tell func() uint64) dissect.
 // waited for too long are told as failed.
 func (b *Beyond) Advance(mono int64) {
 	b.releaseHeld(mono)
+	b.releaseReplies(mono)
+	b.latest = max(b.latest, mono)
 	if mono < b.nextAt {
 		return
 	}
 	const second = int64(1e9)
 	b.nextAt = mono + second
+	b.giveUp(mono, false)
 	for _, c := range b.miConns {
 		c.expire(mono)
 	}

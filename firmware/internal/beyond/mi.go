@@ -16,6 +16,7 @@ type miRequest struct {
 	tag      mi.Tag
 	commands []string      // of which records are made, "" for those that are filtered
 	tell     func() uint64 // of the connection that it goes over, nil without records of that
+	talk     talk          // of datagrams
 }
 
 // carrier is the id of the connection that something goes over, whose first record is
@@ -25,25 +26,6 @@ func carrier(tell func() uint64) uint64 {
 		return 0
 	}
 	return tell()
-}
-
-// miMessage makes notes of the management commands, or the replies, in a
-// datagram.
-func (b *Beyond) miMessage(m *capture.Message) {
-	if r, ok := mi.DatagramRequest(m.Payload); ok {
-		b.miRequest(m, &r)
-		return
-	}
-	b.miReply(m)
-}
-
-func (b *Beyond) miRequest(m *capture.Message, r *mi.Request) {
-	p, fresh := request(b, &b.mi, &b.Stats.MI, m, []byte(r.ID), true)
-	if fresh {
-		p.of = miRequest{tag: r.Tag()}
-		p.answered = r.NoReply
-	}
-	b.miCommands(m, p, r, fresh)
 }
 
 // miCommands makes notes of the commands of r that the filters pass, and keeps
@@ -106,26 +88,6 @@ func (b *Beyond) miFlags(o *object, m *capture.Message, hidden, cut bool) {
 	}
 }
 
-// miReply makes notes of the replies in a datagram to a request that was seen.
-// The line format has no id: there the last command on the flow is the one that
-// was answered.
-func (b *Beyond) miReply(m *capture.Message) {
-	r, ok := mi.DatagramReply(mi.Tag{}, m.Payload)
-	id := []byte(r.ID)
-	if !ok {
-		id = nil
-	}
-	p := reply(b, &b.mi, &b.Stats.MI, m, id)
-	if p == nil {
-		return
-	}
-	if r, ok = mi.DatagramReply(p.of.tag, m.Payload); !ok {
-		b.Stats.MI.Malformed.Add(1)
-		return
-	}
-	b.miAnswers(m, p, &r)
-}
-
 // miAnswers makes notes of the replies in r, which is one to p.
 func (b *Beyond) miAnswers(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	for _, c := range p.of.commands {
@@ -157,6 +119,9 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	}
 	o.text("event", "MI "+word)
 	o.text("command", command)
+	if p.of.talk.ambiguous {
+		o.text("unpaired", "ambiguous")
+	}
 	o.text("backend", r.Transport.String())
 	if r.Status != 0 {
 		o.int("code", int64(r.Status))
@@ -166,7 +131,9 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	o.bool("ok", r.OK)
 	o.text("platform", r.Backend.String())
 	o.text("rpc_id", r.ID)
-	o.ms("took_ms", p.took(m))
+	if !p.of.talk.ambiguous {
+		o.ms("took_ms", p.took(m))
+	}
 	b.miFlags(&o, m, r.Hidden, r.Cut)
 	n.Payload = b.done(&o)
 	b.cfg.Correlator.Note(n)

@@ -7,6 +7,7 @@ import (
 
 	"heptap/capture"
 	"heptap/capture/correlate"
+	"heptap/capture/ng"
 	"heptap/capture/record"
 	"heptap/capture/syslog"
 )
@@ -58,7 +59,7 @@ func (b *Beyond) ngMessage(m *capture.Message) {
 // ngRequest makes a note of a command of rtpengine's protocol.
 func (b *Beyond) ngRequest(m *capture.Message) {
 	v := &b.ngView
-	p, fresh := request(b, &b.ng, &b.Stats.NG, m, v.Cookie, false)
+	p, fresh := request(b, &b.ng, &b.Stats.NG, m, v.Cookie)
 	r := &p.of
 	if fresh {
 		r.keep(v.Command, v.CallID, v.FromTag, v.FromTag)
@@ -79,6 +80,9 @@ func (b *Beyond) ngRequest(m *capture.Message) {
 	if len(v.CallID) == 0 {
 		b.Stats.NGNoCall.Add(1)
 		return
+	}
+	if fresh {
+		b.ng.wait(p, m)
 	}
 	b.tell(m, r, v.SDP, netip.AddrPort{})
 	n := b.ngNote(m, p)
@@ -139,7 +143,7 @@ func (b *Beyond) ngMembers(o *object, m *capture.Message) {
 
 // ngNote begins a note of the exchange p, nil when the request was not seen. It
 // names a call, whose Call-ID becomes the primary id; b.id is the exchange's.
-func (b *Beyond) ngNote(m *capture.Message, p *pair[ngRequest]) *correlate.Note {
+func (b *Beyond) ngNote(m *capture.Message, p *slot[ngRequest]) *correlate.Note {
 	n := b.begin(m, record.Log)
 	p.name(b, "ng")
 	n.Primary, n.Else = nil, n.Primary
@@ -155,6 +159,27 @@ func (b *Beyond) ngNote(m *capture.Message, p *pair[ngRequest]) *correlate.Note 
 	b.ngView.Strings(b.ngKey)
 	n.Keyed, n.Tokens = b.keyed, b.tokens
 	return n
+}
+
+// ngFailed makes a note that there is no reply to a command.
+func (b *Beyond) ngFailed(m *capture.Message, p *slot[ngRequest], f *failure) {
+	b.ngView = ng.View{}
+	n := b.ngNote(m, p)
+	r := &p.of
+	word := "NG "
+	if r.proxy {
+		word = "rtpproxy "
+	}
+	o := b.object()
+	o.words("event", []byte(word), r.command[:r.commandLen], []byte(" failed: "+f.why.String()))
+	o.octets("exchange", b.id, maxField)
+	o.octets("command", r.command[:r.commandLen], maxField)
+	o.octets("callid", r.callID, maxField)
+	o.octets("from_tag", r.fromTag, maxField)
+	o.int("sent", int64(p.sent))
+	f.tell(&o, p.mono-1)
+	n.Payload = b.done(&o)
+	b.cfg.Correlator.Note(n)
 }
 
 // ngEntry takes in an entry of rtpengine's dictionary: beside the Call-ID there may be
@@ -189,7 +214,7 @@ func (b *Beyond) tell(m *capture.Message, r *ngRequest, sdp []byte, addr netip.A
 // proxyRequest makes a note of a command of rtpproxy's protocol.
 func (b *Beyond) proxyRequest(m *capture.Message) {
 	v := &b.proxy
-	p, fresh := request(b, &b.ng, &b.Stats.NG, m, v.Cookie, false)
+	p, fresh := request(b, &b.ng, &b.Stats.NG, m, v.Cookie)
 	r := &p.of
 	word := proxyWord(v.Operation)
 	if fresh {
@@ -210,6 +235,9 @@ func (b *Beyond) proxyRequest(m *capture.Message) {
 	if len(v.CallID) == 0 {
 		b.Stats.NGNoCall.Add(1)
 		return
+	}
+	if fresh {
+		b.ng.wait(p, m)
 	}
 	b.ngView.CallID = v.CallID
 	b.tell(m, r, nil, proxyAddr(v.Address, v.Port))

@@ -23,6 +23,7 @@ func (l *list) beyond(s *beyond.Stats) {
 		}{
 			{"request", p.e.Requests.Load()}, {"sent again", p.e.Again.Load()}, {"reply", p.e.Replies.Load()},
 			{"reply without request", p.e.Strays.Load()}, {"malformed", p.e.Malformed.Load()}, {"request forgotten", p.e.Crowded.Load()},
+			{"no reply", p.e.Unanswered.Load()}, {"reply unpaired", p.e.Ambiguous.Load()},
 		} {
 			l.counter("heptap_exchanges_total", help, f.n, "protocol", p.name, "fate", f.fate)
 		}
