@@ -44,7 +44,7 @@ func runInit(ctx context.Context) {
 	name := bootBoard()
 	b := &appliance.Box{
 		Kernel: appliance.Linux{}, OpenNet: func() (appliance.Links, error) { return links.Open() },
-		DHCP: &appliance.Client{Hostname: hostname}, Watchdog: func() (hal.Watchdog, error) { return openWatchdog(name) },
+		DHCP: &appliance.Client{Hostname: hostname}, DHCP6: appliance.Client6{}, Routers: appliance.ICMPv6{}, Watchdog: func() (hal.Watchdog, error) { return openWatchdog(name) },
 		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Built: buildTime(), Requests: requests,
 	}
 	how := b.Run(ctx)

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"heptap/firmware/internal/appliance"
+	"heptap/firmware/internal/config"
 )
 
 // pid1 is PID 1 of the box, and what it has told. Elsewhere there is none.
@@ -51,6 +55,22 @@ func (h *pid1) timeServers() (servers []string, known bool) {
 func (h *pid1) lastReset() string {
 	text, _ := h.news(appliance.NewsLastReset)
 	return text
+}
+
+// settingsAtMost is how long PID 1 may take to carry out other settings.
+const settingsAtMost = 20 * time.Second
+
+// settle has PID 1 carry out what is its part of a configuration.
+func (h *pid1) settle(ctx context.Context, cfg config.Config) error {
+	if h.parent == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, settingsAtMost)
+	defer cancel()
+	if err := h.parent.Ask(ctx, appliance.VerbSettings, appliance.Settings(cfg)); err != nil {
+		return fmt.Errorf("host name and uplink: %w", err)
+	}
+	return nil
 }
 
 // wedged is deliver, until a record comes that contains text, which is where it stays.

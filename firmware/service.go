@@ -135,6 +135,10 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	if err != nil {
 		return nil, err
 	}
+	// First of all: what was the uplink may become a mirror port.
+	if err := s.host.settle(ctx, cfg); err != nil {
+		return nil, err
+	}
 	front, err := openPanel(s.env, box, s.level)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,8 @@ type Box struct {
 	Kernel   Kernel
 	OpenNet  func() (Links, error) // once the kernel's file systems are there
 	DHCP     DHCP
+	DHCP6    DHCP6                        // nil: no DHCPv6
+	Routers  Routers                      // nil: none are listened to
 	Watchdog func() (hal.Watchdog, error) // the error wraps fs.ErrNotExist if the box has none
 	Start    func(args ...string) (*Child, error)
 	Console  io.Writer
@@ -44,9 +46,11 @@ type Box struct {
 	vigil  *vigil
 	dog    hal.Watchdog
 	links  Links
+	uplink *uplink
 
-	dogSaid hal.ResetCause // of the last reset
-	wedge   []string       // arguments of a probe that is to get stuck, for tests
+	dogSaid hal.ResetCause  // of the last reset
+	ctx     context.Context // of what runs beside the probe
+	wedge   []string        // arguments of a probe that is to get stuck, for tests
 
 	stopVigil func()
 	power     chan Power
@@ -99,6 +103,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	parts.Go(func() { b.status.run(ctx, b.line) })
 	parts.Go(func() { b.keepClock(ctx) })
 	parts.Go(func() { powerKeys(ctx, b.path("/sys"), b.path("/dev"), func() { b.ask(Off) }) })
+	b.ctx = ctx
 	b.startLinks(ctx, &parts, cfg)
 	probe, stopProbe := context.WithCancel(ctx)
 	var child sync.WaitGroup
@@ -109,6 +114,9 @@ func (b *Box) Run(ctx context.Context) Power {
 	stopProbe()
 	child.Wait()
 	cancel()
+	if b.uplink != nil {
+		b.uplink.stop()
+	}
 	parts.Wait()
 	b.end(how)
 	return how
@@ -281,48 +289,21 @@ func (b *Box) startLinks(ctx context.Context, parts *sync.WaitGroup, cfg config.
 	if err := l.Up("lo"); err != nil {
 		b.log.Error("loopback", "err", err)
 	}
-	changed := make(chan struct{}, 1)
-	in := &interfaces{links: l, class: b.path("/sys/class/net"), log: b.log.With("task", "links"), tell: func(name string) {
-		if name != cfg.Uplink.Interface {
-			return
-		}
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}}
-	parts.Go(func() { in.run(ctx) })
-	times := func(servers []netip.Addr) {
-		var text []string
-		for _, s := range servers {
-			text = append(text, s.String())
-		}
-		b.news.tell(NewsTimeServers, strings.Join(text, " "))
-	}
-	if cfg.Uplink.Interface == "" {
-		times(nil)
-		b.status.set("uplink", "none configured: set uplink interface DEVICE")
-		return
-	}
-	name := cfg.Uplink.Interface
-	b.status.set("uplink", "%s, no address yet", name)
-	p := &port{cfg: cfg.Uplink, addrs: l, dhcp: b.DHCP, log: b.log.With("task", "uplink", "iface", name), changed: changed,
-		state: func() (hal.LinkState, error) { return l.State(name) },
+	b.uplink = &uplink{links: l, dhcp: b.DHCP, dhcp6: b.DHCP6, routers: b.Routers, log: b.log.With("task", "uplink"),
 		resolve: func(servers []netip.Addr) error {
 			return os.WriteFile(b.path("/etc/resolv.conf"), []byte(resolver(servers)), 0o644)
 		},
-		times: times,
-		told: func(a hal.Assignment) {
-			switch {
-			case !a.Address.IsValid():
-				b.status.set("uplink", "%s, no address", name)
-			case a.Gateway.IsValid():
-				b.status.set("uplink", "%s, %s, gateway %s", name, a.Address, a.Gateway)
-			default:
-				b.status.set("uplink", "%s, %s", name, a.Address)
+		times: func(servers []netip.Addr) {
+			var text []string
+			for _, s := range servers {
+				text = append(text, s.String())
 			}
-		}}
-	parts.Go(func() { p.run(ctx) })
+			b.news.tell(NewsTimeServers, strings.Join(text, " "))
+		},
+		show: func(what, text string) { b.status.set(what, "%s", text) }}
+	in := &interfaces{links: l, class: b.path("/sys/class/net"), log: b.log.With("task", "links"), tell: func(string) { b.uplink.poke() }}
+	b.uplink.set(ctx, cfg.Uplink)
+	parts.Go(func() { in.run(ctx) })
 }
 
 // probe keeps a probe running until ctx is done.
@@ -349,6 +330,10 @@ func (b *Box) probe(ctx context.Context, cfg config.Config, configured bool) {
 
 // do does what the probe asks for.
 func (b *Box) do(verb, text string) error {
+	switch verb {
+	case VerbSettings:
+		return b.reconfigure(b.ctx, text)
+	}
 	return fmt.Errorf("%s: nothing that this system does", verb)
 }
 

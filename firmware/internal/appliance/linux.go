@@ -48,7 +48,11 @@ func (Linux) LoadModule(path string) error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	options := ""
+	if filepath.Base(path) == "bonding.ko" {
+		options = "max_bonds=0" // none that nobody has asked for
+	}
+	if err := unix.FinitModule(int(f.Fd()), options, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("module %s: %w", strings.TrimSuffix(filepath.Base(path), ".ko"), err)
 	}
 	return nil

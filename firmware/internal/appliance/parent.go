@@ -26,6 +26,9 @@ const (
 	answerOK  = "ok"
 )
 
+// VerbSettings asks for what Settings returns to hold.
+const VerbSettings = "settings"
+
 // Kinds of news.
 const (
 	NewsTimeServers = "time-servers" // addresses by DHCP with blanks between them; not sent before it is known whether there are any

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"heptap/firmware/internal/config"
 	"heptap/hal"
 )
 
@@ -47,17 +46,18 @@ const (
 	renewMin = time.Minute // between attempts to renew one (RFC 2131, 4.4.5)
 )
 
-// port keeps the uplink set up.
+// port keeps the uplink's address.
 type port struct {
-	cfg     config.Uplink
+	device  string
+	v6      bool           // the address is of IPv6
+	static  hal.Assignment // this one; without, it is asked for by DHCP
+	gateway netip.Addr     // in place of what DHCP says
 	addrs   hal.Addresses
 	state   func() (hal.LinkState, error)
 	dhcp    DHCP
 	log     *slog.Logger
 	changed <-chan struct{} // when the device or its carrier may have come or gone
-	resolve func(servers []netip.Addr) error
-	told    func(a hal.Assignment) // what the port has now
-	times   func(servers []netip.Addr)
+	told    func(l Lease)   // what the port is about to have
 
 	lease Lease
 }
@@ -81,8 +81,8 @@ func (p *port) run(ctx context.Context) {
 			p.wait(ctx, askFirst)
 			continue
 		}
-		if p.cfg.Address.IsValid() {
-			p.apply(Lease{Assignment: hal.Assignment{Address: p.cfg.Address}})
+		if p.static.Address.IsValid() {
+			p.apply(Lease{Assignment: p.static})
 			p.wait(ctx, 0)
 			continue
 		}
@@ -108,25 +108,21 @@ func (p *port) wait(ctx context.Context, d time.Duration) (changed bool) {
 	return false
 }
 
-// apply gives the port what l says, or the configuration in its place.
+// apply gives the port what l says.
 func (p *port) apply(l Lease) {
-	if p.cfg.Gateway.IsValid() && l.Address.IsValid() {
-		l.Gateway = p.cfg.Gateway
+	if p.gateway.IsValid() && l.Address.IsValid() {
+		l.Gateway = p.gateway
 	}
-	if s := p.cfg.Servers(); len(s) > 0 {
-		l.DNS = s
-	}
+	p.told(l) // before anything can be sent
+	var err error
 	if l.Address.IsValid() {
-		p.times(l.Time) // before anything can be sent
+		err = p.addrs.Assign(p.device, l.Assignment)
+	} else {
+		err = p.addrs.Release(p.device, p.v6)
 	}
-	if err := p.addrs.Assign(p.cfg.Interface, l.Assignment); err != nil {
+	if err != nil {
 		p.log.Error("uplink's address", "err", err)
-		return
 	}
-	if err := p.resolve(l.DNS); err != nil {
-		p.log.Error("name servers", "err", err)
-	}
-	p.told(l.Assignment)
 }
 
 // hold gets leases and keeps them for as long as the device is the one of that index.
@@ -143,7 +139,7 @@ func (p *port) hold(ctx context.Context, index int) {
 			p.wait(ctx, p.left(askMost))
 			continue
 		}
-		l, err := p.dhcp.Acquire(ctx, p.cfg.Interface, p.lease.Address.Addr())
+		l, err := p.dhcp.Acquire(ctx, p.device, p.lease.Address.Addr())
 		if err != nil {
 			if text := err.Error(); text != said && ctx.Err() == nil {
 				p.log.Warn("no address by DHCP yet", "err", err)
@@ -210,7 +206,7 @@ func (p *port) keep(ctx context.Context) {
 		if !time.Now().Before(rebind) {
 			return
 		}
-		l, err := p.dhcp.Renew(ctx, p.cfg.Interface, p.lease)
+		l, err := p.dhcp.Renew(ctx, p.device, p.lease)
 		switch {
 		case err == nil:
 			p.take(l)

@@ -16,8 +16,8 @@ import (
 	"heptap/hal/haltest"
 )
 
-// uplink is a port under test.
-type uplink struct {
+// portRig is a port under test.
+type portRig struct {
 	*port
 	addrs   *haltest.Addresses
 	dhcp    *fakeDHCP
@@ -28,19 +28,19 @@ type uplink struct {
 	log     text
 }
 
-func newUplink(cfg config.Uplink, answer func(renew bool) (Lease, error)) *uplink {
-	u := &uplink{addrs: haltest.NewAddresses("eth0"), dhcp: &fakeDHCP{answer: answer, made: time.Now()}, changed: make(chan struct{}, 1)}
+func newPort(cfg config.Uplink, answer func(renew bool) (Lease, error)) *portRig {
+	u := &portRig{addrs: haltest.NewAddresses("eth0"), dhcp: &fakeDHCP{answer: answer, made: time.Now()}, changed: make(chan struct{}, 1)}
 	u.state, _ = up()
 	cfg.Interface = "eth0"
-	u.port = &port{cfg: cfg, addrs: u.addrs, dhcp: u.dhcp, log: logTo(&u.log), changed: u.changed,
-		state:   func() (hal.LinkState, error) { return u.state, nil },
-		resolve: func(s []netip.Addr) error { u.servers = s; return nil }, told: func(hal.Assignment) {},
-		times: func(s []netip.Addr) { u.time = s }}
+	found := &findings{dns: cfg.Servers(), resolve: func(s []netip.Addr) error { u.servers = s; return nil }, times: func(s []netip.Addr) { u.time = s }, log: logTo(&u.log)}
+	u.port = &port{device: "eth0", static: hal.Assignment{Address: cfg.Address, Gateway: cfg.Gateway}, gateway: cfg.Gateway, addrs: u.addrs, dhcp: u.dhcp, log: logTo(&u.log), changed: u.changed,
+		state: func() (hal.LinkState, error) { return u.state, nil },
+		told:  func(l Lease) { found.note(byIPv4, l.DNS, l.Time) }}
 	return u
 }
 
 // has checks the address, empty for none.
-func (u *uplink) has(t *testing.T, address string) {
+func (u *portRig) has(t *testing.T, address string) {
 	t.Helper()
 	i, _ := u.addrs.Interface("eth0")
 	got := ""
@@ -52,7 +52,7 @@ func (u *uplink) has(t *testing.T, address string) {
 	}
 }
 
-func (u *uplink) start(t *testing.T) {
+func (u *portRig) start(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { u.run(ctx); close(done) }()
@@ -67,7 +67,7 @@ func hour(address string) Lease {
 
 func TestPortStatic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newUplink(config.Uplink{Address: netip.MustParsePrefix("198.51.100.5/24"), Gateway: netip.MustParseAddr("198.51.100.1"), DNS: "198.51.100.53"}, nil)
+		u := newPort(config.Uplink{Address: netip.MustParsePrefix("198.51.100.5/24"), Gateway: netip.MustParseAddr("198.51.100.1"), DNS: "198.51.100.53"}, nil)
 		u.state.Exists = false
 		u.start(t)
 		u.has(t, "")
@@ -84,7 +84,7 @@ func TestPortStatic(t *testing.T) {
 
 func TestPortLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newUplink(config.Uplink{}, func(bool) (Lease, error) { return hour("192.0.2.9/24"), nil })
+		u := newPort(config.Uplink{}, func(bool) (Lease, error) { return hour("192.0.2.9/24"), nil })
 		u.start(t)
 		u.has(t, "192.0.2.9/24")
 		pass(time.Hour + time.Minute)
@@ -100,7 +100,7 @@ func TestPortLease(t *testing.T) {
 func TestPortExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone atomic.Bool
-		u := newUplink(config.Uplink{}, func(bool) (Lease, error) {
+		u := newPort(config.Uplink{}, func(bool) (Lease, error) {
 			if gone.Load() {
 				return Lease{}, errors.New("no answer")
 			}
@@ -131,7 +131,7 @@ func TestPortExpires(t *testing.T) {
 func TestPortRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := "192.0.2.9/24"
-		u := newUplink(config.Uplink{}, func(renew bool) (Lease, error) {
+		u := newPort(config.Uplink{}, func(renew bool) (Lease, error) {
 			if renew {
 				next = "192.0.2.77/24"
 				return Lease{}, ErrRefused
@@ -152,7 +152,7 @@ func TestPortRefused(t *testing.T) {
 func TestPortReplugged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := "192.0.2.9/24"
-		u := newUplink(config.Uplink{}, func(bool) (Lease, error) { return hour(next), nil })
+		u := newPort(config.Uplink{}, func(bool) (Lease, error) { return hour(next), nil })
 		u.start(t)
 		next = "198.51.100.4/24"
 		u.state.Carrier = false
@@ -171,7 +171,7 @@ func TestPortReplugged(t *testing.T) {
 
 func TestPortWithoutServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newUplink(config.Uplink{}, func(bool) (Lease, error) { return Lease{}, errors.New("no answer") })
+		u := newPort(config.Uplink{}, func(bool) (Lease, error) { return Lease{}, errors.New("no answer") })
 		u.start(t)
 		pass(10 * time.Minute)
 		// 0, 1, 3, 7, 15, 31, 63 s, then every minute.
@@ -187,7 +187,7 @@ func TestPortWithoutServer(t *testing.T) {
 // The configuration has the last word.
 func TestPortOverrides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newUplink(config.Uplink{Gateway: netip.MustParseAddr("192.0.2.254"), DNS: "192.0.2.99"}, func(bool) (Lease, error) { return hour("192.0.2.9/24"), nil })
+		u := newPort(config.Uplink{Gateway: netip.MustParseAddr("192.0.2.254"), DNS: "192.0.2.99"}, func(bool) (Lease, error) { return hour("192.0.2.9/24"), nil })
 		u.start(t)
 		i, _ := u.addrs.Interface("eth0")
 		if i.IP4.Gateway != netip.MustParseAddr("192.0.2.254") || len(u.servers) != 1 || u.servers[0] != netip.MustParseAddr("192.0.2.99") {

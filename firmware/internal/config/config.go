@@ -336,6 +336,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 func Default() Config {
 	return Config{
 		System:  System{AgentID: 2001, Board: "generic"},
+		Uplink:  Uplink{IPv6: IPv6{Auto: true}},
 		Spool:   Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20},
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},

@@ -152,6 +152,7 @@ func TestEveryExample(t *testing.T) {
 	for _, o := range config.Schema() {
 		path := strings.NewReplacer("<port>", "span0", "<name>", "central", "<group>", "phones", "<rule>", "no-pings").Replace(strings.Join(o.Path, " "))
 		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\n" +
+			"set uplink interface enp0s9\nset uplink ipv6 2001:db8::9/64\n" +
 			"set intake listen tls 192.0.2.20:9061\nset intake certificate c.pem\nset intake key k.pem\n" +
 			"set collector central transport tls\nset collector central tls-certificate c.pem\nset collector central tls-key k.pem\nset " + path + " \"" + o.Example + "\"\n"
 		c := parse(t, text)
