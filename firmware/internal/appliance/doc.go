@@ -28,6 +28,11 @@
 // makes them listen and say nothing (hal.Links). A configuration whose uplink is one
 // of its mirror ports is refused.
 //
+// A probe that begins with a configuration, at the start or by a commit, asks PID 1 to
+// have its host name and uplink hold, and waits for that (see Parent, uplink): what was the
+// uplink may be a mirror port now. Of IPv6 the kernel takes addresses and routes from
+// routers; name servers, and that there is DHCPv6, PID 1 reads from the same messages.
+//
 // # A box that is stuck
 //
 // When nobody vouches for the box any more, the cause is written down, each goroutine

@@ -22,6 +22,7 @@ type machine struct {
 	devices []string
 	sim     bool // with the GPIO simulator
 	usb     bool // with a serial port on USB
+	links   bool // with the tests of hal/links
 }
 
 // run boots a machine and reports each test inside as one here.
@@ -48,6 +49,17 @@ func run(t *testing.T, m machine) {
 	if err := guest.BuildTests(m.arch, "heptap/scripts/lab/devices/onboard", tests); err != nil {
 		t.Fatal(err)
 	}
+	files := map[string]guest.Content{
+		"/init":   {Path: tests, Mode: 0o755},
+		"/phases": {Text: strings.Join(m.phases, "\n") + "\n", Mode: 0o644},
+	}
+	if m.links {
+		links := filepath.Join(dir, "links")
+		if err := guest.BuildTests(m.arch, "heptap/hal/links", links); err != nil {
+			t.Fatal(err)
+		}
+		files["/links"] = guest.Content{Path: links, Mode: 0o755}
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	cable := &usbCable{socket: filepath.Join(dir, "usb")}
@@ -61,10 +73,7 @@ func run(t *testing.T, m machine) {
 		Dir:     dir,
 		Modules: modules,
 		Devices: devices,
-		Files: map[string]guest.Content{
-			"/init":   {Path: tests, Mode: 0o755},
-			"/phases": {Text: strings.Join(m.phases, "\n") + "\n", Mode: 0o644},
-		},
+		Files:   files,
 		Answer: func(g *guest.Guest, question string) (string, error) {
 			if order, ok := strings.CutPrefix(question, "usb "); ok {
 				return cable.obey(g, order)

@@ -14,9 +14,9 @@ func nvmeDevices() []string {
 }
 
 func TestX86(t *testing.T) {
-	run(t, machine{arch: "amd64", sim: true, usb: true, devices: append(watchdogDevices(), nvmeDevices()...),
-		modules: []string{"softdog", "i6300esb", "uinput", "evdev", "ledtrig-timer", "nvme", "xhci_pci", "ftdi_sio"},
-		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestUSBSerial$", "^TestSensors$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
+	run(t, machine{arch: "amd64", sim: true, usb: true, links: true, devices: append(watchdogDevices(), nvmeDevices()...),
+		modules: []string{"softdog", "i6300esb", "uinput", "evdev", "ledtrig-timer", "nvme", "xhci_pci", "ftdi_sio", "veth", "bonding", "8021q"},
+		phases:  []string{"^TestLinks$", "^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestUSBSerial$", "^TestSensors$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
 func TestARM64(t *testing.T) {
