@@ -116,8 +116,8 @@ func servers6(m *dhcpv6.Message) (dns, times []netip.Addr) {
 	return take(m.Options.DNS()), times
 }
 
-// foreverSeconds is the lifetime that does not end (RFC 8415, 7.7).
-const foreverSeconds = 0xffffffff * time.Second
+// forever is the lifetime that does not end (RFC 8415, 7.7).
+const forever = 0xffffffff * time.Second
 
 // leaseOf6 takes out of a reply what is needed. A server that knows nothing of the
 // address any more, or has none, refuses.
@@ -145,7 +145,7 @@ func leaseOf6(m *dhcpv6.Message, now time.Time) (Lease, error) {
 	}
 	l := Lease{Assignment: hal.Assignment{Address: netip.PrefixFrom(addr, 128)}, Granted: now, grant: m}
 	l.DNS, l.Time = servers6(m)
-	l.Expire = min(max(given.ValidLifetime, leaseLeast), foreverSeconds)
+	l.Expire = min(max(given.ValidLifetime, leaseLeast), forever)
 	if l.Rebind = ia.T2; l.Rebind <= 0 || l.Rebind > l.Expire {
 		l.Rebind = l.Expire / 5 * 4
 	}

@@ -340,7 +340,7 @@ func TestLeaseOf6(t *testing.T) {
 	}{
 		{"full", []dhcpv6.Option{ia(1000*time.Second, 2000*time.Second, address("2001:db8::5", time.Hour))}, "2001:db8::5/128", 1000 * time.Second, 2000 * time.Second, time.Hour, false},
 		{"without times", []dhcpv6.Option{ia(0, 0, address("2001:db8::5", time.Hour))}, "2001:db8::5/128", 30 * time.Minute, 48 * time.Minute, time.Hour, false},
-		{"for ever", []dhcpv6.Option{ia(foreverSeconds, foreverSeconds, address("2001:db8::5", foreverSeconds))}, "2001:db8::5/128", foreverSeconds, foreverSeconds, foreverSeconds, false},
+		{"for ever", []dhcpv6.Option{ia(forever, forever, address("2001:db8::5", forever))}, "2001:db8::5/128", forever, forever, forever, false},
 		{"very short", []dhcpv6.Option{ia(time.Second, 2*time.Second, address("2001:db8::5", 3*time.Second))}, "2001:db8::5/128", time.Second, 2 * time.Second, 2 * time.Minute, false},
 		{"over", []dhcpv6.Option{ia(0, 0, address("2001:db8::5", 0))}, "", 0, 0, 0, true},
 		{"no addresses", []dhcpv6.Option{ia(0, 0, status(iana.StatusNoAddrsAvail))}, "", 0, 0, 0, true},
