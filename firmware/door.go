@@ -78,7 +78,7 @@ func (d *door) accept(ctx context.Context, c *console.Console, ln net.Listener, 
 		d.serving.Go(func() {
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			defer stop()
-			if err := c.Serve(ctx, reader{conn}, "socket", greeting); err != nil && ctx.Err() == nil {
+			if err := c.Serve(ctx, reader{conn}, console.Socket, greeting); err != nil && ctx.Err() == nil {
 				log.Debug("console session", "err", err)
 			}
 			conn.Close()

@@ -16,11 +16,11 @@ import (
 const gcPercent = 20
 
 // needs is what the probe will use at most, in octets.
-type needs struct{ rings, pipeline, log, recent int64 }
+type needs struct{ rings, pipeline, log, recent, packets int64 }
 
 const needsOther = 48 << 20 // the Go runtime, the binary, metrics, the spool's page index
 
-func (n needs) total() int64 { return n.rings + n.pipeline + n.log + n.recent + needsOther }
+func (n needs) total() int64 { return n.rings + n.pipeline + n.log + n.recent + n.packets + needsOther }
 
 // needs works out what a probe of r.cfg will use at most.
 func (r *runner) needs(pc *probe.Config) (n needs, err error) {
@@ -46,6 +46,9 @@ func (r *runner) needs(pc *probe.Config) (n needs, err error) {
 	}
 	if c := recentConfig(r.cfg); c.Bytes > 0 {
 		n.recent = c.MemoryBytes()
+	}
+	if c := packetsConfig(r.cfg); c.Bytes > 0 {
+		n.packets = c.MemoryBytes()
 	}
 	return n, nil
 }
@@ -87,7 +90,8 @@ func leftAtDefault(c *config.Config) (counts []*int, sizes []*int64) {
 			counts = append(counts, p)
 		}
 	}
-	for p, def := range map[*int64]int64{&c.Spool.Memory: d.Spool.Memory, &c.Streams.Memory: d.Streams.Memory, &c.Recent.Memory: d.Recent.Memory} {
+	for p, def := range map[*int64]int64{&c.Spool.Memory: d.Spool.Memory, &c.Streams.Memory: d.Streams.Memory, &c.Recent.Memory: d.Recent.Memory,
+		&c.Packets.Memory: d.Packets.Memory} {
 		if *p == def {
 			sizes = append(sizes, p)
 		}
@@ -106,7 +110,7 @@ func leftAtDefault(c *config.Config) (counts []*int, sizes []*int64) {
 func (r *runner) budget(n needs, machine int64) {
 	total, c := n.total(), &r.cfg
 	r.log.Info("memory budget, at most", "total_MiB", total>>20, "rings_MiB", n.rings>>20,
-		"calls_and_streams_MiB", n.pipeline>>20, "log_MiB", n.log>>20, "recent_MiB", n.recent>>20, "other_MiB", needsOther>>20,
+		"calls_and_streams_MiB", n.pipeline>>20, "log_MiB", n.log>>20, "recent_MiB", n.recent>>20, "packets_MiB", n.packets>>20, "other_MiB", needsOther>>20,
 		"calls", c.Calls.Max, "streams", c.Media.Streams, "connections", c.Streams.Connections)
 	if machine > 0 && total > machine {
 		r.log.Warn("the memory budget is more than this machine has; a flood may end the probe: lower calls max, media streams, streams connections or the ring-size",

@@ -25,6 +25,8 @@ import (
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/metrics"
+	"heptap/firmware/internal/outbox"
+	"heptap/firmware/internal/packets"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/syslogd"
@@ -102,7 +104,9 @@ type runner struct {
 	intake  *intake.Intake    // nil: off
 	lines   *syslogd.Listener // nil: off
 	probe   *probe.Probe
-	recent  *recent.Store // nil: off; recentMu is held to add
+	recent  *recent.Store   // nil: off; recentMu is held to add
+	memory  *packets.Memory // nil: off
+	files   *outbox.Dir
 	epochs  *clock.Epochs
 	time    *clock.Keeper
 	hidden  *hidden
@@ -249,6 +253,11 @@ func (r *runner) open() (err error) {
 		r.recent = recent.New(c)
 		pc.Delivered, r.meters.Recent = r.remember, r.recent.Stats
 	}
+	if c := packetsConfig(r.cfg); c.Bytes > 0 {
+		r.memory = packets.New(c)
+		pc.Memory, r.meters.Packets = r.memory, func() packets.Stats { return r.memory.Stats(ringNow()) }
+	}
+	r.files = outbox.New(r.cfg.FilesPath(), r.cfg.Packets.Files)
 	r.probe = probe.New(pc)
 	r.hidden = newHidden(r.cfg.Ports)
 	m := r.meters

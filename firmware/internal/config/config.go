@@ -24,6 +24,7 @@ type Config struct {
 	Media     Media
 	Records   Records
 	Recent    Recent
+	Packets   Packets
 	Calls     Calls
 	Trace     trace.Config // what is kept of all that
 	Privacy   Privacy
@@ -210,6 +211,18 @@ type Recent struct {
 	Age    time.Duration // how much older than the newest
 }
 
+// Packets bounds the frames that are held in memory, and the files that are made of
+// them and of support bundles.
+type Packets struct {
+	Memory int64         // octets of frames, 0 means none
+	Pins   int           // marks that are held at once
+	After  time.Duration // how much of what follows a mark is held with it
+	Files  int64         // octets of files
+}
+
+// FilesPath returns the directory of the files.
+func (c *Config) FilesPath() string { return filepath.Join(c.Spool.Path, "files") }
+
 // NetRecords says of which connections there are records.
 type NetRecords string
 
@@ -343,6 +356,7 @@ func Default() Config {
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
 		Records: Records{Net: NetOn, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
 		Recent:  Recent{Memory: 2 << 20, Age: 30 * time.Minute},
+		Packets: Packets{Memory: 4 << 20, Pins: 2, After: 10 * time.Second, Files: 64 << 20},
 		Time:    Time{Hold: 5 * time.Minute},
 		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
 		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},

@@ -35,7 +35,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), traceOptions(), timeOptions(), privacyOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), packetOptions(), traceOptions(), timeOptions(), privacyOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {
@@ -174,6 +174,19 @@ func recentOptions() []Option {
 			func(c *Config) *int64 { return &c.Recent.Memory }, offOr(size(1<<20, 1<<30))),
 		single("recent age", "DURATION", "", "how much older than the newest these may be, 10s to 24h", "30m",
 			func(c *Config) *time.Duration { return &c.Recent.Age }, duration(10*time.Second, 24*time.Hour)),
+	}
+}
+
+func packetOptions() []Option {
+	return []Option{
+		single("packets memory", "SIZE", "", "newest frames held in memory, of media their headers only, for `capture to file`, 1MiB to 256MiB; off for none; less by default where memory is short", "16MiB",
+			func(c *Config) *int64 { return &c.Packets.Memory }, offOr(size(1<<20, 256<<20))),
+		single("packets pins", "N", "", "marks of which the frames around them are held beside the newest ones, each in as much memory again, 1 to 8; one more takes the place of the oldest", "3",
+			func(c *Config) *int { return &c.Packets.Pins }, number[int](1, 8)),
+		single("packets after", "DURATION", "", "how much of what follows a mark is held with it, 1s to 10m", "30s",
+			func(c *Config) *time.Duration { return &c.Packets.After }, duration(time.Second, 10*time.Minute)),
+		single("packets files", "SIZE", "", "captures and support bundles on disk, in the directory files beside the spool, 1MiB to 4GiB; what does not fit is not made", "256MiB",
+			func(c *Config) *int64 { return &c.Packets.Files }, size(1<<20, 4<<30)),
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *Console) Close() { c.settings.close() }
 func (c *Console) Serve(ctx context.Context, rw io.ReadWriter, name string, wait time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{c: c, name: name, since: time.Now(), ctx: ctx, notices: make(chan string, 8)}
+	s := &session{c: c, name: name, rights: rightsOf(name), since: time.Now(), ctx: ctx, notices: make(chan string, 8)}
 	if err := c.enter(s); err != nil {
 		_, werr := io.WriteString(rw, "error: there are as many sessions as there may be\r\n\x15")
 		return errors.Join(err, werr)

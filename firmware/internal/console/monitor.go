@@ -27,7 +27,7 @@ func testCommands() []command {
 				return []hint{{word: "N", help: "1 to 3600", free: true}}
 			}, run: (*session).monitor},
 		{path: words("test span"), help: "whether the mirror ports are any good, with the evidence and what to change", run: plain((*session).testSpan)},
-		{path: words("mark"), args: "TEXT", help: "make a log record of this moment", text: true,
+		{path: words("mark"), args: "TEXT", help: "make a log record of this moment, and pin the packet memory", text: true,
 			hints: func(*session, []string) []hint {
 				return []hint{{word: "TEXT", help: "what happened", free: true}}
 			}, run: (*session).mark},

@@ -21,6 +21,7 @@ type session struct {
 	c       *Console
 	id      int
 	name    string
+	rights  rights
 	since   time.Time
 	t       *terminal
 	ctx     context.Context

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -16,6 +17,8 @@ import (
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
+	"heptap/firmware/internal/outbox"
+	"heptap/firmware/internal/packets"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/uplink"
@@ -29,7 +32,12 @@ type Live struct {
 	Recent  *recent.Store // nil: none are held
 	Links   func() []Link
 	Started time.Time
-	Mark    func(text, by string) error // makes a log record of this moment
+	Mark    func(text, by string) error // makes a log record of this moment, and pins the packet memory
+
+	Capture func(c Capture, by string) (outbox.File, packets.Result, error) // writes a file
+	Unpin   func(id int) error
+	Files   *outbox.Dir
+	Send    func(ctx context.Context, name, url, fingerprint, by string) (to string, sent int64, err error)
 }
 
 // Link is a mirror port's device.
@@ -325,6 +333,11 @@ func showMemory(l *Live, b *strings.Builder) error {
 	row(b, "budget", "%s at most, of these %s for rings", sizeText(l.Stages.Budget), sizeText(rings))
 	row(b, "heap", "%s live, %s taken from the system", sizeText(int64(m.HeapAlloc)), sizeText(int64(m.HeapSys-m.HeapReleased)))
 	row(b, "goroutines", "%d", runtime.NumGoroutine())
+	if l.Stages.Packets != nil {
+		p := l.Stages.Packets()
+		row(b, "packets", "%s of %s, back to %v for signalling and %v for media headers; %d marks pinned",
+			sizeText(int64(p.Octets)), sizeText(int64(p.Limit)), p.Signalling.Round(time.Second), p.Media.Round(time.Second), len(p.Pins))
+	}
 	if l.Stages.Recent == nil {
 		row(b, "recent", "no records are held to be looked at")
 		return nil

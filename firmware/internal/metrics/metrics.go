@@ -15,6 +15,7 @@ import (
 	"heptap/firmware/internal/clock"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
+	"heptap/firmware/internal/packets"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/syslogd"
@@ -30,6 +31,7 @@ type Sources struct {
 	Spool   func() buffer.Stats
 	Health  func() health.Snapshot
 	Recent  func() recent.Stats
+	Packets func() packets.Stats
 	Intake  func() intake.Stats
 	Hidden  func() string // what is said of what the filters hide, in lines
 	Lines   func() syslogd.Stats
@@ -93,6 +95,10 @@ func (s *Sources) Read() []Sample {
 		st := s.Spool()
 		l.spool(&st)
 	}
+	if s.Packets != nil {
+		st := s.Packets()
+		l.packets(&st)
+	}
 	if s.Recent != nil {
 		st := s.Recent()
 		l.recent(&st)
@@ -143,6 +149,11 @@ func (s *Sources) WriteText(w io.Writer) error {
 	}
 	if s.Hidden != nil {
 		if _, err := io.WriteString(w, s.Hidden()); err != nil {
+			return err
+		}
+	}
+	if s.Packets != nil {
+		if _, err := io.WriteString(w, packetsText(s.Packets())); err != nil {
 			return err
 		}
 	}
