@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/console"
 )
 
@@ -32,9 +33,10 @@ func (r reader) Write(b []byte) (int, error) {
 	return r.Conn.Write(b)
 }
 
-// door is the unix socket that console sessions come in by. The zero door is shut.
+// door is a unix socket that console sessions come in by. The zero door is shut.
 type door struct {
 	path     string
+	lines    bool // sessions come from serial ports
 	listener net.Listener
 	serving  sync.WaitGroup
 }
@@ -78,12 +80,29 @@ func (d *door) accept(ctx context.Context, c *console.Console, ln net.Listener, 
 		d.serving.Go(func() {
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			defer stop()
-			if err := c.Serve(ctx, reader{conn}, console.Socket, greeting); err != nil && ctx.Err() == nil {
+			if err := d.session(ctx, c, conn); err != nil && ctx.Err() == nil {
 				log.Debug("console session", "err", err)
 			}
 			conn.Close()
 		})
 	}
+}
+
+func (d *door) session(ctx context.Context, c *console.Console, conn net.Conn) error {
+	if !d.lines {
+		return c.Serve(ctx, reader{conn}, console.Socket, greeting)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(greeting)); err != nil {
+		return err
+	}
+	name, err := appliance.LineName(conn)
+	if err == nil {
+		err = conn.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		return err
+	}
+	return c.Serve(ctx, reader{conn}, name, 0)
 }
 
 func (d *door) shut() {

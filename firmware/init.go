@@ -12,6 +12,7 @@ import (
 	"heptap/firmware/internal/appliance"
 	"heptap/hal"
 	"heptap/hal/links"
+	"heptap/hal/tty"
 	"heptap/hal/watchdog"
 )
 
@@ -46,6 +47,7 @@ func runInit(ctx context.Context) {
 		Kernel: appliance.Linux{}, OpenNet: func() (appliance.Links, error) { return links.Open() },
 		DHCP: &appliance.Client{Hostname: hostname}, DHCP6: appliance.Client6{}, Routers: appliance.ICMPv6{}, Watchdog: func() (hal.Watchdog, error) { return openWatchdog(name) },
 		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Built: buildTime(), Requests: requests,
+		Serial: serialPorts{}, Terminals: terminals(name),
 	}
 	how := b.Run(ctx)
 	fmt.Fprintf(os.Stderr, "heptap: %v: %v\n", how, b.Kernel.End(how))
@@ -82,4 +84,25 @@ func openWatchdog(name string) (hal.Watchdog, error) {
 		wanted = watchdog.Wanted{Identity: box.Watchdog.Identity, Device: box.Watchdog.Device}
 	}
 	return watchdog.Open(wanted)
+}
+
+// serialPorts are the kernel's.
+type serialPorts struct{}
+
+func (serialPorts) List() ([]hal.SerialPort, error) { return tty.List() }
+
+func (serialPorts) Open(path string, baud int) (hal.Serial, error) {
+	return tty.New(path, tty.Config{Wanted: tty.Wanted{Path: path}, Baud: baud})
+}
+
+// terminals are the board's own ports for a console.
+func terminals(name string) (out []appliance.Terminal) {
+	box, err := board.Lookup(name)
+	if err != nil {
+		return nil
+	}
+	for _, c := range box.Consoles {
+		out = append(out, appliance.Terminal{Path: c.Path, Baud: c.Baud})
+	}
+	return out
 }

@@ -55,6 +55,7 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	verbose := fs.Bool("v", false, "log more")
 	boardName := fs.String("board", "", "the board, `NAME`, where the configuration does not say")
 	alive := fs.Int("alive", 0, "the open file of this number, `FD`, leads to who started it: a line a second, as long as the whole pipeline works, says how it is")
+	lines := fs.String("lines", "", "for PID 1 of the box: take console sessions from its serial ports at this socket, `PATH`, and have a console when nothing to capture is configured")
 	wedge := fs.String("wedge", "", "for tests of what watches it: stop for ever at the first record that contains `TEXT`")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -63,16 +64,20 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 		return usagef("want -config FILE and nothing else")
 	}
 	cfg, err := config.Load(*configFile)
-	if err != nil {
+	switch {
+	case *lines == "" && err == nil:
+		if err := runnable(cfg); err != nil {
+			return fmt.Errorf("%s: %w", *configFile, err)
+		}
+	case *lines == "":
 		return err
-	}
-	if err := runnable(cfg); err != nil {
-		return fmt.Errorf("%s: %w", *configFile, err)
+	case err != nil: // PID 1 has said so; the console is where it is mended
+		cfg = config.Default()
 	}
 	// A reader of our output that goes away must not end the probe.
 	signal.Ignore(syscall.SIGPIPE)
 	s := newService(e, *configFile, *embedded, *verbose)
-	s.board = *boardName
+	s.board, s.lines = *boardName, *lines
 	s.host, s.wedge = openPID1(*alive), *wedge
 	return s.run(ctx, cfg)
 }

@@ -24,6 +24,7 @@ type service struct {
 	configFile string
 	embedded   string // address of the collector beside the probe
 	board      string // where a configuration does not say; empty: the default
+	lines      string // socket of the sessions from serial ports; empty: none
 	host       *pid1
 	wedge      string
 	level      slog.Level
@@ -36,6 +37,7 @@ type service struct {
 	console *console.Console // nil: none
 	live    atomic.Pointer[console.Live]
 	door    door // where sessions come in
+	serial  door // and those from serial ports
 }
 
 // swap is a configuration that is to run, and who waits for it.
@@ -45,7 +47,7 @@ type swap struct {
 }
 
 func newService(e *env, configFile, embedded string, verbose bool) *service {
-	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), host: openPID1(0)}
+	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), host: openPID1(0), serial: door{lines: true}}
 	if verbose {
 		s.level = slog.LevelDebug
 	}
@@ -81,6 +83,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 	defer func() {
 		stop()
 		s.door.close()
+		s.serial.close()
 	}()
 	defer close(s.ended)
 	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Log: s.log})
@@ -98,6 +101,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 		answer := func() {
 			if s.console != nil {
 				s.door.open(sessions, s.console, cfg.ConsolePath(), s.log)
+				s.serial.open(sessions, s.console, s.lines, s.log)
 			}
 			if waiting != nil {
 				waiting.done <- errors.Join(failed...)
@@ -136,7 +140,11 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 		return nil, err
 	}
 	// First of all: what was the uplink may become a mirror port.
-	if err := s.host.settle(ctx, cfg); err != nil {
+	err = s.host.settle(ctx, cfg)
+	if s.lines != "" && len(cfg.Ports) == 0 { // whatever the error, a console is what mends it
+		return s.idle(ctx, started, err), nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	front, err := openPanel(s.env, box, s.level)
@@ -175,6 +183,30 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	cancel()
 	watch.Wait()
 	return next, err
+}
+
+// idle is a box with nothing to capture, which has a console so that this can be
+// changed. It returns what is to run.
+func (s *service) idle(ctx context.Context, started func(), trouble error) *swap {
+	s.log.Warn("nothing to capture is configured: press Enter at the serial console")
+	if trouble != nil {
+		s.log.Error("box", "err", trouble)
+	}
+	started()
+	tick := time.NewTicker(lifeStep)
+	defer tick.Stop()
+	for {
+		if s.host.parent != nil {
+			_ = s.host.parent.Alive("waits to be set up: press Enter at the serial console") // who takes none ends us
+		}
+		select {
+		case next := <-s.swaps:
+			return next
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // apply has a configuration take the place of the one that runs. It returns when

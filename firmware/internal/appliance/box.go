@@ -24,19 +24,21 @@ import (
 
 // Box is what PID 1 is made of.
 type Box struct {
-	Kernel   Kernel
-	OpenNet  func() (Links, error) // once the kernel's file systems are there
-	DHCP     DHCP
-	DHCP6    DHCP6                        // nil: no DHCPv6
-	Routers  Routers                      // nil: none are listened to
-	Watchdog func() (hal.Watchdog, error) // the error wraps fs.ErrNotExist if the box has none
-	Start    func(args ...string) (*Child, error)
-	Console  io.Writer
-	Title    string    // what the status begins with: program, version, board
-	Board    string    // its name
-	Built    time.Time // no clock is before it
-	Root     string    // where the file tree begins; empty for /
-	Requests <-chan Power
+	Kernel    Kernel
+	OpenNet   func() (Links, error) // once the kernel's file systems are there
+	DHCP      DHCP
+	DHCP6     DHCP6                        // nil: no DHCPv6
+	Routers   Routers                      // nil: none are listened to
+	Watchdog  func() (hal.Watchdog, error) // the error wraps fs.ErrNotExist if the box has none
+	Start     func(args ...string) (*Child, error)
+	Console   io.Writer
+	Serial    SerialPorts // nil: none
+	Terminals []Terminal  // the board's own that are for a console
+	Title     string      // what the status begins with: program, version, board
+	Board     string      // its name
+	Built     time.Time   // no clock is before it
+	Root      string      // where the file tree begins; empty for /
+	Requests  <-chan Power
 
 	news   teller
 	child  atomic.Pointer[supervisor]
@@ -95,7 +97,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.tellStorage(place, kept)
 	b.recallClock()
 	b.lookBack(kept, b.keepPanics())
-	cfg, configured := b.configure(ctx, store)
+	cfg := b.configure(ctx, store)
 	b.setHostname(cfg)
 	b.awaitRandom(random)
 
@@ -104,10 +106,11 @@ func (b *Box) Run(ctx context.Context) Power {
 	parts.Go(func() { b.keepClock(ctx) })
 	parts.Go(func() { powerKeys(ctx, b.path("/sys"), b.path("/dev"), func() { b.ask(Off) }) })
 	b.ctx = ctx
+	b.startShells(ctx, &parts)
 	b.startLinks(ctx, &parts, cfg)
 	probe, stopProbe := context.WithCancel(ctx)
 	var child sync.WaitGroup
-	child.Go(func() { b.probe(probe, cfg, configured) })
+	child.Go(func() { b.probe(probe, cfg) })
 
 	how := b.wait(ctx)
 	b.log.Info("the box ends", "how", how.String())
@@ -238,8 +241,8 @@ func (b *Box) tellStorage(p place, kept bool) {
 }
 
 // configure takes over a new configuration, if there is one, and reads what
-// holds. configured is false if there is none to run a probe with.
-func (b *Box) configure(ctx context.Context, store *store) (cfg config.Config, configured bool) {
+// holds. Without one that can be read, the default is returned.
+func (b *Box) configure(ctx context.Context, store *store) config.Config {
 	b.vigil.vouch("configuration", bootAtMost)
 	s := &settings{dir: b.path(filepath.Join(dataDir, "config")), log: b.log.With("task", "config")}
 	texts, err := fromSystem(ctx, store, b.path("/boot"), systemConfig, systemTest)
@@ -257,13 +260,15 @@ func (b *Box) configure(ctx context.Context, store *store) (cfg config.Config, c
 	case err != nil:
 		b.log.Error("THE CONFIGURATION CANNOT BE READ", "err", err)
 		b.status.set("configuration", "CANNOT BE READ: %v", err)
+		return config.Default()
 	case !ok:
-		b.log.Warn("no configuration: put one as heptap.conf onto the partition HEPTAP, and start the box again")
-		b.status.set("configuration", "none: put one as heptap.conf onto the partition HEPTAP, and start the box again")
+		b.log.Warn("no configuration: press Enter at a serial console, or put one as heptap.conf onto the partition HEPTAP and start the box again")
+		b.status.set("configuration", "none: press Enter at a serial console, or put one as heptap.conf onto the partition HEPTAP")
+		return config.Default()
 	default:
 		b.status.set("configuration", "%s", s.file())
 	}
-	return cfg, ok && len(cfg.Ports) > 0
+	return cfg
 }
 
 func (b *Box) setHostname(cfg config.Config) {
@@ -307,16 +312,11 @@ func (b *Box) startLinks(ctx context.Context, parts *sync.WaitGroup, cfg config.
 }
 
 // probe keeps a probe running until ctx is done.
-func (b *Box) probe(ctx context.Context, cfg config.Config, configured bool) {
+func (b *Box) probe(ctx context.Context, cfg config.Config) {
 	for _, p := range cfg.Ports {
 		b.status.set("mirror "+p.Name, "%s", p.Interface)
 	}
-	if !configured {
-		b.status.set("probe", "not started: nothing to capture is configured")
-		b.idle(ctx)
-		return
-	}
-	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board}
+	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board, "-lines", b.path(linesSocket)}
 	args = append(args, b.wedge...)
 	s := &supervisor{start: func() (*Child, error) { return b.Start(args...) }, out: b.line, words: b.crashes(),
 		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now, news: &b.news, do: b.do,

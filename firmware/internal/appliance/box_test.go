@@ -60,7 +60,7 @@ func newRig(t *testing.T, config string) *rig {
 		links: &fakeLinks{Addresses: haltest.NewAddresses("lo", "eth0", "eth1")}}
 	files(t, r.d.root, map[string]string{
 		"lib/modules/watchdog": "dog.ko\n", "lib/modules/order": "disk.ko\nnet.ko\n", "etc/hosts": "",
-		"proc/sys/net/ipv6/conf/default/disable_ipv6": "0", "lib/data.ext4.gz": "", "var/lib/heptap/x": "",
+		"proc/sys/net/ipv6/conf/default/disable_ipv6": "0", "proc/sys/kernel/sysrq": "438\n", "lib/data.ext4.gz": "", "var/lib/heptap/x": "",
 	})
 	if config != "" {
 		files(t, r.d.root, map[string]string{"boot/heptap.conf": config})
@@ -118,7 +118,10 @@ func TestBox(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(r.d.root, "proc/sys/net/ipv6/conf/default/disable_ipv6")); err != nil || !bytes.HasPrefix(b, []byte("1")) {
 			t.Errorf("IPv6 is on: %q, %v", b, err)
 		}
-		if want := "run -config " + at + "/config/heptap.conf -board test-board"; len(r.started) != 1 || strings.Join(r.started[0], " ") != want {
+		if b, err := os.ReadFile(filepath.Join(r.d.root, "proc/sys/kernel/sysrq")); err != nil || !bytes.HasPrefix(b, []byte("0")) {
+			t.Errorf("a break is an order: %q, %v", b, err)
+		}
+		if want := "run -config " + at + "/config/heptap.conf -board test-board -lines " + filepath.Join(r.d.root, "run/heptap/lines"); len(r.started) != 1 || strings.Join(r.started[0], " ") != want {
 			t.Errorf("started %q, want %q", r.started, want)
 		}
 		for _, want := range []string{"heptap 1.2.3 on test-board", "last end       watchdog: the system itself was stuck", "mirror span0   eth1", "node           lab", "probe          healthy", "uplink         eth0, 192.0.2.9/24, gateway 192.0.2.1"} {
@@ -197,8 +200,14 @@ func TestBoxWithNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.start(t)
-		pass(time.Hour)
-		for _, want := range []string{"no watchdog", "NO DATA PARTITION", "NO NETWORK", "no configuration", "nothing to capture is configured"} {
+		c := <-r.born
+		for range 3600 { // the probe has nothing to capture, and a console
+			if _, err := c.alive.Write([]byte("waits to be set up\n")); err != nil {
+				t.Fatal(err)
+			}
+			pass(time.Second)
+		}
+		for _, want := range []string{"no watchdog", "NO DATA PARTITION", "NO NETWORK", "no configuration: press Enter"} {
 			if !strings.Contains(r.console.String(), want) {
 				t.Errorf("no %q on the console:\n%s", want, r.console.String())
 			}

@@ -20,7 +20,9 @@
 //	randomness     the kernel is made to gather it; a quiet ARM machine has none for long
 //	links          named by where they are; the uplink set up, by DHCP or as
 //	               configured. Nothing else is touched: a port that is down sends nothing
-//	probe          "heptap run" as a child; see supervisor
+//	console        at the serial ports, see shells
+//	probe          "heptap run" as a child; see supervisor. Without anything to capture it
+//	               has only the console
 //
 // # Links
 //

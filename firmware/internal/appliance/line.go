@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -9,6 +10,9 @@ import (
 // lineRoom is how much may wait for the serial line: at 115200 baud that is half
 // a minute.
 const lineRoom = 256 << 10
+
+// heldRoom is how much may wait while a session has the serial line.
+const heldRoom = 8 << 10
 
 // line is the console. Writing to it never waits for it: a line that is slow, or
 // stopped by whoever is at its other end, holds up nothing. What finds no room is
@@ -19,6 +23,7 @@ type line struct {
 	size    int
 	dropped int
 	closed  bool
+	held    bool // somebody works at it
 	more    chan struct{}
 	idle    chan struct{} // closed when everything was written
 }
@@ -33,7 +38,11 @@ func newLine() *line {
 func (l *line) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.size+len(p) > lineRoom {
+	room := lineRoom
+	if l.held {
+		room = heldRoom
+	}
+	if l.closed || l.size+len(p) > room {
 		l.dropped++
 		return len(p), nil
 	}
@@ -44,11 +53,25 @@ func (l *line) Write(p []byte) (int, error) {
 	}
 	l.queue = append(l.queue, append([]byte(nil), p...))
 	l.size += len(p)
+	l.wake()
+	return len(p), nil
+}
+
+func (l *line) wake() {
 	select {
 	case l.more <- struct{}{}:
 	default:
 	}
-	return len(p), nil
+}
+
+// hold has what is written wait, or be written again.
+func (l *line) hold(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = on
+	if !on && !l.closed {
+		l.wake()
+	}
 }
 
 // run writes to w until close. That w fails is no reason to stop: a box without a
@@ -60,7 +83,8 @@ func (l *line) run(w io.Writer) {
 			if !ok {
 				break
 			}
-			_, _ = w.Write(b)
+			// The serial line is raw while a console is at it, and takes a CR too many otherwise.
+			_, _ = w.Write(bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")))
 		}
 	}
 }
@@ -68,6 +92,9 @@ func (l *line) run(w io.Writer) {
 func (l *line) next() ([]byte, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.held {
+		return nil, false
+	}
 	if len(l.queue) == 0 {
 		select {
 		case <-l.idle:
@@ -80,7 +107,7 @@ func (l *line) next() ([]byte, bool) {
 	l.queue = l.queue[1:]
 	l.size -= len(b)
 	if l.dropped > 0 && l.size < lineRoom/2 {
-		b = append(b, "heptap: the console was too slow for some lines, which are left out here\n"...)
+		b = append(b, "heptap: the console was too slow, or in use, for some lines, which are left out here\n"...)
 		l.dropped = 0
 	}
 	return b, true

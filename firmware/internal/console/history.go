@@ -36,7 +36,11 @@ type history struct {
 	dir  string
 }
 
+// newHistory does not need the file to be there yet.
 func newHistory(file string) (history, error) {
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		return history{file: file, dir: file + historySuffix}, nil
+	}
 	file, err := filepath.EvalSymlinks(file)
 	if st, serr := os.Stat(file); err == nil && serr == nil && !st.Mode().IsRegular() {
 		err = fmt.Errorf("%s: no regular file", file)

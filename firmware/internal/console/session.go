@@ -45,8 +45,10 @@ func (s *session) String() string { return fmt.Sprintf("session %d (%s)", s.id, 
 func (s *session) run() error {
 	if !s.t.batch {
 		s.t.print("heptap " + s.c.o.Version + "; ? shows what can be typed\n")
-		if p := s.c.settings.pendingText(); p != "" {
-			s.t.print(p + "\n")
+		for _, p := range []string{s.c.settings.brokenText(), s.c.settings.pendingText()} {
+			if p != "" {
+				s.t.print(p + "\n")
+			}
 		}
 	}
 	for !s.leave && s.t.err == nil {

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type settings struct {
 
 	mu      sync.Mutex
 	running config.Draft
+	broken  error    // why the configuration file is not what runs, until the first commit
 	at      uint64   // counts what has been running
 	busy    bool     // somebody is changing what runs; without the lock
 	pending *pending // a commit that waits to be confirmed
@@ -50,14 +52,13 @@ func openSettings(o Options, tell func(*session, string)) (*settings, error) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	text, _, err := read(h.file)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	d, err := config.ReadDraft(strings.NewReader(string(text)), o.File, config.Draft{})
-	if err != nil {
-		return nil, err
-	}
-	return &settings{o: o, tell: tell, history: h, running: d}, nil
+	c := &settings{o: o, tell: tell, history: h}
+	// A box whose file is no good runs with an empty one; elsewhere nothing runs.
+	c.running, c.broken = config.ReadDraft(strings.NewReader(string(text)), o.File, config.Draft{})
+	return c, nil
 }
 
 // current returns what runs, and its number.
@@ -114,7 +115,7 @@ func (c *settings) commit(by *session, d config.Draft, base uint64, confirm time
 		werr = c.store(by.String(), d)
 	}
 	c.mu.Lock()
-	c.running, c.at = d, c.at+1
+	c.running, c.at, c.broken = d, c.at+1, nil
 	if confirm > 0 {
 		p := &pending{by: by.String(), until: time.Now().Add(confirm), previous: previous}
 		p.timer = time.AfterFunc(confirm, func() { c.expire(p) })
@@ -214,6 +215,16 @@ func (c *settings) revert(p *pending, by *session, text string) error {
 	c.o.Log.Warn("console: " + text)
 	c.tell(by, text)
 	return nil
+}
+
+// brokenText says why the configuration file is not what runs; empty: it is.
+func (c *settings) brokenText() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken == nil {
+		return ""
+	}
+	return "THE CONFIGURATION FILE CANNOT BE READ, and nothing of it holds: " + printable(c.broken.Error()) + "\nshow history lists those before; rollback N loads one, commit puts it to work"
 }
 
 // pendingText says what waits to be confirmed; empty: nothing does.
