@@ -385,7 +385,7 @@ func liveProfile(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wal
 func profileOf(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wall func(record.Stamp) int64, now bool) (*export.Profile, error) {
 	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut, Wall: wall}
 	if c != nil {
-		name, o.AuthKey, o.MaxFrame, o.Inferred = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred
+		name, o.AuthKey, o.MaxFrame, o.Inferred, o.Sequence = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred, c.Sequence
 		if now {
 			o.MaxAge = maxAge(c)
 		}

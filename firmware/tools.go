@@ -39,7 +39,13 @@ func cmdDecode(ctx context.Context, e *env, args []string) error {
 		defer f.Close()
 		in = f
 	}
-	return e.withOutput("-", func(w io.Writer) error { return collect.Decode(in, w) })
+	return e.withOutput("-", func(w io.Writer) error {
+		st, err := collect.Decode(in, w)
+		if st.Records > 0 {
+			fmt.Fprintf(e.stderr, "heptap decode: %s\n", st)
+		}
+		return err
+	})
 }
 
 const configExamples = `  heptap config            every option, its default and an example
@@ -313,5 +319,8 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 	err = c.Run(ctx)
 	st := c.Stats()
 	log.Info("collected", "frames", c.Frames(), "bad_frames", st.BadFrames())
+	if seqs := c.Sequences(); seqs.Records > 0 {
+		log.Info("by their numbers", "records", seqs.Records, "duplicates", seqs.Duplicates, "missing", seqs.Missing, "runs", seqs.Runs)
+	}
 	return err
 }

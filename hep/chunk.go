@@ -51,6 +51,12 @@ const (
 // for a generic one when it does not look at the vendor, as most do not.
 const chunkFlags = 0x6874<<16 | 0x0100
 
+// chunkSequence is our own, too: which record of which probe a frame is of.
+const chunkSequence = 0x6874<<16 | 0x0101
+
+// sequenceLen is the octets of its value: origin, number, part.
+const sequenceLen = 8 + 8 + 1
+
 // isOther reports whether nothing of a chunk, its vendor and type being id, is in a
 // Packet, and it may be passed on. The keep-alive timer concerns one connection, and
 // chunk 0x10 is the payload. Most collectors do not look at the vendor: what another one
@@ -59,7 +65,7 @@ func isOther(id uint32) bool {
 	const reserved = 0x33
 	vendor, typ := id>>16, id&0xffff
 	switch {
-	case id == chunkFlags || typ == chunkExtra:
+	case id == chunkFlags || id == chunkSequence || typ == chunkExtra:
 		return false
 	case vendor != 0:
 		return typ > reserved

@@ -10,23 +10,32 @@ import (
 // A Packet made by View.Packet or ParseAny borrows them from the octets parsed.
 type Packet struct {
 	Src, Dst    netip.AddrPort
-	Wall        int64  // Unix nanoseconds; the wire has microseconds, from 1970 to 2106
-	AgentID     uint32 // chunk 0x0c
-	Proto       uint8  // chunk 0x02, IP protocol number
-	Type        uint8  // chunk 0x0b, protocol type
-	TOS         uint8  // chunk 0x18, absent when 0
-	TCPFlags    uint8  // chunk 0x17, absent when 0
-	HasVLAN     bool   // whether there is a chunk 0x12
-	VLAN        uint16 // VLAN id, the low 12 bits
-	MOS         uint16 // chunk 0x20, MOS x 100, absent when 0
-	R           uint16 // chunk 0x21, R factor, absent when 0
-	Flags       uint16 // our own chunk, FlagGap and so on, absent when 0
-	AuthKey     []byte // chunk 0x0e, absent when empty, as all below
-	Correlation []byte // chunk 0x11, the primary correlation id
-	Node        []byte // chunk 0x13, the capture agent's name
-	Payload     []byte // chunk 0x0f
-	Extra       []byte // chunk 0x65, extra correlation ids, a JSON object
-	Others      []byte // whole chunks, as View.Others has them: sent as they are. View.Packet leaves it empty
+	Wall        int64    // Unix nanoseconds; the wire has microseconds, from 1970 to 2106
+	AgentID     uint32   // chunk 0x0c
+	Proto       uint8    // chunk 0x02, IP protocol number
+	Type        uint8    // chunk 0x0b, protocol type
+	TOS         uint8    // chunk 0x18, absent when 0
+	TCPFlags    uint8    // chunk 0x17, absent when 0
+	HasVLAN     bool     // whether there is a chunk 0x12
+	VLAN        uint16   // VLAN id, the low 12 bits
+	MOS         uint16   // chunk 0x20, MOS x 100, absent when 0
+	R           uint16   // chunk 0x21, R factor, absent when 0
+	Flags       uint16   // our own chunk, FlagGap and so on, absent when 0
+	Sequence    Sequence // our own chunk, absent when its number is 0
+	AuthKey     []byte   // chunk 0x0e, absent when empty, as all below
+	Correlation []byte   // chunk 0x11, the primary correlation id
+	Node        []byte   // chunk 0x13, the capture agent's name
+	Payload     []byte   // chunk 0x0f
+	Extra       []byte   // chunk 0x65, extra correlation ids, a JSON object
+	Others      []byte   // whole chunks, as View.Others has them: sent as they are. View.Packet leaves it empty
+}
+
+// Sequence says which record of a probe a frame is of, so that one that was sent twice
+// can be told. A record has the same Origin and Number in every copy.
+type Sequence struct {
+	Origin uint64 // the run of the system that made it: the first half of its boot id
+	Number uint64 // ascending; the upper 24 bits count the probe's own runs
+	Part   uint8  // 0, and ascending where one record is several frames
 }
 
 // Octets of what every frame has: header, family, protocol, ports, seconds,
@@ -109,6 +118,9 @@ func (p *Packet) size(is6 bool) uint64 {
 	if p.Flags != 0 {
 		n += chunkHeader + 2
 	}
+	if p.Sequence.Number != 0 {
+		n += chunkHeader + sequenceLen
+	}
 	return n + octetsSize(p.AuthKey) + octetsSize(p.Correlation) + octetsSize(p.Node) +
 		octetsSize(p.Payload) + octetsSize(p.Extra) + uint64(len(p.Others))
 }
@@ -144,7 +156,14 @@ func (p *Packet) putOptional(w []byte) {
 	w = putOctets(w, chunkExtra, p.Extra)
 	w = w[copy(w, p.Others):]
 	if p.Flags != 0 {
-		put16(w, chunkFlags, p.Flags)
+		w = put16(w, chunkFlags, p.Flags)
+	}
+	if s := &p.Sequence; s.Number != 0 {
+		var v [sequenceLen]byte
+		binary.BigEndian.PutUint64(v[:], s.Origin)
+		binary.BigEndian.PutUint64(v[8:], s.Number)
+		v[16] = s.Part
+		putOctets(w, chunkSequence, v[:])
 	}
 }
 

@@ -13,6 +13,7 @@ type View struct {
 	index [chunkIndexed]uint16 // offset of the chunk in frame, 0 = absent
 	extra uint16
 	flags uint16
+	seq   uint16
 }
 
 // FrameLength returns how many octets the frame that begins with header has.
@@ -84,6 +85,8 @@ func (v *View) note(id uint32, off, size int) Fault {
 		slot = &v.index[id]
 	} else if id == chunkFlags && size == 2 {
 		slot = &v.flags
+	} else if id == chunkSequence && size == sequenceLen {
+		slot = &v.seq
 	} else if id != chunkExtra {
 		return FaultNone
 	}
@@ -211,6 +214,16 @@ func (v *View) Flags() uint16 {
 	return 0
 }
 
+// Sequence returns our own chunk that tells records apart; its number is 0 when there is
+// none.
+func (v *View) Sequence() Sequence {
+	b := v.octets(v.seq)
+	if b == nil {
+		return Sequence{}
+	}
+	return Sequence{Origin: binary.BigEndian.Uint64(b), Number: binary.BigEndian.Uint64(b[8:]), Part: b[16]}
+}
+
 // Others calls yield for each chunk of which nothing is in a Packet and that may be
 // passed on, header and value, until yield returns false. Not among them are the
 // keep-alive timer, and what another vendor has under the number of a generic chunk.
@@ -231,6 +244,6 @@ func (v *View) Packet() Packet {
 	return Packet{
 		Src: v.Src(), Dst: v.Dst(), Wall: v.Wall(), AgentID: v.AgentID(), Proto: v.Proto(), Type: v.Type(),
 		TOS: v.TOS(), TCPFlags: v.TCPFlags(), HasVLAN: tagged, VLAN: vlan, MOS: v.MOS(), R: v.R(),
-		AuthKey: v.AuthKey(), Correlation: v.Correlation(), Node: v.Node(), Payload: v.Payload(), Extra: v.Extra(), Flags: v.Flags(),
+		AuthKey: v.AuthKey(), Correlation: v.Correlation(), Node: v.Node(), Payload: v.Payload(), Extra: v.Extra(), Flags: v.Flags(), Sequence: v.Sequence(),
 	}
 }

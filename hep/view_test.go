@@ -101,6 +101,9 @@ func TestParseAccepts(t *testing.T) {
 			hep.Packet{MOS: 403, R: 93, TCPFlags: 2, TOS: 0xb8}},
 		{"flags", "6874 0100 0008 0006", hep.Packet{Flags: hep.FlagCut | hep.FlagDuplicate}},
 		{"flags of another size or vendor are skipped", "6874 0100 0007 06 6875 0100 0008 0001 0000 0100 0008 0001", hep.Packet{}},
+		{"sequence", "6874 0101 0017 0123456789abcdef 0000030000000007 02",
+			hep.Packet{Sequence: hep.Sequence{Origin: 0x0123456789abcdef, Number: 3<<40 + 7, Part: 2}}},
+		{"sequence of another size or vendor is skipped", "6874 0101 0016 0123456789abcdef 0000030000000007 6875 0101 0017 0123456789abcdef 0000030000000007 02", hep.Packet{}},
 		{"VLAN without its priority bits", "0000 0012 0008 e064", hep.Packet{HasVLAN: true, VLAN: 100}},
 		{"the address there counts, whatever the family", "0000 0001 0007 0a 0000 0003 000a c0000201 0000 0007 0008 13c4",
 			hep.Packet{Src: netip.MustParseAddrPort("192.0.2.1:5060")}},
@@ -283,7 +286,7 @@ func FuzzAppend(f *testing.F) {
 		p := hep.Packet{
 			Src: netip.AddrPortFrom(a.Unmap(), port), Dst: netip.AddrPortFrom(d.Unmap(), ^port), Wall: wall, AgentID: agent,
 			Type: typ, Proto: opt, TOS: opt & 3, TCPFlags: opt & 4, MOS: uint16(opt & 8), R: uint16(opt & 16),
-			HasVLAN: opt&32 != 0, Flags: uint16(opt & 128), Correlation: id, Payload: payload,
+			HasVLAN: opt&32 != 0, Flags: uint16(opt & 128), Sequence: hep.Sequence{Number: uint64(opt & 16)}, Correlation: id, Payload: payload,
 		}
 		if p.HasVLAN {
 			p.VLAN = port & 0xfff
@@ -349,7 +352,7 @@ func TestOthers(t *testing.T) {
 	const vendors = "0002 0034 0007 aa 0006 ffff 0006 "
 	const more = "0000 0022 0007 61 0000 0029 0006 0000 0029 0007 01 0000 0066 0007 01 "
 	v, err := hep.Parse(frame(t, "0000 0000 0006 0000 000b 0007 01 "+macs+"0000 000d 0008 0005 0000 000e 0007 61 0000 0010 0007 61 "+vendors+
-		"0002 0011 0007 aa 0003 0065 0007 aa 0002 0033 0007 aa 6874 0100 0009 000001 6874 0100 0008 0001 0000 0017 0008 0001 "+more+"0000 0065 0006"))
+		"0002 0011 0007 aa 0003 0065 0007 aa 0002 0033 0007 aa 6874 0100 0009 000001 6874 0100 0008 0001 6874 0101 0017 0123456789abcdef 0000030000000007 02 0000 0017 0008 0001 "+more+"0000 0065 0006"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ type Collector struct {
 	line   []byte
 	err    error // the first of a writer; nothing is taken after it
 	frames uint64
+	seqs   Sequences
 }
 
 // Listen opens the sockets. Whoever does not call Run calls Close. Out and JSON
@@ -71,6 +72,13 @@ func (c *Collector) Frames() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.frames
+}
+
+// Sequences returns what the numbers of the frames written say.
+func (c *Collector) Sequences() SequenceStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seqs.Stats()
 }
 
 // Close closes the sockets of a Collector that is not running.
@@ -120,11 +128,12 @@ func (c *Collector) write(frame []byte) error {
 			return fmt.Errorf("write frame: %w", errors.Join(err, takeBack(c.cfg.Out, n)))
 		}
 	}
+	v, err := hep.Parse(frame)
+	if err != nil {
+		return err // the listener has parsed it
+	}
+	c.seqs.Note(v.Sequence())
 	if c.cfg.JSON != nil {
-		v, err := hep.Parse(frame)
-		if err != nil {
-			return err // the listener has parsed it
-		}
 		c.line = AppendJSON(c.line[:0], v)
 		if _, err := writeAll(c.cfg.JSON, c.line); err != nil {
 			return fmt.Errorf("write line: %w", err)

@@ -113,7 +113,7 @@ func TestCollect(t *testing.T) {
 		t.Errorf("file of %d octets, %v", len(got), err)
 	}
 	var decoded bytes.Buffer
-	if err := collect.Decode(bytes.NewReader(got), &decoded); err != nil || !bytes.Equal(decoded.Bytes(), lines.Bytes()) {
+	if _, err := collect.Decode(bytes.NewReader(got), &decoded); err != nil || !bytes.Equal(decoded.Bytes(), lines.Bytes()) {
 		t.Errorf("decode differs from what was collected: %v", err)
 	}
 	if n := bytes.Count(lines.Bytes(), []byte("\n")); n != 201 {
@@ -204,7 +204,7 @@ func TestDecodeDamage(t *testing.T) {
 		{"chunk", append(bytes.Clone(chunk), frame...), hep.FaultChunkSize, 2*n + 6},
 	} {
 		var lines bytes.Buffer
-		err := collect.Decode(bytes.NewReader(append(bytes.Repeat(frame, 2), tt.tail...)), &lines)
+		_, err := collect.Decode(bytes.NewReader(append(bytes.Repeat(frame, 2), tt.tail...)), &lines)
 		var pe *hep.ParseError
 		if !errors.As(err, &pe) || !errors.Is(err, tt.fault) || pe.Offset != tt.offset ||
 			!strings.Contains(err.Error(), "offset "+strconv.FormatInt(tt.offset, 10)) {
@@ -214,7 +214,7 @@ func TestDecodeDamage(t *testing.T) {
 			t.Errorf("%s: %d lines", tt.name, got)
 		}
 	}
-	if err := collect.Decode(bytes.NewReader(frame), &failingWriter{}); !errors.Is(err, syscall.EPIPE) {
+	if _, err := collect.Decode(bytes.NewReader(frame), &failingWriter{}); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("got %v", err)
 	}
 }

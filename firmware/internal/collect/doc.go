@@ -12,6 +12,12 @@
 // sender's connection is reset, so that it keeps what it has. OpenFile cuts off
 // a frame that a crash left half-written, and says so.
 //
+// # Duplicates and gaps
+//
+// By the numbers of a probe that sends them Sequences counts the records that came more than
+// once, and those that are missing between others. Missing are also those that the probe filtered, shed from its
+// spool or has not sent yet; those it shed before they had a number are not.
+//
 // # The lines
 //
 // One JSON object a line, with these keys in this order:
@@ -30,6 +36,8 @@
 //	flags        heptap's own: "gap" (octets of the stream before it were never captured),
 //	             "cut" (the payload is cut short), "duplicate" (a mirrored copy), "relayed" (another
 //	             agent saw it); absent without any
+//	sequence     "origin-run-number.part", heptap's own with collector NAME sequence on: which record of which
+//	             probe the frame is of. A record has the same in every copy; within a run numbers go up by one
 //	chunks       strings "vendor:type:value" in hexadecimal, of what has no key here; absent without any
 //	payload      a string when the payload is UTF-8
 //	payload_b64  instead of payload, base64, when it is not

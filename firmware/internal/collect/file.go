@@ -10,13 +10,15 @@ import (
 	"heptap/hep"
 )
 
-// Decode reads HEP3 frames from r to its end and writes their JSON lines to w.
+// Decode reads HEP3 frames from r to its end, writes their JSON lines to w and returns what
+// their numbers say.
 // At damage it stops: everything before it is written, and the error is a
 // *hep.ParseError that names the offset in r.
-func Decode(r io.Reader, w io.Writer) error {
+func Decode(r io.Reader, w io.Writer) (SequenceStats, error) {
 	frames := hep.NewReader(r)
 	out := bufio.NewWriterSize(w, 64<<10)
 	var line []byte
+	var seqs Sequences
 	for {
 		frame, err := frames.Next()
 		var v hep.View
@@ -27,11 +29,12 @@ func Decode(r io.Reader, w io.Writer) error {
 			if err == io.EOF {
 				err = nil
 			}
-			return errors.Join(err, out.Flush())
+			return seqs.Stats(), errors.Join(err, out.Flush())
 		}
+		seqs.Note(v.Sequence())
 		line = AppendJSON(line[:0], v)
 		if _, err := out.Write(line); err != nil {
-			return err
+			return seqs.Stats(), err
 		}
 	}
 }

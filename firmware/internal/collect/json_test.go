@@ -68,6 +68,8 @@ func TestAppendJSON(t *testing.T) {
 			p.Node, p.Correlation, p.Extra = []byte(`no"de`), []byte(`a\b@c`), []byte("{\n\t\"net\":\t\"17 \\\" 18\" ,\"x\":[1, {}]\r\n}")
 		}, head + `"vlan":100,"agent":2001,"node":"no\"de","primary":"a\\b@c","extra":{"net":"17 \" 18","x":[1,{}]},` + bye},
 		{"flags", func(p *hep.Packet) { p.Flags = hep.FlagGap | hep.FlagCut }, head + `"agent":2001,"node":"","primary":"","flags":["gap","cut"],` + bye},
+		{"sequence", func(p *hep.Packet) { p.Sequence = hep.Sequence{Origin: 0xabc, Number: 5<<40 + 12, Part: 1} },
+			head + `"agent":2001,"node":"","primary":"","sequence":"0000000000000abc-5-12.1",` + bye},
 		{"VLAN 0", func(p *hep.Packet) { p.HasVLAN = true }, head + `"vlan":0,"agent":2001,"node":"","primary":"",` + bye},
 		{"other chunks", func(p *hep.Packet) { p.Others = []byte("\x00\x00\x00\x22\x00\x08DE\x00\x01\x02\x00\x00\x06") },
 			head + `"agent":2001,"node":"","primary":"","chunks":["0000:0022:4445","0001:0200:"],` + bye},

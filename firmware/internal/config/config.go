@@ -111,6 +111,7 @@ type Collector struct {
 	AuthKey   Secret // HEP chunk 0x0e
 	Profile   string // what the server understands: OpenSIPS or Homer7
 	Inferred  bool   // profile homer7: inferred links count
+	Sequence  bool   // number every frame
 	Order     Order
 	DrainRate int           // records per second of backlog, 0 means what the profile says
 	MaxAge    time.Duration // of what is sent, 0 means what the profile says and less than 0 any

@@ -102,6 +102,8 @@ func collectorOptions() []Option {
 			func(c *Collector) *string { return &c.Profile }, oneOf(OpenSIPS, Homer7)),
 		collector("inferred-links", "on|off", "", "profile homer7: show a record in the call that it most likely belongs to, with its score, when no id on the wire says so", "on",
 			func(c *Collector) *bool { return &c.Inferred }, onOff),
+		collector("sequence", "on|off", "", "number every packet with its record's place in this probe's log (vendor 0x6874, chunk 0x0101), so that a collector can tell what came twice and what is missing", "on",
+			func(c *Collector) *bool { return &c.Sequence }, onOff),
 		collector("order", "live|strict", "", "live: new records go first while a backlog drains; strict: one sequence, the oldest first", "strict",
 			func(c *Collector) *Order { return &c.Order }, oneOf(OrderLive, OrderStrict)),
 		collector("drain-rate", "N", "as fast as it goes; with profile homer7 500, or twice the live rate if that is more", "records of backlog per second at most, 1 to 10000000", "500",

@@ -22,6 +22,8 @@
 //	0x0c 0x13 0x0e        agent id, node name and authentication key, from Options; of a record that
 //	                      another agent made, id and name are its own and the payload goes out as it came
 //
+//	6874:0101     with Options.Sequence, the record's number: hep.Sequence
+//
 // Of several links of one type only the best go out: seen before flow before
 // inferred, among the inferred the highest score. When several are as good, as
 // the calls that one connection carried, the id is an array of strings:

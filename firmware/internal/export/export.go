@@ -50,6 +50,8 @@ type Options struct {
 	// MaxAge is how old a record may be when it is sent, 0 for any age. Now is the clock that tells, time.Now when nil.
 	MaxAge time.Duration
 	Now    func() time.Time
+	// Sequence numbers every frame with its record's place in the log, in a chunk of our own.
+	Sequence bool
 	// Wall puts right when a record was made, in ns since 1970; nil: it is as the
 	// record says.
 	Wall func(record.Stamp) int64
@@ -88,6 +90,9 @@ type Profile struct {
 	text []byte // cleaned payload
 	json []byte // extra correlation
 
+	numbered bool
+	part     uint8 // of the record's next frame
+
 	homer7   bool
 	inferred bool
 	maxAge   int64 // ns
@@ -118,7 +123,7 @@ func New(name string, o Options) (*Profile, error) {
 		return nil, fmt.Errorf("%w: profile homer7 takes only printable ASCII without quotes and backslashes", ErrAuthKey)
 	}
 	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut,
-		homer7: name == homer7, inferred: o.Inferred, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
+		numbered: o.Sequence, homer7: name == homer7, inferred: o.Inferred, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -194,6 +199,9 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		p.json = appendExtra(p.json[:0], r.Links)
 		h.Extra = p.json
 	}
+	if p.part = 0; p.numbered {
+		h.Sequence = hep.Sequence{Origin: binary.BigEndian.Uint64(r.BootID[:]), Number: r.Seq}
+	}
 	if p.homer7 {
 		return p.appendHomer7(dst, &h)
 	}
@@ -225,8 +233,10 @@ func (p *Profile) count() {
 	}
 }
 
-// appendFrame appends h, cut to what the collector takes when it is SIP.
+// appendFrame appends h, numbered, cut to what the collector takes when it is SIP.
 func (p *Profile) appendFrame(dst []byte, h *hep.Packet) ([]byte, error) {
+	h.Sequence.Part = p.part
+	p.part++
 	if !p.fits(h) && (h.Type != uint8(record.SIP) || !p.shorten(h)) {
 		return dst, fmt.Errorf("%w: %d octets, the collector takes %d", hep.ErrTooLarge, h.Size(), p.max)
 	}

@@ -439,3 +439,58 @@ func TestWall(t *testing.T) {
 		t.Errorf("stamped %d", v.Wall())
 	}
 }
+
+// Every frame carries its record's number when that is wanted, the same in each profile.
+func TestSequence(t *testing.T) {
+	r := report()
+	r.Type, r.Primary = record.REST, []byte("query-1")
+	r.Links = []record.Link{{Type: record.SIP, How: record.Seen, ID: []byte("one")}, {Type: record.SIP, How: record.Seen, ID: []byte("two")}}
+	b, err := r.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Seal(b, 3<<40+7, 1, [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9})
+	for name, frames := range map[string]int{"opensips": 1, "homer7": 2} {
+		for _, on := range []bool{true, false} {
+			p, err := export.New(name, export.Options{Sequence: on})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // and the same when it is sent again
+				out, err := p.Encode(nil, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range frames {
+					n := export.First(out)
+					v := parse(t, out[:n])
+					want := hep.Sequence{}
+					if on {
+						want = hep.Sequence{Origin: 0x0102030405060708, Number: 3<<40 + 7, Part: uint8(i)}
+					}
+					if got := v.Sequence(); got != want {
+						t.Errorf("%s, %v, frame %d: %+v", name, on, i, got)
+					}
+					out = out[n:]
+				}
+				if len(out) != 0 {
+					t.Errorf("%s: more than %d frames", name, frames)
+				}
+			}
+		}
+	}
+}
+
+// A frame has room for its number when it is cut to size.
+func TestSequenceFits(t *testing.T) {
+	p, err := export.New("opensips", export.Options{Sequence: true, MaxFrame: 512})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := sip()
+	r.Payload = bytes.Repeat([]byte("x"), 1000)
+	out, err := p.Encode(nil, seal(t, r))
+	if v := parse(t, out); err != nil || len(out) != 512 || v.Sequence().Number != 7 {
+		t.Errorf("%d octets, %+v, %v", len(out), v.Sequence(), err)
+	}
+}

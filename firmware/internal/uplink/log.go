@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"heptap/buffer"
 	"heptap/capture/record"
@@ -81,9 +82,10 @@ func (l *Log) open(o Options) error {
 	}
 	l.o, l.log, l.mem = o, o.Logger, newMemory(o.Memory)
 	l.kickAt = o.Memory / 2
-	l.first = 1 << epochBits
+	l.first = strayEpoch() << epochBits
 	if l.spool != nil {
 		if err := l.beginEpoch(); err != nil {
+			l.first = max(l.first, strayEpoch()<<epochBits)
 			l.log.Error("spool does not work, running without", "err", err) // a probe with a sick disk still forwards
 		}
 		l.corrupt = l.spool.Stats().Corrupt
@@ -112,6 +114,14 @@ func (l *Log) restore(c *collector, joins bool) {
 		l.log.Error("cursor not read", "collector", c.cfg.Name, "err", err)
 	}
 	l.collectors = append(l.collectors, c)
+}
+
+// strayEpoch is the epoch of a run that no spool numbers: minutes, so that two runs do not
+// share their numbers, and a spool that works again later has lower ones.
+func strayEpoch() uint64 {
+	const begin = 1767225600 // 2026-01-01 00:00 UTC
+	minutes := (time.Now().Unix() - begin) / 60
+	return uint64(min(max(minutes, 1), 1<<(64-epochBits)-1))
 }
 
 // beginEpoch finds this run's first number and makes sure that no later run
