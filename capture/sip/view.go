@@ -45,6 +45,8 @@ type View struct {
 	Headers []byte // the whole header section, without start line and empty line
 	Body    []byte
 	Length  int // octets of the message: what follows in the buffer is not part of it
+
+	fromTag, toTag lazyTag
 }
 
 // Parse fills v from the message that b begins with, whose end is at most the
@@ -129,16 +131,24 @@ func (v *View) body(b []byte, offset int) {
 	v.Length = offset + len(rest)
 }
 
-// kept has a bit for each letter that begins the name of a header of View.
-const kept = 1<<('c'-'a') | 1<<('e'-'a') | 1<<('f'-'a') | 1<<('i'-'a') | 1<<('l'-'a') | 1<<('m'-'a') |
-	1<<('r'-'a') | 1<<('s'-'a') | 1<<('t'-'a') | 1<<('u'-'a') | 1<<('v'-'a')
+// kept has, for each length of a name, a bit for each letter that begins the name of a
+// header of View.
+var kept = [...]uint32{
+	1:  letter('c') | letter('f') | letter('i') | letter('l') | letter('m') | letter('t') | letter('v'),
+	2:  letter('t'),
+	3:  letter('v'),
+	4:  letter('c') | letter('f'),
+	6:  letter('r') | letter('s'),
+	7:  letter('c') | letter('e'),
+	10: letter('s') | letter('u'),
+	12: letter('c'),
+	14: letter('c'),
+}
+
+func letter(c byte) uint32 { return 1 << (c - 'a') }
 
 // header takes in one header line and reports whether View has a field for it.
 func (v *View) header(line []byte) bool {
-	c := line[0] | 0x20
-	if c < 'a' || c > 'z' || uint32(kept)>>(c-'a')&1 == 0 {
-		return false
-	}
 	colon := 1 // names are short: quicker than bytes.IndexByte
 	for colon < len(line) && line[colon] != ':' {
 		colon++
@@ -150,48 +160,53 @@ func (v *View) header(line []byte) bool {
 	if isSpace(name[colon-1]) {
 		name = trimRight(name)
 	}
-	value := trim(line[colon+1:])
-	switch len(name) {
-	case 1:
-		return v.compact(c, value)
-	case 2:
-		return is(name, "to") && first(&v.To, value)
-	case 3:
-		return is(name, "via") && v.via(value)
-	case 4:
-		return is(name, "from") && first(&v.From, value) || is(name, "cseq") && v.cseq(value)
-	case 6:
-		return is(name, "reason") && first(&v.ReasonHeader, value) || is(name, "server") && first(&v.Server, value)
-	case 7:
-		return is(name, "call-id") && first(&v.CallID, value) || is(name, "contact") && first(&v.Contact, value) ||
-			is(name, "expires") && number(&v.Expires, value)
-	case 10:
-		return is(name, "user-agent") && first(&v.UserAgent, value) || is(name, "session-id") && first(&v.SessionID, value)
-	case 12:
-		return is(name, "content-type") && first(&v.ContentType, value)
-	case 14:
-		return is(name, "content-length") && v.contentLength(value)
+	c := line[0]&^0x20 - 'A'
+	if len(name) >= len(kept) || kept[len(name)]>>c&1 == 0 {
+		return false
 	}
-	return false
+	value := trim(line[colon+1:])
+	if v.field(name, value) {
+		return true
+	}
+	var lower [len(kept)]byte
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		lower[i] = c
+	}
+	return v.field(lower[:len(name)], value)
 }
 
-// compact takes in a header whose name is the compact form c (RFC 3261 20).
-func (v *View) compact(c byte, value []byte) bool {
-	switch c {
-	case 'c':
-		return first(&v.ContentType, value)
-	case 'f':
-		return first(&v.From, value)
-	case 'i':
-		return first(&v.CallID, value)
-	case 'l':
-		return v.contentLength(value)
-	case 'm':
-		return first(&v.Contact, value)
-	case 't':
-		return first(&v.To, value)
-	case 'v':
+// field takes in a header whose name is written as RFC 3261 has it, or in lower case.
+func (v *View) field(name, value []byte) bool {
+	switch string(name) {
+	case "Via", "via", "v":
 		return v.via(value)
+	case "From", "from", "f":
+		return first(&v.From, value)
+	case "To", "to", "t":
+		return first(&v.To, value)
+	case "Call-ID", "call-id", "i":
+		return first(&v.CallID, value)
+	case "CSeq", "cseq":
+		return v.cseq(value)
+	case "Contact", "contact", "m":
+		return first(&v.Contact, value)
+	case "Content-Type", "content-type", "c":
+		return first(&v.ContentType, value)
+	case "Content-Length", "content-length", "l":
+		return v.contentLength(value)
+	case "Expires", "expires":
+		return number(&v.Expires, value)
+	case "User-Agent", "user-agent":
+		return first(&v.UserAgent, value)
+	case "Server", "server":
+		return first(&v.Server, value)
+	case "Reason", "reason":
+		return first(&v.ReasonHeader, value)
+	case "Session-ID", "session-id":
+		return first(&v.SessionID, value)
 	}
 	return false
 }
@@ -234,10 +249,23 @@ func contentLength(value []byte) int {
 }
 
 // FromTag returns the tag of From (RFC 3261 19.3), nil when there is none.
-func (v *View) FromTag() []byte { return tag(v.From) }
+func (v *View) FromTag() []byte { return v.fromTag.of(v.From) }
 
 // ToTag returns the tag of To, nil when there is none.
-func (v *View) ToTag() []byte { return tag(v.To) }
+func (v *View) ToTag() []byte { return v.toTag.of(v.To) }
+
+// lazyTag is a tag that is looked for once, when it is asked for.
+type lazyTag struct {
+	tag   []byte
+	known bool
+}
+
+func (t *lazyTag) of(value []byte) []byte {
+	if !t.known {
+		t.tag, t.known = tag(value), true
+	}
+	return t.tag
+}
 
 // FromUser returns the user part of From's URI, escapes as they are, or a tel
 // URI's number, or nil.
