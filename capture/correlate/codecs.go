@@ -42,14 +42,15 @@ func (c *Correlator) takeCodecs(b *binding, m *sdp.Media) {
 		if len(f.Name) == 0 {
 			continue
 		}
+		at := slices.IndexFunc(list, func(k codec) bool { return k.pt == f.PT })
+		if usual := rtp.Static(f.PT); at < 0 && usual.Clock == f.ClockRate && strings.EqualFold(usual.Name, string(f.Name)) {
+			continue
+		}
 		n := newCodec(f.PT, f.Name, f.ClockRate)
 		n.kind = m.Type
-		at := slices.IndexFunc(list, func(k codec) bool { return k.pt == f.PT })
-		usual := rtp.Static(f.PT)
 		switch {
 		case at >= 0:
 			list[at] = n
-		case usual.Clock == f.ClockRate && strings.EqualFold(usual.Name, string(f.Name)):
 		case len(list) < maxCodecs:
 			list = append(list, n)
 		case m.Type == sdp.Audio:

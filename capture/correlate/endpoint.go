@@ -157,7 +157,7 @@ func (c *Correlator) bindSession(k *call) {
 // bindCandidates binds the ICE candidates of m and returns the first binding
 // that is for RTP. a=remote-candidates are the other party's.
 func (c *Correlator) bindCandidates(k *call, m *sdp.Media, left *int) (first *binding) {
-	if !m.RTP {
+	if !m.RTP || len(m.Candidates()) == 0 {
 		return nil
 	}
 	from := c.from

@@ -6,18 +6,10 @@ import "net/netip"
 // nil when the line makes no sense or the session is full.
 func (s *Session) begin(value []byte) *Media {
 	typ, rest := word(value)
-	ports, rest := word(rest)
+	port, num, rest, ok := ports(rest)
 	proto, formats := word(rest)
-	first, count, more := cut(ports, '/')
-	port, ok := number(first, 65535)
 	if !ok || len(proto) == 0 {
 		return nil
-	}
-	num := uint32(1)
-	if more {
-		if num, ok = number(count, 65535); !ok || num == 0 {
-			num = 1
-		}
 	}
 	if s.numMedia == MaxMedia {
 		s.Dropped++
@@ -27,7 +19,7 @@ func (s *Session) begin(value []byte) *Media {
 	s.numMedia++
 	m.reset()
 	m.Type, m.TypeName = mediaType(typ), typ
-	m.Port, m.NumPorts = uint16(port), uint16(num)
+	m.Port, m.NumPorts = port, num
 	m.protocol(proto)
 	m.FormatRaw = formats
 	if m.RTP {
@@ -44,6 +36,21 @@ func (m *Media) reset() {
 	m.Direction, m.PTime, m.FormatRaw = SendRecv, 0, nil
 	m.hasConnection, m.hasDirection, m.numFormats = false, false, 0
 	m.BundleOnly, m.numCandidates, m.numSSRCs = false, 0, 0
+}
+
+// ports reads the second field of an m= line, port [/ count].
+func ports(b []byte) (port, num uint16, rest []byte, ok bool) {
+	n, rest, ok := numberWord(b, 65535)
+	many := uint32(1)
+	if !ok {
+		b, rest = word(b)
+		first, count, _ := cut(b, '/')
+		n, ok = number(first, 65535)
+		if m, valid := number(count, 65535); valid && m > 0 {
+			many = m
+		}
+	}
+	return uint16(n), uint16(many), rest, ok
 }
 
 func mediaType(name []byte) MediaType {
@@ -83,22 +90,19 @@ func (m *Media) protocol(proto []byte) {
 // list takes in the payload types of an m= line and returns how many exceed
 // the cap. Repeated ones and what is no payload type are skipped.
 func (m *Media) list(formats []byte) (dropped int) {
-	for {
-		var f []byte
-		if f, formats = word(formats); len(f) == 0 {
-			return dropped
-		}
-		pt, ok := number(f, 127)
-		if !ok || m.Format(uint8(pt)) != nil {
-			continue
-		}
-		if m.numFormats == MaxFormats {
+	for len(formats) > 0 {
+		pt, rest, ok := numberWord(formats, 127)
+		formats = rest
+		switch {
+		case !ok, m.Format(uint8(pt)) != nil:
+		case m.numFormats == MaxFormats:
 			dropped++
-			continue
+		default:
+			m.formats[m.numFormats].static(uint8(pt))
+			m.numFormats++
 		}
-		m.formats[m.numFormats] = static(uint8(pt))
-		m.numFormats++
 	}
+	return dropped
 }
 
 // attribute takes in the value of an a= line at media level and returns how
@@ -146,8 +150,11 @@ func direction(name []byte) Direction {
 // rtpmap takes in a=rtpmap:PT name/clock[/channels]. It counts only for a
 // payload type of the m= line.
 func (m *Media) rtpmap(arg []byte) {
-	first, rest := word(arg)
-	pt, ok := number(first, 127)
+	switch string(arg) {
+	case "0 PCMU/8000", "8 PCMA/8000", "9 G722/8000", "18 G729/8000": // as RFC 3551 has them
+		return
+	}
+	pt, rest, ok := numberWord(arg, 127)
 	if !ok {
 		return
 	}
@@ -170,8 +177,7 @@ func (m *Media) rtpmap(arg []byte) {
 
 // rtcp takes in a=rtcp:port [IN IP4 address] (RFC 3605 2.1).
 func (m *Media) rtcp(arg []byte) {
-	first, rest := word(arg)
-	port, ok := number(first, 65535)
+	port, rest, ok := numberWord(arg, 65535)
 	if !ok || m.RTCPPort != 0 {
 		return
 	}
@@ -179,14 +185,13 @@ func (m *Media) rtcp(arg []byte) {
 	m.RTCPAddr, _ = connection(rest)
 }
 
-// static returns payload type pt with what RFC 3551 section 6 assigns to it.
-func static(pt uint8) Format {
-	f := Format{PT: pt, Channels: 1}
+// static makes f payload type pt with what RFC 3551 section 6 assigns to it.
+func (f *Format) static(pt uint8) {
+	f.PT, f.Channels, f.ClockRate, f.Name = pt, 1, 0, nil
 	if int(pt) < len(staticTypes) && staticTypes[pt].Name != nil {
-		f = staticTypes[pt]
-		f.PT = pt
+		s := &staticTypes[pt]
+		f.Channels, f.ClockRate, f.Name = s.Channels, s.ClockRate, s.Name
 	}
-	return f
 }
 
 // staticTypes is the table of RFC 3551 section 6.

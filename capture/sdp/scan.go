@@ -19,6 +19,31 @@ func word(b []byte) (first, rest []byte) {
 	return b, b[len(b):]
 }
 
+// numberWord is word and number at once: the first word of b if that is a number of
+// at most limit, and what follows the word in any case. One loop costs one wrong guess
+// of the processor, two cost two.
+func numberWord(b []byte, limit uint32) (n uint32, rest []byte, ok bool) {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	var v uint64
+	for i, c := range b {
+		d := c - '0'
+		if d > 9 {
+			if (c == ' ' || c == '\t') && i > 0 {
+				return uint32(v), b[i+1:], true
+			}
+			_, rest = word(b)
+			return 0, rest, false
+		}
+		if v = v*10 + uint64(d); v > uint64(limit) {
+			_, rest = word(b)
+			return 0, rest, false
+		}
+	}
+	return uint32(v), b[len(b):], len(b) > 0
+}
+
 // cut splits b around the first sep; found is false and after nil when there
 // is none. What comes before is a few octets long: a loop is quicker than
 // bytes.IndexByte.
@@ -80,6 +105,14 @@ func is(b []byte, s string) bool {
 // is written. The address decides its family, not the word before it: some
 // devices write IP4 before an IPv6 address. It is invalid when it is a name.
 func connection(value []byte) (netip.Addr, []byte) {
+	const most = "IN IP4 " // begin like this
+	if len(value) > len(most) && string(value[:len(most)]) == most {
+		if raw := value[len(most):]; raw[0] != ' ' {
+			if a, ok := parseIPv4(raw); ok {
+				return netip.AddrFrom4(a), raw
+			}
+		}
+	}
 	_, rest := word(value)
 	_, rest = word(rest)
 	raw, _ := word(rest)

@@ -16,7 +16,12 @@ const (
 // 7.4, RFC 5621), or nil. A body without a Content-Type counts when it begins
 // like SDP.
 func (v *View) SDP() []byte {
-	if len(v.ContentType) == 0 && hasPrefix(v.Body, "v=0") {
+	switch {
+	case len(v.Body) == 0:
+		return nil
+	case string(v.ContentType) == "application/sdp": // what most are
+		return v.Body
+	case len(v.ContentType) == 0 && hasPrefix(v.Body, "v=0"):
 		return v.Body
 	}
 	return v.Part("application/sdp")
