@@ -75,6 +75,7 @@ func (c *Correlator) adoptSet(b *binding, list []codec) {
 	if s == nil {
 		if c.setsUsed == maxCodecSets(c.cfg.Calls) {
 			c.Stats.BindingsRefused.Add(1)
+			b.call.readAgain()
 			return
 		}
 		if s = c.freeSets; s != nil {

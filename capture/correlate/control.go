@@ -75,6 +75,7 @@ func (c *Correlator) controlled(k *call, kind ControlKind) {
 // takeControl binds the addresses in t. Whether one is private does not matter:
 // from where it was advertised is not known.
 func (c *Correlator) takeControl(k *call, t *Control) {
+	k.readAgain()
 	tag := t.Tag[:min(len(t.Tag), maxTag)]
 	c.from = origin{tunnel: t.Tunnel, tag: uint32(maphash.Bytes(c.seed, t.Tag))}
 	if string(tag) != string(k.callerTag) {

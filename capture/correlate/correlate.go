@@ -179,7 +179,8 @@ type Correlator struct {
 	masked  []byte
 	named   []*call // that the note at hand names
 	fresh   bool    // the call of the message at hand began with it
-	offered bool    // sdp is that of the message at hand
+	offered []byte  // the SDP of the message at hand, nil for none that gave media
+	parsed  bool    // sdp is that
 }
 
 // New returns a Correlator that follows nothing yet.

@@ -1,9 +1,11 @@
 package correlate_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -375,12 +377,23 @@ func TestAllocs(t *testing.T) {
 	}
 }
 
-// BenchmarkMessage is SIP view, correlation and neutral record of the
-// messages of a known call, SDP among them, without and with inference.
+// BenchmarkMessage is SIP view, correlation and neutral record of the messages of a
+// known call, SDP in two of five, without and with inference: as it is when they are
+// seen again, and with another SDP each time, which must be read.
 func BenchmarkMessage(b *testing.B) {
-	for name, in := range map[string]*infer.Config{"seen": nil, "inferred": {}} {
-		b.Run(name, func(b *testing.B) {
-			c, ms := known(b, in)
+	for _, bm := range []struct {
+		name    string
+		infer   *infer.Config
+		renewed bool
+	}{{"seen", nil, false}, {"inferred", &infer.Config{}, false}, {"renewed", &infer.Config{}, true}} {
+		b.Run(bm.name, func(b *testing.B) {
+			c, ms := known(b, bm.infer)
+			if bm.renewed {
+				for _, m := range slices.Clone(ms) {
+					m.Payload = bytes.ReplaceAll(m.Payload, []byte("a=ptime:20"), []byte("a=ptime:30"))
+					ms = append(ms, m)
+				}
+			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				c.Message(&ms[i%len(ms)])

@@ -25,6 +25,12 @@ func placeOfSSRC(ssrc uint32) place { return place{^uint64(0), 0xffffffff<<32 | 
 
 func (p place) tunnel() uint32 { return uint32(p.rest >> 32) }
 
+// host returns the address of p alone: port 0 of it.
+func (p place) host() place {
+	p.rest &^= 0xffff
+	return p
+}
+
 // in returns p in another tunnel.
 func (p place) in(tunnel uint32) place {
 	p.rest = uint64(tunnel)<<32 | p.rest&(1<<32-1)
@@ -164,13 +170,14 @@ func (c *Correlator) bindCandidates(k *call, m *sdp.Media, left *int) (first *bi
 	defer func() { c.from = from }()
 	for _, n := range m.Candidates() {
 		if *left == 0 {
-			c.Stats.BindingsRefused.Add(1)
+			c.Stats.BindingsRefused.Add(1) // as it would be again
 			return first
 		}
 		*left--
 		c.from = from
 		if n.Remote {
 			c.from.party, c.from.via = 1-from.party, netip.Addr{}
+			k.readAgain()
 		}
 		b := c.bind(k, placeOf(from.tunnel, n.Addr), candidate, n.Component == 2)
 		if b == nil || n.Remote {
@@ -266,6 +273,7 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 	}
 	if int(c.Stats.Endpoints.Load()) >= room {
 		c.Stats.BindingsRefused.Add(1)
+		k.readAgain()
 		return nil
 	}
 	if c.freeBindings == nil {
@@ -302,6 +310,7 @@ func (k *call) decide(tag uint32) {
 	for _, b := range k.bindings {
 		if b.party == 1 && b.tag != tag && b.rank != learned {
 			b.rank = forsaken
+			k.readAgain()
 		}
 	}
 }

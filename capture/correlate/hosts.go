@@ -57,8 +57,7 @@ const (
 // are known to do.
 func (c *Correlator) saw(f *capture.FiveTuple) (sender, receiver role) {
 	v := &c.sip
-	src, dst := unmap(f.Src), unmap(f.Dst)
-	from, to := placeOf(f.Tunnel, netip.AddrPortFrom(src.Addr(), 0)), placeOf(f.Tunnel, netip.AddrPortFrom(dst.Addr(), 0))
+	from, to := placeOf(f.Tunnel, f.Src), placeOf(f.Tunnel, f.Dst)
 	is, asked := speaks, speaks
 	proxied := c.forwarded()
 	switch {
@@ -69,7 +68,7 @@ func (c *Correlator) saw(f *capture.FiveTuple) (sender, receiver role) {
 		case string(v.Method) == "REGISTER":
 			is |= registers
 		}
-		c.hosts.add(placeOf(f.Tunnel, dst), listens, c.now)
+		c.hosts.add(to, listens, c.now)
 		if begins(v.Method) {
 			asked |= invited
 		}
@@ -82,14 +81,14 @@ func (c *Correlator) saw(f *capture.FiveTuple) (sender, receiver role) {
 		asked |= forwards
 	}
 	if len(c.cfg.Servers) > 0 {
-		is, asked = is|c.listed(src.Addr()), asked|c.listed(dst.Addr())
+		is, asked = is|c.listed(f.Src.Addr().Unmap()), asked|c.listed(f.Dst.Addr().Unmap())
 	}
-	h := c.hosts.add(from, is, c.now)
+	h := c.hosts.add(from.host(), is, c.now)
 	if h.role&registers != 0 && !proxied {
 		c.showsLines(h)
 	}
 	sender = h.roles(c.now)
-	h = c.hosts.add(to, asked, c.now)
+	h = c.hosts.add(to.host(), asked, c.now)
 	if h.lines != nil && sender&registrar != 0 {
 		c.calledAs(h)
 	}

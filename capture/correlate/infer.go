@@ -194,7 +194,7 @@ func (c *Correlator) readRequest(m *capture.Message) {
 	if n, ok := small(v.Header("max-forwards")); ok {
 		r.MaxForwards = n
 	}
-	if !c.offered {
+	if c.offered == nil || !c.parsed && c.sdp.Parse(c.offered) != nil {
 		return
 	}
 	if ms := c.sdp.Media(); len(ms) > 0 && ms[0].Addr.IsValid() {

@@ -8,7 +8,8 @@ import (
 // side is what one party of a call said of its audio last, and what is seen of
 // it.
 type side struct {
-	at       int64 // mono of the newest SDP, 0 none seen
+	at       int64  // mono of the newest SDP, 0 none seen
+	said     uint64 // which that was and how it came, 0 when it must be read again
 	sends    bool
 	receives bool
 	image    bool // T.38 is on
@@ -16,6 +17,20 @@ type side struct {
 	stopped  bool // it was told that it stopped
 	resumed  bool // and that it goes on
 }
+
+// repeats says whether a session is the one that the party gave last: one that a
+// proxy passed on, a retransmission, the 200 after the 183, a session timer's.
+func (s *side) repeats(said uint64, now int64) bool {
+	if s.said != said {
+		return false
+	}
+	s.at = max(now, 1)
+	return true
+}
+
+// readAgain is told when what the parties said no longer is what is bound: what did
+// not fit is tried again, what counts less now may count again.
+func (k *call) readAgain() { k.sides[0].said, k.sides[1].said = 0, 0 }
 
 // take takes in a session of the party.
 func (s *side) take(media []sdp.Media, now int64) {

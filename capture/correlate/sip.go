@@ -23,7 +23,7 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 		c.Stats.SIPCut.Add(1)
 	}
 	var k *call
-	c.fresh, c.offered = false, false
+	c.fresh, c.offered, c.parsed = false, nil, false
 	if len(v.CallID) == 0 {
 		c.Stats.SIPNoCallID.Add(1)
 	} else {
@@ -36,7 +36,8 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	if k != nil {
 		c.linkLeg(k)
 	}
-	c.rec = record.Record{Type: record.SIP, Class: sipClass(v.CSeqMethod, v.Method), Primary: v.CallID, Payload: m.Payload}
+	c.rec = record.Record{}
+	c.rec.Type, c.rec.Class, c.rec.Primary, c.rec.Payload = record.SIP, sipClass(v.CSeqMethod, v.Method), v.CallID, m.Payload
 	if m.Conn != 0 {
 		c.id = decimal(c.id[:0], m.Conn)
 		c.links = append(c.links, record.Link{Type: record.Net, How: record.Flow, ID: c.id})
@@ -229,16 +230,30 @@ func offersMedia(cseqMethod []byte) bool {
 // takeSDP remembers where the sender of m, which c.sip views, wants its media.
 func (c *Correlator) takeSDP(k *call, body []byte, m *capture.Message) {
 	c.Stats.SDPBodies.Add(1)
+	tag := c.sender()
+	party := c.party(k, tag)
+	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: uint32(maphash.Bytes(c.seed, tag))}
+	s := &k.sides[party]
+	said := c.said(body)
+	// Among many addresses it matters which was confirmed last: those are read.
+	if len(k.bindings) <= maxBindings/4 && s.repeats(said, c.now) {
+		c.offered = body
+		return
+	}
 	if err := c.sdp.Parse(body); err != nil {
 		c.Stats.SDPMalformed.Add(1)
 		return
 	}
-	c.offered = true
-	tag := c.sender()
-	party := c.party(k, tag)
-	c.from = origin{party: party, via: m.Flow.Src.Addr().Unmap(), tunnel: m.Flow.Tunnel, tag: uint32(maphash.Bytes(c.seed, tag))}
-	k.sides[party].take(c.sdp.Media(), c.now)
+	c.offered, c.parsed = body, true
+	s.take(c.sdp.Media(), c.now)
+	s.said = said
 	c.bindSession(k)
+}
+
+// said names an SDP that came as c.from says.
+func (c *Correlator) said(body []byte) uint64 {
+	via := viaOf(c.from.via)
+	return maphash.Bytes(c.seed, body) ^ maphash.Comparable(c.seed, [...]uint64{via[0], via[1], uint64(c.from.tunnel)<<32 | uint64(c.from.tag)})
 }
 
 // sender returns the tag of who sent the message in c.sip.

@@ -89,6 +89,20 @@ func (v *View) Parse(b []byte) error {
 // empty line, and also, with next == pos, where b ends without one. A line cut
 // off by the end of b counts as absent: half a Call-ID is another Call-ID.
 func headerLine(b []byte, pos int) (line []byte, next int) {
+	n := bytes.IndexByte(b[pos:], '\n')
+	next = pos + n + 1
+	if n < 2 || next == len(b) || b[next] == ' ' || b[next] == '\t' {
+		return oddLine(b, pos)
+	}
+	end := next - 1
+	if b[end-1] == '\r' {
+		end--
+	}
+	return b[pos:end], next
+}
+
+// oddLine is headerLine for a line that is folded, empty or the last of b.
+func oddLine(b []byte, pos int) (line []byte, next int) {
 	next = pos
 	for {
 		n := bytes.IndexByte(b[next:], '\n')
