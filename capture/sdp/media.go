@@ -189,8 +189,7 @@ func (m *Media) rtcp(arg []byte) {
 func (f *Format) static(pt uint8) {
 	f.PT, f.Channels, f.ClockRate, f.Name = pt, 1, 0, nil
 	if int(pt) < len(staticTypes) && staticTypes[pt].Name != nil {
-		s := &staticTypes[pt]
-		f.Channels, f.ClockRate, f.Name = s.Channels, s.ClockRate, s.Name
+		f.Channels, f.ClockRate, f.Name = staticTypes[pt].Channels, staticTypes[pt].ClockRate, staticTypes[pt].Name
 	}
 }
 
