@@ -351,9 +351,9 @@ func TestInferredFromABadMirror(t *testing.T) {
 	}{
 		{"twice", 0, 0, 1, 98},
 		{"5 % missing", 0, 0.05, 0, 80},
-		{"within 5 ms", 5 * msec, 0, 0, 75},
-		{"within 100 ms", 50 * msec, 0, 0, 25},
-		{"all of it", 50 * msec, 0.05, 1, 15},
+		{"within 5 ms", 5 * msec, 0, 0, 98},
+		{"within 100 ms", 50 * msec, 0, 0, 98},
+		{"all of it", 50 * msec, 0.05, 1, 92},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := busySwitch(9, 40)

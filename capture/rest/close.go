@@ -40,9 +40,7 @@ func (c *Conn) lose(dir int, why Reason) {
 			x.Request.Gap = true
 			x.Request.end(c.p, w.last, false)
 			c.tell(x)
-			if x.early && x.answered {
-				c.settle(x)
-			}
+			c.asked(x)
 		}
 		return
 	}

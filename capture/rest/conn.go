@@ -214,9 +214,7 @@ func (c *Conn) finish(dir int, now int64, complete bool) {
 		if x != nil {
 			x.Request.end(c.p, now, complete)
 			c.tell(x)
-			if x.early && x.answered {
-				c.settle(x)
-			}
+			c.asked(x)
 		}
 		return
 	}
@@ -236,6 +234,17 @@ func (c *Conn) tell(x *Exchange) {
 		x.told = true
 		c.p.stats.Requests++
 		c.h.Request(x)
+	}
+}
+
+// asked is done with a request that was told, if its reply is there or will never be
+// known.
+func (c *Conn) asked(x *Exchange) {
+	switch {
+	case x.early && x.answered:
+		c.settle(x)
+	case x.alone:
+		c.fail(x, Gap)
 	}
 }
 

@@ -24,7 +24,8 @@
 //     answered in the gap: the next reply belongs to the latest request before
 //     it. That is only so where requests wait for replies. Once a connection was
 //     seen to pipeline, nothing behind a gap is paired any more, and fails as Gap, until
-//     it was silent for a second.
+//     it was silent for a second. Requests are told all the same. Frames that overtake each
+//     other look like pipelining.
 //   - A request that was given up (Timeout) keeps its place: a late reply is its,
 //     and counted.
 //

@@ -53,6 +53,7 @@ type Exchange struct {
 
 	told, answered bool // Request was called; the reply is complete
 	early          bool // the reply was there before the request
+	alone          bool // which reply is its own cannot be known
 	missing        bool // and something of the requests is missing: it may have been this one
 }
 

@@ -59,13 +59,20 @@ func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 		c.orphan(x)
 	}
 	s := slot{first: w.first, asked: h.Asked()}
-	if c.open < maxOpen && c.flags&unpaired == 0 {
-		s.x = c.p.take()
+	var x *Exchange
+	if c.open < maxOpen {
+		x = c.p.take()
 	}
-	if s.x == nil {
+	switch {
+	case x == nil:
 		c.p.stats.Untold++
-	} else {
-		c.ask(s.x, dir, h, raw)
+	case c.flags&unpaired != 0:
+		x.alone = true
+	default:
+		s.x = x
+	}
+	if x != nil {
+		c.ask(x, dir, h, raw)
 	}
 	c.push(s)
 }
