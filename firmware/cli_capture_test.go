@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"io"
 	"net"
 	"net/http"
@@ -118,4 +120,82 @@ func TestCapture(t *testing.T) {
 	console(1, "unpin", "1")
 	b.stop(0)
 	heptap(t, nil, "capture", "-config", conf, "-o", took).want(t, 1, "is the probe running")
+}
+
+// bundleFiles returns what is in a support bundle, by its names without the folder.
+func bundleFiles(t *testing.T, name string) map[string]string {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if st, _ := f.Stat(); st.Mode().Perm() != 0o600 || st.Size() > 4<<20 {
+		t.Errorf("mode %v, %d octets", st.Mode(), st.Size())
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, name, _ := strings.Cut(h.Name, "/")
+		out[name] = string(b)
+	}
+}
+
+// TestSupport makes bundles of a probe that has seen a call, and of one that does not run.
+func TestSupport(t *testing.T) {
+	needRoot(t)
+	a, send := placeCall(t, "hidden-call-id", 3)
+	conf, spool := loopbackConfig(t, a.LocalAddr().(*net.UDPAddr).Port, "set collector c address 127.0.0.1:9\nset collector c auth-key hush\n")
+	crashes := filepath.Join(filepath.Dir(spool), "crashes")
+	if err := os.Mkdir(crashes, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(crashes, "20261126-120000.000.txt"), []byte("ended: exit status 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := launch(t, nil, "run", "-config", conf)
+	b.says("msg=capturing")
+	send()
+	b.until("^records_made_total .* 3$")
+	heptap(t, nil, "console", "-config", conf, "mark", "something private").want(t, 0)
+	out := filepath.Join(t.TempDir(), "s.tar.gz")
+	heptap(t, nil, "support", "-config", conf, "-o", out).want(t, 0)
+	files := bundleFiles(t, out)
+	for name, want := range map[string]string{"configuration.txt": "auth-key ***", "status.txt": "== show counters", "health.txt": "changes, which the LEDs showed:", "messages.txt": "msg=capturing",
+		"crashes/20261126-120000.000.txt": "ended: exit status 2", "versions.txt": "heptap ", "system.txt": "lo: ", "about.txt": "problems.txt"} {
+		if !strings.Contains(files[name], want) {
+			t.Errorf("%s: %.300q", name, files[name])
+		}
+	}
+	for name, text := range files {
+		if strings.Contains(text, "hush") || strings.Contains(text, "hidden-call-id") || name != "messages.txt" && strings.Contains(text, "something private") {
+			t.Errorf("%s tells too much", name)
+		}
+	}
+	if r := heptap(t, nil, "console", "-config", conf, "support", "bundle", "now").want(t, 0); !strings.HasPrefix(r.stdout, "now.tar.gz: ") {
+		t.Errorf("%q", r.stdout)
+	}
+	if left, _ := os.ReadDir(filepath.Join(filepath.Dir(spool), "files")); len(left) != 1 || left[0].Name() != "now.tar.gz" {
+		t.Errorf("%v", left)
+	}
+	b.stop(0)
+	heptap(t, nil, "support", "-config", conf, "-o", out).want(t, 0, "without the probe")
+	if files = bundleFiles(t, out); files["status.txt"] != "" || !strings.Contains(files["configuration.txt"], "auth-key ***") || files["crashes/20261126-120000.000.txt"] == "" {
+		t.Errorf("%v", files)
+	}
+	heptap(t, nil, "support").want(t, 2, "want -o FILE")
 }

@@ -52,6 +52,7 @@ func commands() []command {
 		{"config", "[-check FILE]", "list every option, or check a configuration", cmdConfig, true},
 		{"pseudonym", "-config FILE [-undo] TEXT...", "tell a number or name by its pseudonym, and the other way round", cmdPseudonym, true},
 		{"bundle", "key|public|sign|show [OPTION...] FILE", "keys that updates of a box are signed by; sign one, look at one", cmdBundle, true},
+		{"support", "-o FILE.tar.gz [-config FILE]", "how a probe and its machine are, in one file for somebody who helps", cmdSupport, false},
 		{"version", "[-boards]", "version, commit and Go release", cmdVersion, true},
 	}
 }

@@ -247,5 +247,5 @@ func (r *runner) live() *console.Live {
 		return out
 	}
 	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
-		Capture: r.captureToFile, Unpin: r.unpin, Files: r.files, Send: r.sendFile}
+		Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files, Send: r.sendFile}
 }

@@ -87,16 +87,22 @@ func (e *env) take(ctx context.Context, cfg config.Config, command, name string,
 	defer in.Close()
 	_, text, _ := strings.Cut(said.String(), name+": ")
 	fmt.Fprintf(e.stderr, "%s: %s", out, text)
-	if out == "-" {
-		_, err = io.Copy(e.stdout, in)
+	return e.create(out, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
 		return err
+	})
+}
+
+// create has fill write a file that is not for everybody; - is standard output.
+func (e *env) create(name string, fill func(w io.Writer) error) error {
+	if name == "-" {
+		return fill(e.stdout)
 	}
-	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // not for everybody
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, in)
-	return errors.Join(err, f.Close())
+	return errors.Join(fill(f), f.Close())
 }
 
 // quoteWord makes a word one word for the console.

@@ -46,6 +46,8 @@ func fileCommands() []command {
 		{path: words("show files"), help: "captures and support bundles on the box", run: looks(showFiles)},
 		{path: words("capture to file"), args: captureArgs, help: "write what the packet memory holds as pcapng; secrets are blanked",
 			hints: captureHints, run: (*session).captureToFile},
+		{path: words("support bundle"), args: "[NAME]", help: "put configuration (without secrets), state, logs and last words into a file; nothing of calls",
+			hints: bundleHints, run: (*session).supportBundle},
 		{path: words("unpin"), args: "N", help: "let the frames around a mark go", hints: pinHints, run: (*session).unpin},
 		{path: words("file send"), args: "NAME URL [FINGERPRINT]", help: "put a file to a web server, over the uplink", hints: sendHints, run: (*session).sendFile},
 		{path: words("file delete"), args: "NAME", help: "delete a file", hints: fileHints, run: (*session).deleteFile},

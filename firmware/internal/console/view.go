@@ -34,6 +34,8 @@ type Live struct {
 	Started time.Time
 	Mark    func(text, by string) error // makes a log record of this moment, and pins the packet memory
 
+	Changes func() []health.Change // of the health's conditions, the newest last
+
 	Capture func(c Capture, by string) (outbox.File, packets.Result, error) // writes a file
 	Unpin   func(id int) error
 	Files   *outbox.Dir

@@ -11,6 +11,8 @@
 // condition that no other one explains is a root. Rules only order what is
 // shown; the overall level is always the worst of all.
 //
+// The newest changes of levels are remembered (History).
+//
 // Everything is bounded: conditions, the length of names and reasons, and
 // watchers. Trouble that finds no room is not lost: it shows as the condition
 // "health" until the process ends.

@@ -56,6 +56,7 @@ type Health struct {
 	level      Level
 	refused    uint64
 	watchers   map[chan struct{}]struct{}
+	history    []Change
 }
 
 type condition struct {
@@ -111,6 +112,7 @@ func (h *Health) Set(name string, level Level, reason string) {
 			return
 		}
 		if c.level != level {
+			h.note(name, c.level, level, reason)
 			c.level, c.since = level, time.Now()
 		}
 		c.reason = reason
@@ -122,6 +124,7 @@ func (h *Health) Set(name string, level Level, reason string) {
 		return
 	}
 	h.conditions[name] = &condition{level: level, reason: reason, since: time.Now()}
+	h.note(name, OK, level, reason)
 	h.changed()
 }
 
@@ -162,7 +165,8 @@ func (h *Health) refuse(name string, level Level, reason string) {
 func (h *Health) Clear(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, ok := h.conditions[name]; ok && name != overflow {
+	if c, ok := h.conditions[name]; ok && name != overflow {
+		h.note(name, c.level, OK, "")
 		delete(h.conditions, name)
 		h.changed()
 	}
