@@ -386,6 +386,7 @@ func profileOf(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wall 
 	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut, Wall: wall}
 	if c != nil {
 		name, o.AuthKey, o.MaxFrame, o.Inferred, o.Sequence = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred, c.Sequence
+		o.Numbers = export.Numbers(c.Numbers)
 		if now {
 			o.MaxAge = maxAge(c)
 		}

@@ -99,6 +99,13 @@ const (
 	Homer7   = "homer7"
 )
 
+// What HEP chunk 0x02 says of what goes over TCP.
+const (
+	NumbersSeen     = "seen"
+	NumbersIP       = "ip"
+	NumbersOpenSIPS = "opensips"
+)
+
 // Collector is a HEP server records are sent to.
 type Collector struct {
 	Name      string
@@ -110,6 +117,7 @@ type Collector struct {
 	DSCP      int
 	AuthKey   Secret // HEP chunk 0x0e
 	Profile   string // what the server understands: OpenSIPS or Homer7
+	Numbers   string // what chunk 0x02 says of what goes over TCP: see NumbersSeen
 	Inferred  bool   // profile homer7: inferred links count
 	Sequence  bool   // number every frame
 	Order     Order
@@ -374,5 +382,5 @@ func defaultPort(name string) Port {
 }
 
 func defaultCollector(name string) Collector {
-	return Collector{Name: name, Transport: TCP, Profile: OpenSIPS, Order: OrderLive, Stall: 10 * time.Second}
+	return Collector{Name: name, Transport: TCP, Profile: OpenSIPS, Numbers: NumbersSeen, Order: OrderLive, Stall: 10 * time.Second}
 }

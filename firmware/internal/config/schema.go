@@ -102,6 +102,8 @@ func collectorOptions() []Option {
 			func(c *Collector) *string { return &c.Profile }, oneOf(OpenSIPS, Homer7)),
 		collector("inferred-links", "on|off", "", "profile homer7: show a record in the call that it most likely belongs to, with its score, when no id on the wire says so", "on",
 			func(c *Collector) *bool { return &c.Inferred }, onOff),
+		collector("protocol-numbers", "seen|ip|opensips", "", "what HEP chunk 0x02 says of TLS and WebSocket: seen, what agents send (with profile homer7 6 instead of 50), and 6, TCP, in this probe's own records; ip, always 6; opensips, 22 for TLS and 50 for WebSocket, as OpenSIPS has it (Homer 7 shows 22 as tls, and 50 as udp)", "opensips",
+			func(c *Collector) *string { return &c.Numbers }, oneOf(NumbersSeen, NumbersIP, NumbersOpenSIPS)),
 		collector("sequence", "on|off", "", "number every packet with its record's place in this probe's log (vendor 0x6874, chunk 0x0101), so that a collector can tell what came twice and what is missing", "on",
 			func(c *Collector) *bool { return &c.Sequence }, onOff),
 		collector("order", "live|strict", "", "live: new records go first while a backlog drains; strict: one sequence, the oldest first", "strict",

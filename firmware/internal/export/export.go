@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heptap/capture/record"
+	"heptap/capture/sip"
 	"heptap/hep"
 )
 
@@ -47,6 +48,7 @@ type Options struct {
 	// link; seen and flow links always do. It means nothing to opensips, whose
 	// chunk 0x65 has them anyway.
 	Inferred bool
+	Numbers  Numbers // NumbersSeen when empty
 	// MaxAge is how old a record may be when it is sent, 0 for any age. Now is the clock that tells, time.Now when nil.
 	MaxAge time.Duration
 	Now    func() time.Time
@@ -94,6 +96,8 @@ type Profile struct {
 	part     uint8 // of the record's next frame
 
 	homer7   bool
+	numbers  Numbers
+	sip      sip.View
 	inferred bool
 	maxAge   int64 // ns
 	now      func() time.Time
@@ -123,7 +127,7 @@ func New(name string, o Options) (*Profile, error) {
 		return nil, fmt.Errorf("%w: profile homer7 takes only printable ASCII without quotes and backslashes", ErrAuthKey)
 	}
 	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut,
-		numbered: o.Sequence, homer7: name == homer7, inferred: o.Inferred, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
+		numbered: o.Sequence, homer7: name == homer7, inferred: o.Inferred, numbers: o.Numbers, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -177,7 +181,7 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		Dst:         r.Flow.Dst,
 		Wall:        r.Wall,
 		AgentID:     p.id,
-		Proto:       r.Flow.Proto,
+		Proto:       p.number(r),
 		Type:        uint8(r.Type),
 		TOS:         r.TOS,
 		HasVLAN:     r.HasVLAN,

@@ -291,6 +291,57 @@ func TestRelayed(t *testing.T) {
 	}
 }
 
+// What goes over TCP has the number that the user chose, other things that of IP.
+func TestProtocolNumbers(t *testing.T) {
+	sip := func(via string) string {
+		return "OPTIONS sip:b@x SIP/2.0\r\nVia: SIP/2.0/" + via + " h;branch=z9hG4bK1\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n\r\n"
+	}
+	for _, tt := range []struct {
+		what    string
+		typ     record.Type
+		proto   uint8
+		payload string
+		want    [5]uint8 // seen, ip, opensips, and with homer7 seen, opensips
+	}{
+		{"UDP", record.SIP, 17, sip("WS"), [5]uint8{17, 17, 17, 17, 17}},
+		{"SCTP", record.SIP, 132, sip("SCTP"), [5]uint8{132, 132, 132, 132, 132}},
+		{"TCP", record.SIP, 6, sip("TCP"), [5]uint8{6, 6, 6, 6, 6}},
+		{"WebSocket", record.SIP, 6, sip("WS"), [5]uint8{6, 6, 50, 6, 50}},
+		{"an agent's TLS", record.SIP, 22, sip("TLS"), [5]uint8{22, 6, 22, 22, 22}},
+		{"Kamailio's WSS", record.SIP, 22, sip("WSS"), [5]uint8{22, 6, 50, 22, 50}},
+		{"OpenSIPS's WSS", record.SIP, 50, sip("WSS"), [5]uint8{50, 6, 50, 6, 50}},
+		{"no SIP", record.SIP, 50, "hello", [5]uint8{50, 6, 50, 6, 50}},
+		{"a connection of TLS", record.Net, 6, `{"Protocol":"TLS","Event":"CLOSED"}`, [5]uint8{6, 6, 22, 6, 22}},
+		{"a connection of WS", record.Net, 6, `{"Protocol":"WS"}`, [5]uint8{6, 6, 50, 6, 50}},
+		{"a connection", record.Net, 6, `{"Protocol":"TCP","Message":"TLS"}`, [5]uint8{6, 6, 6, 6, 6}},
+		{"a query", record.REST, 6, `{"Protocol":"TLS"}`, [5]uint8{6, 6, 6, 6, 6}},
+	} {
+		r := of(tt.typ, "a", tt.payload)
+		r.Flow.Proto = tt.proto
+		if tt.proto == 22 || tt.proto == 50 {
+			r.Flags |= record.FlagRelayed
+		}
+		for i, p := range []struct {
+			profile string
+			numbers export.Numbers
+		}{{"opensips", "seen"}, {"opensips", "ip"}, {"opensips", "opensips"}, {"homer7", ""}, {"homer7", "opensips"}} {
+			o := options
+			o.Numbers = p.numbers
+			enc, err := export.New(p.profile, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := enc.Encode(nil, seal(t, r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v := parse(t, b); v.Proto() != tt.want[i] {
+				t.Errorf("%s: %s, %q: %d, want %d", tt.what, p.profile, p.numbers, v.Proto(), tt.want[i])
+			}
+		}
+	}
+}
+
 func TestNew(t *testing.T) {
 	for _, name := range export.Profiles() {
 		if _, err := export.New(name, options); err != nil {

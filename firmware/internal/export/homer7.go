@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"heptap/capture"
 	"heptap/capture/record"
 	"heptap/hep"
 )
@@ -22,9 +21,6 @@ type call struct {
 // a btree, where one over a third of a page (2,704 octets) fails the whole batch.
 const maxCID = 1024
 
-// protoESP is what OpenSIPS writes for WebSocket (hep.c). Homer takes what it does not know for UDP.
-const protoESP = 50
-
 // appendHomer7 appends the frames of the record in p.rec, of which h is what any
 // profile has. On an error dst is unchanged.
 func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
@@ -32,9 +28,6 @@ func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 	if r.Flags&record.FlagRelayed != 0 {
 		p.name = appendPlain(p.name[:0], r.Node)
 		h.Node = p.name
-		if h.Proto == protoESP {
-			h.Proto = capture.ProtoTCP
-		}
 	}
 	if r.Type == record.SIP {
 		h.Correlation = p.legOf(r, h)
