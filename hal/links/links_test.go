@@ -30,7 +30,7 @@ type lab struct {
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	enterNamespace(t)
-	nl, err := netlink.NewHandle()
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}
