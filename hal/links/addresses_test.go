@@ -27,7 +27,7 @@ func TestAddresses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, name := range []string{"a", "b"} { // as on the box
+		for _, name := range []string{"default", "a", "b"} { // as on the box
 			for s, value := range map[string]string{"accept_ra": "0", "disable_ipv6": "1"} {
 				if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/"+s, []byte(value), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					t.Fatal(err)

@@ -49,7 +49,12 @@ func (l *Links) bond(name string, members []string) error {
 			return fmt.Errorf("member %q: %w", m.Attrs().Name, err)
 		}
 	}
-	first := netlink.NewLinkBond(netlink.LinkAttrs{Name: name, Index: bond.Attrs().Index})
+	if b, ok := bond.(*netlink.Bond); ok && b.Primary == there[0].Attrs().Index {
+		return nil
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name // and no index: with both, the kernel takes it for another name, which one that is up is not given
+	first := netlink.NewLinkBond(attrs)
 	first.Primary = there[0].Attrs().Index
 	if err := l.nl.LinkModify(first); err != nil {
 		return fmt.Errorf("%q first: %w", there[0].Attrs().Name, err)
