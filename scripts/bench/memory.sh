@@ -18,7 +18,8 @@
 #   CONFIG        more lines of configuration
 #   EMBEDDED      not empty: heptap run -collect instead of a second process
 #   CALLS 10000, SECONDS_EACH 60 of media, RATE 60000 packets/s: see gen.c
-#   SCHED         put before every program, such as 'chrt -f 5' on a busy machine
+#   SCHED         put before every program. No real-time priority on a busy machine:
+#                 two Go programs with one take both cores and wait for the rest
 #   MAX_MIB       fail when more was resident
 set -euo pipefail
 
