@@ -30,6 +30,7 @@ type Options struct {
 	Apply func(config.Config) error
 	// Live returns what runs, nil while nothing does.
 	Live     func() *Live
+	Box      *Box  // nil: another system runs on the machine
 	Messages *Tail // what the probe logs; nil: it is not kept
 	Log      *slog.Logger
 }

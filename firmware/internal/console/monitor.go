@@ -27,6 +27,8 @@ func testCommands() []command {
 				return []hint{{word: "N", help: "1 to 3600", free: true}}
 			}, run: (*session).monitor},
 		{path: words("test span"), help: "whether the mirror ports are any good, with the evidence and what to change", run: plain((*session).testSpan)},
+		{path: words("test uplink"), args: "[COLLECTOR]", help: "each step of the way to the collectors: link, address, gateway, name, connection, certificate, a record that is confirmed",
+			hints: collectorHints, run: (*session).testUplink},
 		{path: words("mark"), args: "TEXT", help: "make a log record of this moment, and pin the packet memory", text: true,
 			hints: func(*session, []string) []hint {
 				return []hint{{word: "TEXT", help: "what happened", free: true}}

@@ -50,6 +50,7 @@ func (s *session) run() error {
 				s.t.print(p + "\n")
 			}
 		}
+		s.welcome()
 	}
 	for !s.leave && s.t.err == nil {
 		line, err := s.t.readLine(s.prompt(), s.more)
@@ -70,6 +71,20 @@ func (s *session) run() error {
 	}
 	s.end()
 	return s.t.err
+}
+
+// welcome sets up a box that has never been.
+func (s *session) welcome() {
+	running, _ := s.c.settings.current()
+	if s.c.o.Box == nil || running.Lines() > 0 || s.c.settings.brokenText() != "" {
+		return
+	}
+	s.t.print("This box has no configuration yet.\n")
+	if out, err := s.setup(); err != nil {
+		s.fail(err)
+	} else {
+		s.t.print(out)
+	}
 }
 
 // end says what becomes of a script.

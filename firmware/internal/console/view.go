@@ -35,6 +35,9 @@ type Live struct {
 	Mark    func(text, by string) error // makes a log record of this moment, and pins the packet memory
 
 	Changes func() []health.Change // of the health's conditions, the newest last
+	// TestUplink takes each step of the way to a collector, or to all if its name is
+	// empty, and tells of each. The error says that there is nothing to test.
+	TestUplink func(ctx context.Context, collector string, tell func(Step)) error
 
 	Capture func(c Capture, by string) (outbox.File, packets.Result, error) // writes a file
 	Unpin   func(id int) error
