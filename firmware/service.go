@@ -86,7 +86,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 		s.serial.close()
 	}()
 	defer close(s.ended)
-	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Log: s.log})
+	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), Log: s.log})
 	if err != nil { // such as a configuration that came by a pipe
 		s.log.Warn("no console", "err", err)
 	} else {
@@ -247,5 +247,5 @@ func (r *runner) live() *console.Live {
 		return out
 	}
 	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
-		Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files, Send: r.sendFile}
+		TestUplink: r.testUplink, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files, Send: r.sendFile}
 }

@@ -140,7 +140,7 @@ func TestScripts(t *testing.T) {
 		{"shortened", "sh ver\nsh run | m eth1\n", "heptap 1.2.3\nerror: | m eth1: want match TEXT, except TEXT, count or no-more\n", false},
 		{"filters", "show running | match ETH1\nshow | except eth1 | count\nshow | match\n",
 			"set capture span0 interface eth1\n2 lines\nerror: | match: want match TEXT, except TEXT, count or no-more\n", false},
-		{"ambiguous", "s\n", "error: \"s\" is ambiguous: set, show, save, support\n", false},
+		{"ambiguous", "s\n", "error: \"s\" is ambiguous: set, show, save, setup, support\n", false},
 		{"unknown", "frobnicate the probe\nshow thing\n", "error: unknown command \"frobnicate\", want one of: " + strings.Join(nexts(commands(), 0), ", ") + "\n" +
 			"error: unknown command \"show thing\", want one of: " + strings.Join(nexts(stepOn(commands(), 0, "show"), 1), ", ") + "\n", false},
 		{"usage", "check now\nsave\ncommit confirmed x\nset\nset spool memory\n", "error: want: check\nerror: want: save NAME\nerror: x: want 1 to 1440 minutes\n" +

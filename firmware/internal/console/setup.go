@@ -120,6 +120,8 @@ func (s *session) setup() (string, error) {
 	}
 	err := s.questions()
 	switch {
+	case errors.Is(err, errInterrupted) && s.c.settings.pendingText() != "":
+		return s.c.settings.pendingText() + "\n", nil
 	case errors.Is(err, errInterrupted):
 		return "", errors.New("left; setup asks again")
 	case errors.Is(err, errKept):
@@ -180,7 +182,6 @@ func (s *session) prove() error {
 	}
 	yes, err := s.yes("Keep this configuration? no brings back what was before", def)
 	if err != nil {
-		s.t.print("It is undone by itself unless confirm follows.\n")
 		return err
 	}
 	do := s.abort
@@ -386,6 +387,9 @@ func (a *answers) time() error {
 			if text == none || text == "none" {
 				a.unset("time servers")
 				return nil
+			}
+			if strings.ContainsAny(text, " \t") {
+				return errors.New("want names or addresses with commas between them, and no blanks")
 			}
 			return a.set("time servers", text)
 		}})
