@@ -105,7 +105,8 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 	}
 	c, err := newConn(ctx, nc, addr, opts)
 	if err != nil {
-		return nil, fmt.Errorf("hep: dial %s: %w", addr, errors.Join(err, nc.Close()))
+		_ = nc.Close() // a handshake that timed out has closed it
+		return nil, fmt.Errorf("hep: dial %s: %w", addr, err)
 	}
 	return c, nil
 }

@@ -63,7 +63,8 @@
 //
 // HEP has no acknowledgement. At a barrier the lane opens its next connection,
 // half-closes the old one, and carries on while the old one waits for the
-// collector's FIN. A FIN after which the kernel holds nothing unacknowledged
+// collector's FIN. If the next one does not come within HandOver, as over TLS when the
+// collector is frozen, the old one is half-closed and judged without it. A FIN after which the kernel holds nothing unacknowledged
 // means that the collector read to the end: the flight is confirmed. Anything
 // else means that it is sent again, octet for octet the same. A peer that closes
 // before our half-close confirms nothing, because it may not have read what was

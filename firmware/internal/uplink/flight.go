@@ -90,6 +90,7 @@ var (
 	errNoNotify = fmt.Errorf("%w as TLS wants it: it closes without close_notify", errNoFIN)
 	errUnread   = errors.New("closed by the collector with octets unread")
 	errUnproven = errors.New("connected again, nothing confirmed yet")
+	errLate     = errors.New("the next connection is long in coming")
 	errSilent   = errors.New("nothing is acknowledged any more: is the uplink's cable plugged in, the collector reachable?")
 	errAborted  = errors.New("stopped")
 )

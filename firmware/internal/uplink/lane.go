@@ -242,13 +242,13 @@ func (ln *lane) fly(ctx context.Context, f *flight) (*flight, error) {
 				}
 			}
 		case doBarrier:
-			if next, err := ln.dial(ctx); err == nil {
-				ln.c.flying.Go(func() { ln.c.conclude(ctx, f) })
+			next, err := ln.pass(ctx, f)
+			switch {
+			case next != nil:
 				return ln.begin(next), nil
+			case err != nil:
+				return nil, err
 			}
-			ln.c.l.mu.Lock()
-			f.retryAt = time.Now().Add(ln.c.l.o.BarrierGap)
-			ln.c.l.mu.Unlock()
 		case doConclude:
 			return nil, ln.conclude(ctx, f)
 		case doFinish:
@@ -263,6 +263,43 @@ func (ln *lane) fly(ctx context.Context, f *flight) (*flight, error) {
 			}
 		}
 	}
+}
+
+// pass makes a barrier: it opens the connection that follows f and half-closes f.
+// When the next one is not to be had f goes on, until the next attempt (nil and nil). One that is
+// long in coming, as from a collector that is frozen and answers no handshake, is not waited
+// for: f is half-closed and judged meanwhile, and with an error there is neither.
+func (ln *lane) pass(ctx context.Context, f *flight) (Conn, error) {
+	type result struct {
+		conn Conn
+		err  error
+	}
+	dialled := make(chan result, 1)
+	ln.c.flying.Go(func() {
+		conn, err := ln.dial(ctx)
+		dialled <- result{conn, err}
+	})
+	half := func() { ln.c.flying.Go(func() { ln.c.conclude(ctx, f) }) }
+	ln.timer.Reset(ln.c.l.o.HandOver)
+	select {
+	case d := <-dialled:
+		if d.err == nil {
+			half()
+			return d.conn, nil
+		}
+		ln.c.l.mu.Lock()
+		f.retryAt = time.Now().Add(ln.c.l.o.BarrierGap)
+		ln.c.l.mu.Unlock()
+		return nil, nil
+	case <-ln.timer.C:
+	}
+	ln.setUp(false)
+	if ln.kind != backlog {
+		ln.c.setState(Connecting, errLate)
+	}
+	half()
+	d := <-dialled // it has its own time limit
+	return d.conn, d.err
 }
 
 // await waits for something to do on f: a record, a barrier's time, or the

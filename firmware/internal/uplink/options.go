@@ -87,6 +87,7 @@ type Options struct {
 	BarrierGap     time.Duration // time between them at least; 2 s
 	BarrierAge     time.Duration // a barrier when something is unconfirmed that long; 60 s
 	UnconfirmedMax int           // unconfirmed octets of a lane that make a barrier at once; 16 MiB, at most half of Memory
+	HandOver       time.Duration // how long a barrier waits for the next connection before it half-closes without; 1 s
 	FINTimeout     time.Duration // how long a barrier waits for the FIN; 10 s
 	Tail           int           // octets to send again for a collector that never answers; 8 MiB
 	RefusalWindow  time.Duration // how long after it was written a datagram may be refused; 1 s
@@ -110,6 +111,7 @@ func (o Options) withDefaults() (Options, error) {
 	or(&o.BarrierGap, 2*time.Second)
 	or(&o.BarrierAge, time.Minute)
 	or(&o.UnconfirmedMax, 16<<20)
+	or(&o.HandOver, time.Second)
 	or(&o.FINTimeout, 10*time.Second)
 	or(&o.Tail, 8<<20)
 	or(&o.RefusalWindow, time.Second)
