@@ -13,203 +13,216 @@ const kilobyte = 1 << 10 // octets
 // A collector that is killed with its receive buffer full takes with it what
 // its kernel had acknowledged.
 func TestKilledWithFullBuffer(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	c := r.collect("-receive", strconv.Itoa(512*kilobyte))
-	r.run()
-	r.traffic(pick(5000, 15000))
-	for range pick(3, 20) {
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t)
+		c := r.collect("-receive", strconv.Itoa(512*kilobyte))
+		r.run()
+		r.traffic(pick(5000, 15000))
+		for range pick(3, 20) {
+			r.elapse(time.Second)
+			r.freeze(c)
+			lost := r.full(c)
+			r.kill(c.Process)
+			t.Logf("killed with %d octets acknowledged and unread", lost)
+			c = r.collect("-receive", strconv.Itoa(512*kilobyte))
+		}
 		r.elapse(time.Second)
-		r.freeze(c)
-		lost := r.full(c)
-		r.kill(c.Process)
-		t.Logf("killed with %d octets acknowledged and unread", lost)
-		c = r.collect("-receive", strconv.Itoa(512*kilobyte))
-	}
-	r.elapse(time.Second)
-	r.pause()
-	r.captured(0)
-	r.finish()
+		r.pause()
+		r.captured(0)
+		r.finish()
+	})
 }
 
 // A collector that is killed when a barrier has been made, and it has not read
 // to the end.
 func TestKilledAtBarrier(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	big := strconv.Itoa(8192 * kilobyte) // a barrier's worth finds room in it
-	c := r.collect("-receive", big)
-	r.run()
-	r.traffic(pick(5000, 15000))
-	for range pick(3, 20) {
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t)
+		big := strconv.Itoa(8192 * kilobyte) // a barrier's worth finds room in it
+		c := r.collect("-receive", big)
+		r.run()
+		r.traffic(pick(5000, 15000))
+		for range pick(3, 20) {
+			r.elapse(time.Second)
+			r.freeze(c)
+			barriers := func() float64 { return r.metrics().Sum("heptap_uplink_barriers_total") }
+			before := barriers()
+			r.until("a barrier is made", func() bool { return barriers() > before })
+			t.Logf("killed with %d octets acknowledged and unread", r.rxQueue(c))
+			r.kill(c.Process)
+			c = r.collect("-receive", big)
+		}
 		r.elapse(time.Second)
-		r.freeze(c)
-		barriers := func() float64 { return r.metrics().Sum("heptap_uplink_barriers_total") }
-		before := barriers()
-		r.until("a barrier is made", func() bool { return barriers() > before })
-		t.Logf("killed with %d octets acknowledged and unread", r.rxQueue(c))
-		r.kill(c.Process)
-		c = r.collect("-receive", big)
-	}
-	r.elapse(time.Second)
-	r.pause()
-	r.captured(0)
-	r.finish()
+		r.pause()
+		r.captured(0)
+		r.finish()
+	})
 }
 
 // Killed again and again while a backlog drains.
 func TestKilledWhileDraining(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.run()
-	r.must(r.gen.burst(8000, pick(40000, 400000)))
-	r.captured(0)
-	r.traffic(pick(1000, 4000))
-	kills, during := pick(8, 50), 0
-	for range kills {
-		r.elapse(300 * time.Millisecond)
-		c := r.collect("-pause", "2ms")
-		had := r.scan().unique
-		limit := time.Now().Add(10 * time.Second)
-		r.until("something of the backlog arrives", func() bool {
-			return r.scan().unique >= had+500 || time.Now().After(limit)
-		})
-		if r.state() == "draining" || place(r.probe.last, "spooled") > 0 {
-			during++
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t)
+		r.run()
+		r.must(r.gen.burst(8000, pick(40000, 400000)))
+		r.captured(0)
+		r.traffic(pick(1000, 4000))
+		kills, during := pick(8, 50), 0
+		for range kills {
+			r.elapse(300 * time.Millisecond)
+			c := r.collect("-pause", "2ms")
+			had := r.scan().unique
+			limit := time.Now().Add(10 * time.Second)
+			r.until("something of the backlog arrives", func() bool {
+				return r.scan().unique >= had+500 || time.Now().After(limit)
+			})
+			if r.state() == "draining" || place(r.probe.last, "spooled") > 0 {
+				during++
+			}
+			r.kill(c.Process)
 		}
-		r.kill(c.Process)
-	}
-	if during < kills/2 {
-		t.Errorf("only %d of %d kills came during a drain", during, kills)
-	}
-	r.elapse(300 * time.Millisecond)
-	r.collect()
-	r.elapse(time.Second)
-	r.pause()
-	r.captured(0)
-	r.finish()
+		if during < kills/2 {
+			t.Errorf("only %d of %d kills came during a drain", during, kills)
+		}
+		r.elapse(300 * time.Millisecond)
+		r.collect()
+		r.elapse(time.Second)
+		r.pause()
+		r.captured(0)
+		r.finish()
+	})
 }
 
 // Frozen for longer than a stall, then continued, or killed.
 func TestFrozen(t *testing.T) {
-	for _, then := range []string{"continued", "killed"} {
-		t.Run(then, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			c := r.collect("-receive", strconv.Itoa(256*kilobyte))
-			r.run()
-			r.traffic(pick(2000, 8000))
-			r.elapse(time.Second)
-			r.freeze(c)
-			r.elapse(pick(13*time.Second, time.Minute))
-			if then == "continued" {
-				r.thaw(c)
-			} else {
-				r.kill(c.Process)
-				r.collect()
-			}
-			r.elapse(2 * time.Second)
-			r.pause()
-			r.captured(0)
-			r.finish()
-		})
-	}
+	overBoth(t, func(t *testing.T, over transport) {
+		for _, then := range []string{"continued", "killed"} {
+			t.Run(then, func(t *testing.T) {
+				t.Parallel()
+				r := over.rig(t)
+				c := r.collect("-receive", strconv.Itoa(256*kilobyte))
+				r.run()
+				r.traffic(pick(2000, 8000))
+				r.elapse(time.Second)
+				r.freeze(c)
+				r.elapse(pick(13*time.Second, time.Minute))
+				if then == "continued" {
+					r.thaw(c)
+				} else {
+					r.kill(c.Process)
+					r.collect()
+				}
+				r.elapse(2 * time.Second)
+				r.pause()
+				r.captured(0)
+				r.finish()
+			})
+		}
+	})
 }
 
 // Connections that are reset inside of a frame.
 func TestResetInsideFrame(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	resets := pick(10, 40)
-	c := r.collect("-reset-after", "3001", "-resets", strconv.Itoa(resets))
-	r.run()
-	r.traffic(pick(2000, 8000))
-	r.until("all resets have been made", func() bool {
-		b, err := os.ReadFile(c.stderr)
-		return err == nil && strings.Contains(string(b), allReset)
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t)
+		resets := pick(10, 40)
+		c := r.collect("-reset-after", "3001", "-resets", strconv.Itoa(resets))
+		r.run()
+		r.traffic(pick(2000, 8000))
+		r.until("all resets have been made", func() bool {
+			b, err := os.ReadFile(c.stderr)
+			return err == nil && strings.Contains(string(b), allReset)
+		})
+		r.elapse(time.Second)
+		r.pause()
+		r.captured(0)
+		r.finish()
+		if broken := r.total("heptap_uplink_broken_total"); broken < resets {
+			t.Errorf("%d connections were reset, and the probe counts %d", resets, broken)
+		}
 	})
-	r.elapse(time.Second)
-	r.pause()
-	r.captured(0)
-	r.finish()
-	if broken := r.total("heptap_uplink_broken_total"); broken < resets {
-		t.Errorf("%d connections were reset, and the probe counts %d", resets, broken)
-	}
 }
 
 // A collector that accepts and never reads is down, and the probe says so.
 func TestDeafCollector(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "set collector central stall 2s")
-	c := r.collect("-deaf", "-receive", strconv.Itoa(64*kilobyte))
-	r.run()
-	r.traffic(pick(3000, 8000))
-	r.until("the probe says that the uplink is not up", func() bool {
-		s, m := r.state(), r.probe.last
-		return s != "up" && s != "draining" && m.Sum("heptap_uplink_broken_total")+m.Sum("heptap_uplink_unanswered_total") >= 2
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t, "set collector central stall 2s")
+		c := r.collect("-deaf", "-receive", strconv.Itoa(64*kilobyte))
+		r.run()
+		r.traffic(pick(3000, 8000))
+		r.until("the probe says that the uplink is not up", func() bool {
+			s, m := r.state(), r.probe.last
+			failed := m.Sum("heptap_uplink_broken_total") + m.Sum("heptap_uplink_unanswered_total")
+			if over == "tls" {
+				failed = m.Sum("heptap_uplink_dials_total") // it answers no handshake
+			}
+			return s != "up" && s != "draining" && failed >= 2
+		})
+		r.elapse(pick(4*time.Second, 40*time.Second))
+		if place(r.probe.last, "confirmed")+place(r.probe.last, "released") > 0 {
+			t.Errorf("nothing was read, and the books say: %s", uplinkText(r.probe.last))
+		}
+		r.kill(c.Process)
+		r.collect()
+		r.elapse(2 * time.Second)
+		r.pause()
+		r.captured(0)
+		r.until("the uplink is up", func() bool { return r.state() == "up" })
+		r.finish()
 	})
-	r.elapse(pick(4*time.Second, 40*time.Second))
-	if place(r.probe.last, "confirmed")+place(r.probe.last, "released") > 0 {
-		t.Errorf("nothing was read, and the books say: %s", uplinkText(r.probe.last))
-	}
-	r.kill(c.Process)
-	r.collect()
-	r.elapse(2 * time.Second)
-	r.pause()
-	r.captured(0)
-	r.until("the uplink is up", func() bool { return r.state() == "up" })
-	r.finish()
 }
 
 // More than the memory tier holds comes during an outage.
 func TestMemoryOverflow(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "set spool memory 4MiB")
-	c := r.collect()
-	r.run()
-	r.traffic(2000)
-	r.elapse(time.Second)
-	r.pause()
-	r.kill(c.Process)
-	r.must(r.gen.burst(8000, pick(48000, 400000)))
-	r.captured(0)
-	m := r.metrics()
-	if lost := m.Sum("heptap_uplink_shed_total") + m.Sum("heptap_uplink_evicted_total"); lost > 0 {
-		t.Errorf("%.0f records shed or evicted with a spool that has room", lost)
-	}
-	if used := m.Sum("heptap_spool_used_bytes"); used < 20<<20 {
-		t.Errorf("the outage put %.0f octets into the spool, not 20 MiB", used)
-	}
-	r.collect()
-	r.traffic(2000)
-	r.elapse(2 * time.Second)
-	r.pause()
-	r.finish()
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t, "set spool memory 4MiB")
+		c := r.collect()
+		r.run()
+		r.traffic(2000)
+		r.elapse(time.Second)
+		r.pause()
+		r.kill(c.Process)
+		r.must(r.gen.burst(8000, pick(48000, 400000)))
+		r.captured(0)
+		m := r.metrics()
+		if lost := m.Sum("heptap_uplink_shed_total") + m.Sum("heptap_uplink_evicted_total"); lost > 0 {
+			t.Errorf("%.0f records shed or evicted with a spool that has room", lost)
+		}
+		if used := m.Sum("heptap_spool_used_bytes"); used < 20<<20 {
+			t.Errorf("the outage put %.0f octets into the spool, not 20 MiB", used)
+		}
+		r.collect()
+		r.traffic(2000)
+		r.elapse(2 * time.Second)
+		r.pause()
+		r.finish()
+	})
 }
 
 // A record that makes the collector close ends up in quarantine, it alone.
 func TestPoisonedRecord(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	const poison = 2103
-	r.collect("-poison", strconv.Itoa(poison))
-	r.run()
-	r.traffic(pick(500, 2000))
-	r.until("a record is set aside", func() bool { return place(r.metrics(), "set aside") > 0 })
-	r.elapse(time.Second)
-	r.pause()
-	r.captured(0)
-	took := r.delivered(func(n int) bool { return n == poison })
-	m := r.stop()
-	r.settle(took)
-	if missing := r.scan().missing(r.gen.count()); len(missing) != 1 {
-		t.Errorf("missing: %s", spans(missing))
-	}
-	if place(m, "set aside") != 1 || place(m, "confirmed") != r.gen.count()-1 {
-		t.Errorf("one record was to be set aside: %s", uplinkText(m))
-	}
-	ls := r.heptap("spool", "ls", r.spoolFile())
-	if n := countLines(ls, "set aside "); n != 1 {
-		t.Errorf("spool ls shows %d records set aside:\n%s", n, ls)
-	}
+	overBoth(t, func(t *testing.T, over transport) {
+		r := over.rig(t)
+		const poison = 2103
+		r.collect("-poison", strconv.Itoa(poison))
+		r.run()
+		r.traffic(pick(500, 2000))
+		r.until("a record is set aside", func() bool { return place(r.metrics(), "set aside") > 0 })
+		r.elapse(time.Second)
+		r.pause()
+		r.captured(0)
+		took := r.delivered(func(n int) bool { return n == poison })
+		m := r.stop()
+		r.settle(took)
+		if missing := r.scan().missing(r.gen.count()); len(missing) != 1 {
+			t.Errorf("missing: %s", spans(missing))
+		}
+		if place(m, "set aside") != 1 || place(m, "confirmed") != r.gen.count()-1 {
+			t.Errorf("one record was to be set aside: %s", uplinkText(m))
+		}
+		ls := r.heptap("spool", "ls", r.spoolFile())
+		if n := countLines(ls, "set aside "); n != 1 {
+			t.Errorf("spool ls shows %d records set aside:\n%s", n, ls)
+		}
+	})
 }

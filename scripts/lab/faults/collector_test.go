@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -34,6 +35,7 @@ type collectorFlags struct {
 	addr, dir  string
 	generation int
 	udp        bool
+	cert, key  string        // files: TLS
 	deaf       bool          // accept and never read
 	receive    int           // SO_RCVBUFFORCE
 	pause      time.Duration // after each read
@@ -58,6 +60,8 @@ func collectorMain(args []string) error {
 	fs.StringVar(&f.dir, "dir", "", "")
 	fs.IntVar(&f.generation, "generation", 0, "")
 	fs.BoolVar(&f.udp, "udp", false, "")
+	fs.StringVar(&f.cert, "certificate", "", "")
+	fs.StringVar(&f.key, "key", "", "")
 	fs.BoolVar(&f.deaf, "deaf", false, "")
 	fs.IntVar(&f.receive, "receive", 0, "")
 	fs.DurationVar(&f.pause, "pause", 0, "")
@@ -97,6 +101,12 @@ func (f *collectorFlags) serveTCP(ctx context.Context) error {
 		}
 	}
 	context.AfterFunc(ctx, func() { l.Close() })
+	var secure *tls.Config
+	if f.cert != "" {
+		if secure, err = hep.ServerTLS(f.cert, f.key, ""); err != nil {
+			return err
+		}
+	}
 	if err := f.ready(); err != nil {
 		return err
 	}
@@ -115,7 +125,7 @@ func (f *collectorFlags) serveTCP(ctx context.Context) error {
 			continue
 		}
 		wg.Go(func() {
-			if err := f.read(conn.(*net.TCPConn), n); err != nil {
+			if err := f.read(conn.(*net.TCPConn), secure, n); err != nil {
 				fmt.Fprintln(os.Stderr, "collector: connection", n, err)
 				os.Exit(1)
 			}
@@ -163,9 +173,14 @@ func (m *mapped) forget(from int) {
 
 var errPoison = errors.New("poison")
 
-// read reads a connection to its end.
-func (f *collectorFlags) read(c *net.TCPConn, number int) error {
-	defer c.Close()
+// read reads a connection to its end. An orderly one is answered, over TLS with
+// close_notify.
+func (f *collectorFlags) read(raw *net.TCPConn, secure *tls.Config, number int) error {
+	defer raw.Close()
+	c := net.Conn(raw)
+	if secure != nil {
+		c = tls.Server(raw, secure)
+	}
 	m, err := f.open(number)
 	if err != nil {
 		return err
@@ -186,12 +201,15 @@ func (f *collectorFlags) read(c *net.TCPConn, number int) error {
 		if whole, err = f.frames(m, whole, err); err != nil {
 			if errors.Is(err, errPoison) {
 				m.forget(whole)
-				return c.SetLinger(0)
+				return raw.SetLinger(0)
+			}
+			if errors.Is(err, io.EOF) {
+				_ = c.Close()
 			}
 			return nil // however the peer ended it
 		}
 		if f.resetAfter > 0 && int64(m.read) >= f.resetAfter && m.read > whole && f.reset() {
-			return c.SetLinger(0) // and close: RST
+			return raw.SetLinger(0) // and close: RST
 		}
 		if f.pause > 0 {
 			time.Sleep(f.pause)

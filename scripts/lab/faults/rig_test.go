@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"heptap/hep/heptest"
 	"heptap/scripts/lab"
 	"heptap/scripts/lab/box"
 )
@@ -36,6 +37,7 @@ type rig struct {
 	conf      string
 	spool     string
 	binary    string
+	secure    []string // a collector's arguments for TLS; none is without
 
 	probe       *probe // the running one, or the last
 	runs        []*probe
@@ -48,6 +50,34 @@ type collector struct {
 	*lab.Process
 	generation int
 	stderr     string // file
+}
+
+// transport is what the collector is reached over, "tcp" or "tls".
+type transport string
+
+// overBoth runs a test over TCP and over TLS.
+func overBoth(t *testing.T, f func(t *testing.T, over transport)) {
+	for _, over := range []transport{"tcp", "tls"} {
+		t.Run(string(over), func(t *testing.T) {
+			t.Parallel()
+			f(t, over)
+		})
+	}
+}
+
+// rig builds the lab with a collector that is reached so.
+func (over transport) rig(t *testing.T, lines ...string) *rig {
+	t.Helper()
+	if over != "tls" {
+		return newRig(t, lines...)
+	}
+	dir := t.TempDir()
+	ca := heptest.NewAuthority(t, "faults")
+	host, _, _ := strings.Cut(collectorAddr, ":")
+	certificate, key := heptest.Files(t, dir, ca.Issue(t, heptest.Certificate{Names: []string{host}, NotAfter: time.Now().Add(24 * time.Hour)}))
+	r := newRig(t, append([]string{"set collector central transport tls", "set collector central tls-ca " + ca.File(t, dir)}, lines...)...)
+	r.secure = []string{"-certificate", certificate, "-key", key}
+	return r
 }
 
 // newRig builds the lab. lines are added to the probe's configuration.
@@ -137,7 +167,8 @@ func (r *rig) collect(args ...string) *collector {
 	r.generations++
 	self, err := os.Executable()
 	r.must(err)
-	cmd := r.farHost.Command(self, append([]string{"-addr", collectorAddr, "-dir", r.tally.dir, "-generation", strconv.Itoa(g)}, args...)...)
+	args = append([]string{"-addr", collectorAddr, "-dir", r.tally.dir, "-generation", strconv.Itoa(g)}, args...)
+	cmd := r.farHost.Command(self, append(args, r.secure...)...)
 	cmd.Env = append(os.Environ(), asCollector+"=1")
 	c := &collector{generation: g, stderr: filepath.Join(r.lab.Dir(), fmt.Sprintf("collector-%d.log", g))}
 	c.Process = r.start(cmd, c.stderr)
