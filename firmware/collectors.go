@@ -44,7 +44,7 @@ func (r *runner) reachOptions(c config.Collector) reach.Options {
 	case config.UDP:
 		o.Network = "udp"
 	case config.TLS:
-		o.TLS = &reach.TLS{Name: c.TLS.Name, CA: c.TLS.CA, Certificate: c.TLS.Certificate, Key: c.TLS.Key}
+		o.TLS = &reach.TLS{Name: c.TLS.Name, CA: c.TLS.CA, Certificate: c.TLS.Certificate, Key: c.TLS.Key, ClockSet: r.clockSet}
 		for _, s := range c.TLS.Pins.Items() {
 			if p, err := hep.ParsePin(s); err == nil { // checked when it was read
 				o.TLS.Pins = append(o.TLS.Pins, p)

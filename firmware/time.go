@@ -56,6 +56,12 @@ func (r *runner) inTime(dial func(context.Context) (uplink.Conn, error)) func(co
 	}
 }
 
+// clockSet reports whether the clock can judge a certificate: it was right once since
+// the start, and does not show a time before the program was built.
+func (r *runner) clockSet() bool {
+	return !time.Now().Before(buildTime()) && (r.time == nil || r.time.State().Set)
+}
+
 // bootID is the kernel's id of this boot, or one of our own where it has none.
 func bootID() (b clock.Boot) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

@@ -47,7 +47,7 @@ type TLSOptions struct {
 	Pins        []Pin            // one of them must be its; none asks for none
 	Certificate *tls.Certificate // shown to a collector that asks for one; nil shows none
 	Now         func() time.Time // nil is time.Now
-	NotBefore   time.Time        // a clock that shows less has not been set; zero trusts it
+	ClockSet    func() bool      // whether the clock of Now was ever set; nil trusts it
 }
 
 // TLSFault says what is wrong.
@@ -215,7 +215,7 @@ func (k *tlsChecks) explainCertificate(leaf *x509.Certificate, now time.Time, er
 			which = fmt.Sprintf("the certificate of %s, which signed the collector's,", c.Subject)
 		}
 		switch {
-		case now.Before(c.NotBefore) && now.Before(k.o.NotBefore):
+		case now.Before(c.NotBefore) && k.o.ClockSet != nil && !k.o.ClockSet():
 			return k.refuse(TLSClock, err, "no certificate can be judged: this probe's clock says %s and has not been set", now.UTC().Format(time.DateTime))
 		case now.Before(c.NotBefore):
 			return k.refuse(TLSNotYetValid, err, "%s is valid from %s on, and this probe's clock says %s", which, c.NotBefore.UTC().Format(day), now.UTC().Format(time.DateTime))

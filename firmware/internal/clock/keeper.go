@@ -43,6 +43,7 @@ type Options struct {
 // State is how right the time is.
 type State struct {
 	Right   bool          // known to be right
+	Set     bool          // was known to be, since the start or when it began
 	Waiting string        // why records do not leave yet, or empty
 	Servers []string      // that are asked; none: somebody else keeps the clock, or nobody
 	Server  string        // that was believed last
@@ -81,6 +82,7 @@ func New(o Options) *Keeper {
 	k.apart, k.began, k.due = wall-mono, mono, mono
 	k.keep(o.Epochs.begin(k.apart, k.kept(), true))
 	k.state.Right = o.Epochs.last().Right && k.kept()
+	k.state.Set = k.state.Right
 	k.decide(wall, mono)
 	return k
 }
@@ -163,7 +165,7 @@ func (k *Keeper) look(we bool) (wall, mono int64) {
 	case right && !k.o.Epochs.last().Right:
 		k.keep(k.o.Epochs.settle(apart, true))
 	}
-	k.update(func(s *State) { s.Right = right })
+	k.update(func(s *State) { s.Right, s.Set = right, s.Set || right })
 	return wall, mono
 }
 

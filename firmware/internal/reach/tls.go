@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
-	"time"
 
 	"heptap/hep"
 )
@@ -15,17 +14,14 @@ type TLS struct {
 	Name             string // what the collector's certificate must name; empty is the host
 	CA               string // file: who may have signed it; empty is the system's
 	Pins             []hep.Pin
-	Certificate, Key string // files: what is shown to the collector; empty shows none
+	Certificate, Key string      // files: what is shown to the collector; empty shows none
+	ClockSet         func() bool // whether the clock was ever set; nil trusts it
 }
-
-// built is before every build of this program: a clock that shows less has not been
-// set.
-var built = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 
 // options reads the files. name is what the certificate must name if the
 // configuration does not say.
 func (t *TLS) options(name string) (*hep.TLSOptions, error) {
-	o := &hep.TLSOptions{ServerName: t.Name, Pins: t.Pins, NotBefore: built}
+	o := &hep.TLSOptions{ServerName: t.Name, Pins: t.Pins, ClockSet: t.ClockSet}
 	if o.ServerName == "" {
 		o.ServerName = name
 	}

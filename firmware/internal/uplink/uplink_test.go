@@ -900,3 +900,50 @@ func TestFrozenAfterAnswering(t *testing.T) {
 		fc.stop()
 	})
 }
+
+// TestFrozenHandshake checks that a connection at its barrier is half-closed and judged
+// while nobody answers the handshake of the next one, and that the collector is down as
+// soon as that has failed.
+func TestFrozenHandshake(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.kernel = 16 << 20
+		o := fc.opts(s)
+		errHandshake := errors.New("no answer to the handshake")
+		o.Collectors[0].Dial = func(ctx context.Context) (Conn, error) {
+			fc.mu.Lock()
+			frozen := fc.frozen
+			fc.mu.Unlock()
+			if !frozen {
+				return fc.dial(ctx)
+			}
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(10 * time.Second):
+				return nil, errHandshake
+			}
+		}
+		r := newRig(t, o)
+		r.add(100, record.Call, 700)
+		time.Sleep(70 * time.Second)
+		fc.set(func() { fc.frozen = true })
+		before := r.law()
+		r.add(6000, record.Call, 700) // a barrier's worth
+		time.Sleep(1500 * time.Millisecond)
+		if c := r.law(); c.Barriers != before.Barriers+1 || c.State != Connecting {
+			t.Errorf("%d barriers after %d, state %v", c.Barriers, before.Barriers, c.State)
+		}
+		time.Sleep(10 * time.Second)
+		if c := r.law(); c.State == Up || c.Reason != errHandshake.Error() || c.NoAnswer != 1 || c.Confirmed != 100 {
+			t.Errorf("state %v (%s), %d not answered, %d confirmed", c.State, c.Reason, c.NoAnswer, c.Confirmed)
+		}
+		fc.kill()
+		time.Sleep(time.Second)
+		fc.start()
+		time.Sleep(2 * time.Minute)
+		r.whole(fc, 6100)
+		r.stop()
+		fc.stop()
+	})
+}

@@ -13,7 +13,7 @@ const kilobyte = 1 << 10 // octets
 // A collector that is killed with its receive buffer full takes with it what
 // its kernel had acknowledged.
 func TestKilledWithFullBuffer(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, core, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		c := r.collect("-receive", strconv.Itoa(512*kilobyte))
 		r.run()
@@ -36,7 +36,7 @@ func TestKilledWithFullBuffer(t *testing.T) {
 // A collector that is killed when a barrier has been made, and it has not read
 // to the end.
 func TestKilledAtBarrier(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, core, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		big := strconv.Itoa(8192 * kilobyte) // a barrier's worth finds room in it
 		c := r.collect("-receive", big)
@@ -61,7 +61,7 @@ func TestKilledAtBarrier(t *testing.T) {
 
 // Killed again and again while a backlog drains.
 func TestKilledWhileDraining(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		r.run()
 		r.must(r.gen.burst(8000, pick(40000, 400000)))
@@ -95,7 +95,7 @@ func TestKilledWhileDraining(t *testing.T) {
 
 // Frozen for longer than a stall, then continued, or killed.
 func TestFrozen(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, core, func(t *testing.T, over transport) {
 		for _, then := range []string{"continued", "killed"} {
 			t.Run(then, func(t *testing.T) {
 				t.Parallel()
@@ -123,7 +123,7 @@ func TestFrozen(t *testing.T) {
 
 // Connections that are reset inside of a frame.
 func TestResetInsideFrame(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, core, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		resets := pick(10, 40)
 		c := r.collect("-reset-after", "3001", "-resets", strconv.Itoa(resets))
@@ -145,7 +145,7 @@ func TestResetInsideFrame(t *testing.T) {
 
 // A collector that accepts and never reads is down, and the probe says so.
 func TestDeafCollector(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, core, func(t *testing.T, over transport) {
 		r := over.rig(t, "set collector central stall 2s")
 		c := r.collect("-deaf", "-receive", strconv.Itoa(64*kilobyte))
 		r.run()
@@ -174,7 +174,7 @@ func TestDeafCollector(t *testing.T) {
 
 // More than the memory tier holds comes during an outage.
 func TestMemoryOverflow(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t, "set spool memory 4MiB")
 		c := r.collect()
 		r.run()
@@ -201,7 +201,7 @@ func TestMemoryOverflow(t *testing.T) {
 
 // A record that makes the collector close ends up in quarantine, it alone.
 func TestPoisonedRecord(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, core, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		const poison = 2103
 		r.collect("-poison", strconv.Itoa(poison))

@@ -8,7 +8,7 @@ import (
 // A cable pulled at the probe, where the carrier goes, and behind a switch,
 // where nothing tells.
 func TestLinkDown(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		for _, tt := range []struct {
 			name  string
 			far   bool
@@ -44,7 +44,7 @@ func TestLinkDown(t *testing.T) {
 // With order strict everything comes in one sequence, whatever happens: what
 // is sent again begins where something was unconfirmed, and goes on from there.
 func TestOrderStrict(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t, "set collector central order strict", "set collector central stall 2s")
 		c := r.collect()
 		r.run()
@@ -73,7 +73,7 @@ func TestOrderStrict(t *testing.T) {
 
 // A healthy uplink writes nothing to the spool.
 func TestHealthyUplinkWritesNothing(t *testing.T) {
-	overBoth(t, func(t *testing.T, over transport) {
+	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		r.collect()
 		r.run()

@@ -55,10 +55,16 @@ type collector struct {
 // transport is what the collector is reached over, "tcp" or "tls".
 type transport string
 
+// core says that a row runs over TLS in a short run, too.
+const core, longOnly = true, false
+
 // overBoth runs a test over TCP and over TLS.
-func overBoth(t *testing.T, f func(t *testing.T, over transport)) {
+func overBoth(t *testing.T, inCore bool, f func(t *testing.T, over transport)) {
 	for _, over := range []transport{"tcp", "tls"} {
 		t.Run(string(over), func(t *testing.T) {
+			if over == "tls" && !inCore && !long() {
+				t.Skip("a long one")
+			}
 			t.Parallel()
 			f(t, over)
 		})
