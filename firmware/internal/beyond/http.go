@@ -383,7 +383,7 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 			}
 		}
 	}
-	c.keyed(x)
+	c.named(x)
 	rest.TokensOf(&w.tokens, x.Target, x.Request.Body)
 	for i := range w.tokens.Len() {
 		if t := w.tokens.At(i); len(t) >= minNamed { // 1001 may be anything
@@ -394,19 +394,17 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 	return n
 }
 
-// keyed adds what the URL and the bodies of x have behind one of the keys.
-func (c *httpConn) keyed(x *rest.Exchange) {
+// named adds what the URL and the bodies of x have behind one of the keys, and what is
+// too short for a Call-ID if no key such as callid= says so.
+func (c *httpConn) named(x *rest.Exchange) {
 	b := c.b
-	if b.keys.Empty() {
-		return
-	}
 	text := b.keyedText[:0]
 	for _, part := range [...][]byte{x.Target, x.Request.Body, x.Reply.Body} {
 		text = append(rest.AppendPlain(text, part), '\n')
 	}
 	b.keyedText = text
 	b.log.find(text)
-	b.keyed = append(b.keyed, b.log.keyed...)
+	b.keyed, b.tokens = append(b.keyed, b.log.keyed...), append(b.tokens, b.log.short...)
 }
 
 // maxValue is the most octets of a first line, or of a field.

@@ -386,7 +386,12 @@ func TestShortCallID(t *testing.T) {
 	ask, _, _ := s.http(sipServer, database)
 	ask("GET /extension/1001 HTTP/1.1\r\nHost: db\r\n\r\n")
 	ask("GET /x HTTP/1.1\r\nHost: db\r\nX-Call-ID: 1001\r\n\r\n")
-	s.want(map[string]string{"type": "rest", "links": ""}, map[string]string{"type": "rest", "links": "sip:1001"})
+	ask("GET /x?callid=1001&user=1002 HTTP/1.1\r\nHost: db\r\n\r\n")
+	ask("GET /x?callid=1003 HTTP/1.1\r\nHost: db\r\n\r\n")
+	body := `{"call-id":"1001"}`
+	ask(fmt.Sprintf("POST /x HTTP/1.1\r\nHost: db\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	none, linked := map[string]string{"type": "rest", "links": ""}, map[string]string{"type": "rest", "links": "sip:1001"}
+	s.want(none, linked, linked, none, linked)
 }
 
 // TestCommandNamesCall has a command that is about a call that is alive, and one
@@ -396,10 +401,13 @@ func TestCommandNamesCall(t *testing.T) {
 		{`["call1@phone"]`, "sip:call1@phone"}, {`["call2@phone"]`, ""}, {`{"callid":"call2@phone"}`, "sip:call2@phone"},
 	} {
 		s := newSite(t, nil)
-		ask, _, _ := s.http(admin, sipServer)
+		ask, answer, _ := s.http(admin, sipServer)
 		body := `{"jsonrpc":"2.0","method":"dlg.dlg_list","params":` + tt.params + `,"id":4}`
 		ask(fmt.Sprintf("POST /RPC HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		s.want(map[string]string{"type": "mi", "command": "dlg.dlg_list", "parameters": tt.params, "links": tt.links})
+		reply := `{"jsonrpc":"2.0","result":"OK","id":4}`
+		answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(reply), reply))
+		s.want(map[string]string{"type": "mi", "event": "MI dlg.dlg_list ok", "links": tt.links})
 	}
 }
 

@@ -26,6 +26,7 @@ type logLine struct {
 	source [64]byte // the sender's address as text
 
 	named  [][]byte // what the line itself calls a Call-ID
+	short  [][]byte // likewise, but short: one only if a call that is alive has it. Among the tokens
 	keyed  [][]byte // values of Config.Keys
 	tokens [][]byte
 	names  [][]byte
@@ -37,7 +38,7 @@ type logLine struct {
 
 // init makes what would be made anew for each line.
 func (l *logLine) init(b *Beyond) {
-	for _, list := range []*[][]byte{&l.named, &l.keyed, &l.tokens, &l.names} {
+	for _, list := range []*[][]byte{&l.named, &l.short, &l.keyed, &l.tokens, &l.names} {
 		*list = make([][]byte, 0, 2*syslog.MaxTokens)
 	}
 	l.keys, l.take, l.render = b.keys, l.token, b.renderLog
@@ -77,7 +78,7 @@ func (b *Beyond) logNote(m *capture.Message, again bool) (linked bool) {
 // find fills named, keyed, tokens and names with what texts have of them, and borrows
 // it.
 func (l *logLine) find(texts ...[]byte) {
-	l.named, l.keyed, l.tokens, l.names, l.likely = l.named[:0], l.keyed[:0], l.tokens[:0], l.names[:0], false
+	l.named, l.short, l.keyed, l.tokens, l.names, l.likely = l.named[:0], l.short[:0], l.keyed[:0], l.tokens[:0], l.names[:0], false
 	for _, text := range texts {
 		syslog.Tokens(text, l.keys, l.take)
 	}
@@ -94,8 +95,11 @@ func (l *logLine) token(t syslog.Token) bool {
 	switch {
 	case t.Keyed && ownWord(t.Value):
 		l.keyed = append(l.keyed, plainID(t.Value))
-	case t.Named && len(t.Value) >= minNamed && saysCall(t.Key):
+	case t.Named && saysCall(t.Key) && len(t.Value) >= minNamed:
 		l.named = append(l.named, t.Value)
+	case t.Named && saysCall(t.Key):
+		l.short = append(l.short, t.Value)
+		l.tokens = append(l.tokens, t.Value)
 	default:
 		l.tokens = append(l.tokens, plainID(t.Value))
 	}

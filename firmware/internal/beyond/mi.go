@@ -4,17 +4,19 @@ import (
 	"slices"
 
 	"heptap/capture"
+	"heptap/capture/correlate"
 	"heptap/capture/mi"
 	"heptap/capture/record"
 )
 
-// maxMICommands is the most octets of the commands that a pair keeps.
-const maxMICommands = (1 + mi.MaxBatch) * 128
+// maxMICommands is the most octets of the commands that a pair keeps, and of parameters.
+const maxMICommands = (1+mi.MaxBatch)*128 + mi.MaxParams
 
 // miRequest is what the reply to a management command does not say itself.
 type miRequest struct {
 	tag      mi.Tag
 	commands []string      // of which records are made, "" for those that are filtered
+	params   string        // of the one that named a call, for what follows to be linked to it too
 	tell     func() uint64 // of the connection that it goes over, nil without records of that
 	talk     talk          // of datagrams
 }
@@ -76,7 +78,18 @@ func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request
 		o.bool("again", true)
 	}
 	n.Payload = b.done(&o)
-	b.cfg.Correlator.Note(n)
+	if b.cfg.Correlator.Note(n) {
+		p.of.params = r.Params
+	}
+}
+
+// calls links the note at hand to the calls that the command named, once more.
+func (r *miRequest) calls(b *Beyond, n *correlate.Note) {
+	if r.params != "" {
+		b.log.find([]byte(r.params))
+		b.log.ids(n)
+		n.Names = nil
+	}
 }
 
 func (b *Beyond) miFlags(o *object, m *capture.Message, hidden, cut bool) {
@@ -108,6 +121,7 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	n := b.begin(m, record.MI)
 	n.Class, n.Conn = record.Final, carrier(p.of.tell)
 	p.name(b, "mi")
+	p.of.calls(b, n)
 	o := b.object()
 	word, command := "failed", ""
 	if r.OK {
@@ -148,6 +162,7 @@ func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
 	n := b.begin(m, record.MI)
 	n.Class, n.Conn = record.Final, carrier(p.of.tell)
 	p.name(b, "mi")
+	p.of.calls(b, n)
 	o := b.object()
 	o.text("event", "MI "+p.of.commands[i]+" failed: "+f.why.String())
 	o.text("command", p.of.commands[i])

@@ -34,6 +34,8 @@ func TestNoReply(t *testing.T) {
 			map[string]any{"event": "DNS SRV _sip._udp.c1.example.com failed: %", "qr": false, "questions": "[map[class:IN name:_sip._udp.c1.example.com type:SRV]]", "sent": 2}},
 		{"mi", capture.MI, tool.String(), server.String(), `{"jsonrpc":"2.0","method":"dr_reload","id":7}`, "",
 			map[string]any{"event": "MI dr_reload failed: %", "command": "dr_reload"}},
+		{"mi that names a call", capture.MI, tool.String(), server.String(), `{"jsonrpc":"2.0","method":"dlg_end_dlg","params":{"callid":"c1@host.example"},"id":7}`, "sip:c1@host.example",
+			map[string]any{"event": "MI dlg_end_dlg failed: %"}},
 		{"mi in lines", capture.MI, tool.String(), server.String(), ":uptime:\n", "", map[string]any{"event": "MI uptime failed: %", "command": "uptime"}},
 	} {
 		for why, wait := range map[string]time.Duration{"timeout": 31 * time.Second, "no reply": time.Second} {
