@@ -1,5 +1,7 @@
 package buffer
 
+import "slices"
+
 // builder packs the records of one commit. Its buffers are used again.
 type builder struct {
 	idx   indexBuilder
@@ -97,10 +99,10 @@ func (b *builder) fill(entries []Entry, s *Spool) []Entry {
 		switch {
 		case tooLarge:
 			b.evicted[e.Class].add(int64(len(e.Data)))
-			b.tooLarge = addLost(b.tooLarge, e.Class, e.Seq, int64(len(e.Data)))
+			b.tooLarge = s.o.addLost(b.tooLarge, e.Class, e.Seq, len(e.Data), e.Data)
 		case pct > 0 && (used+b.size+n)*100 >= pct*limit:
 			b.shed[e.Class].add(int64(len(e.Data)))
-			b.shedList = addLost(b.shedList, e.Class, e.Seq, int64(len(e.Data)))
+			b.shedList = s.o.addLost(b.shedList, e.Class, e.Seq, len(e.Data), e.Data)
 		default:
 			b.add(e, s.o.valueBytes())
 		}
@@ -115,15 +117,17 @@ func (b *builder) add(e *Entry, limit int64) {
 }
 
 // addLost adds one record to the Lost of its class.
-func addLost(l []Lost, class uint8, seq uint64, bytes int64) []Lost {
-	for i := range l {
-		if l[i].Class == class {
-			l[i].Seqs = append(l[i].Seqs, seq)
-			l[i].Bytes += bytes
-			return l
-		}
+func (o *Options) addLost(l []Lost, class uint8, seq uint64, size int, data []byte) []Lost {
+	i := slices.IndexFunc(l, func(m Lost) bool { return m.Class == class })
+	if i < 0 {
+		i, l = len(l), append(l, Lost{Class: class})
 	}
-	return append(l, Lost{Class: class, Seqs: []uint64{seq}, Bytes: bytes})
+	l[i].Seqs = append(l[i].Seqs, seq)
+	l[i].Bytes += int64(size)
+	if o.Tag != nil {
+		l[i].Tags = append(l[i].Tags, o.Tag(data))
+	}
+	return l
 }
 
 // mergeLost adds what is in more to l.
@@ -133,6 +137,7 @@ next:
 		for i := range l {
 			if l[i].Class == m.Class {
 				l[i].Seqs = append(l[i].Seqs, m.Seqs...)
+				l[i].Tags = append(l[i].Tags, m.Tags...)
 				l[i].Bytes += m.Bytes
 				continue next
 			}

@@ -14,6 +14,7 @@ import (
 type Lost struct {
 	Class uint8
 	Seqs  []uint64 // ascending
+	Tags  []uint8  // what Options.Tag says of each; nil without it
 	Bytes int64    // octets of the records
 }
 
@@ -293,7 +294,7 @@ func (s *Spool) writeRecords(log *bbolt.Bucket, st *state, j *job) error {
 	}
 	// Near the cap, make room for the next one too: one commit instead of two.
 	if need := b.pages(); s.available()-need < need {
-		j.evicted, err = evictLog(log, st, need, b.idx.first)
+		j.evicted, err = s.o.evictLog(log, st, need, b.idx.first)
 	}
 	return err
 }

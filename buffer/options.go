@@ -47,10 +47,13 @@ var (
 // Options says how a spool is kept. The zero value means one class and the
 // default cap.
 type Options struct {
-	MaxBytes int64            // cap of the file's size, MinBytes at least; 0 is DefaultBytes; at most 1 GiB on 32-bit
-	Classes  int              // number of classes, 1 to MaxClasses; lower is shed first, the highest is never shed, only evicted
-	Logger   *slog.Logger     // nil discards
-	Now      func() time.Time // nil is time.Now; names damaged files and stamps quarantine
+	MaxBytes int64        // cap of the file's size, MinBytes at least; 0 is DefaultBytes; at most 1 GiB on 32-bit
+	Classes  int          // number of classes, 1 to MaxClasses; lower is shed first, the highest is never shed, only evicted
+	Logger   *slog.Logger // nil discards
+	// Tag, unless it is nil, says of a record that is lost what is to be told with its
+	// number: one octet. It gets no more than nil when the file is rotten.
+	Tag func(data []byte) uint8
+	Now func() time.Time // nil is time.Now; names damaged files and stamps quarantine
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -49,7 +49,7 @@ func (s *Spool) evict(pages int64, res *AppendResult) error {
 		log := tx.Bucket(bucketLog)
 		log.FillPercent = 1
 		var err error
-		gone, err = evictLog(log, st, pages, noSeq)
+		gone, err = s.o.evictLog(log, st, pages, noSeq)
 		return err
 	})
 	if err == nil {
@@ -77,7 +77,7 @@ const noSeq = ^uint64(0)
 
 // evictLog deletes the oldest commits until about pages of them are free, but
 // not the one that begins with keep. What it returns was still held.
-func evictLog(log *bbolt.Bucket, st *state, pages int64, keep uint64) (gone []Lost, err error) {
+func (o *Options) evictLog(log *bbolt.Bucket, st *state, pages int64, keep uint64) (gone []Lost, err error) {
 	for pages > 0 {
 		k, x, err := headCommit(log)
 		if err != nil {
@@ -86,15 +86,20 @@ func evictLog(log *bbolt.Bucket, st *state, pages int64, keep uint64) (gone []Lo
 		if k == nil || x.first == keep {
 			break
 		}
-		for it := x.iter(); ; {
-			r, ok := it.step()
-			if !ok {
-				break
-			}
-			if r.seq >= st.trim {
-				gone = addLost(gone, r.class, r.seq, int64(r.size))
-			}
+		get := func([]byte) []byte { return nil } // nobody asks for the data
+		if o.Tag != nil {
+			get = log.Bucket(k).Get
 		}
+		walkCommit(&x, get, func(r indexed, value []byte, off int) bool {
+			if r.seq >= st.trim {
+				var data []byte
+				if from, end := off+recordHeader, off+recordHeader+r.size; end <= len(value) {
+					data = value[from:end]
+				}
+				gone = o.addLost(gone, r.class, r.seq, r.size, data)
+			}
+			return true
+		})
 		c := x.countRange(st.trim, noSeq)
 		st.evicted.plus(&c)
 		st.held.minus(&c)

@@ -10,7 +10,9 @@ import (
 
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
+	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/reach"
+	"heptap/firmware/internal/trace"
 	"heptap/firmware/internal/uplink"
 	"heptap/hep"
 )
@@ -111,7 +113,7 @@ func (r *runner) collector(w *way) (uplink.Collector, error) {
 	u := uplink.Collector{
 		Name: c.Name, Dial: r.inTime(w.dialer), NewEncoder: func() uplink.Encoder { return newEncoder() },
 		Datagram: c.Transport == config.UDP, Secure: c.Transport == config.TLS,
-		Strict: c.Order == config.OrderStrict, DrainRate: c.DrainRate,
+		Strict: c.Order == config.OrderStrict, DrainRate: c.DrainRate, Filtered: filtered(r.cfg, c),
 	}
 	if c.Profile == config.Homer7 {
 		u.Packets, u.First = export.MaxFrames, export.First
@@ -123,6 +125,37 @@ func (r *runner) collector(w *way) (uplink.Collector, error) {
 		u.Hold = newEncoder().Old
 	}
 	return u, nil
+}
+
+// filtered reports whether there are records that c does not get.
+func filtered(cfg config.Config, c *config.Collector) bool {
+	f := cfg.FilterOf(c)
+	return f.On()
+}
+
+// newReaders makes what decides which collectors a record is for: those that do not
+// get all of them.
+func newReaders(cfg config.Config) (out []probe.Reader, err error) {
+	for i := range cfg.Collector {
+		c := &cfg.Collector[i]
+		if !filtered(cfg, c) {
+			continue
+		}
+		r := probe.Reader{Name: c.Name}
+		if r.Filter, err = trace.New(cfg.FilterOf(c), traceLimits(cfg)); err != nil {
+			return nil, fmt.Errorf("collector %s filter: %w", c.Name, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// deliverTo has the pipeline put its records into the log.
+func (r *runner) deliverTo(pc *probe.Config) {
+	pc.Deliver = r.uplink.Append
+	for i := range pc.Readers {
+		pc.Readers[i].Bit = r.uplink.Bit(pc.Readers[i].Name)
+	}
 }
 
 // A backlog can bring down the server it was kept for, one that writes each record to

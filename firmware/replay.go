@@ -345,7 +345,11 @@ func newTrace(cfg config.Config) (*trace.Engine, error) {
 	if !cfg.Trace.On() {
 		return nil, nil
 	}
-	return trace.New(cfg.Trace, trace.Limits{Calls: cfg.Calls.Max, Idle: cfg.Calls.Idle})
+	return trace.New(cfg.Trace, traceLimits(cfg))
+}
+
+func traceLimits(cfg config.Config) trace.Limits {
+	return trace.Limits{Calls: cfg.Calls.Max, Idle: cfg.Calls.Idle}
 }
 
 // newPrivacy makes what takes out of records what the configuration does not

@@ -250,7 +250,7 @@ func (r *runner) open() (err error) {
 		r.restore()
 		return err
 	}
-	pc.Deliver = r.uplink.Append
+	r.deliverTo(&pc)
 	if r.wedge != "" {
 		pc.Deliver = wedged(pc.Deliver, r.wedge)
 	}
@@ -285,6 +285,9 @@ func (r *runner) pipeline() (pc probe.Config, err error) {
 	pc.ISUP = r.cfg.Records.ISUP
 	pc.Assembly.Lookup = r.cfg.Intake.On()
 	if pc.Trace, err = newTrace(r.cfg); err != nil {
+		return pc, err
+	}
+	if pc.Readers, err = newReaders(r.cfg); err != nil {
 		return pc, err
 	}
 	pc.Privacy, err = newPrivacy(r.cfg)
@@ -404,7 +407,7 @@ func (r *runner) openLog() error {
 	r.openClock()
 	var err error
 	r.spool, err = buffer.Open(filepath.Join(r.cfg.Spool.Path, "spool.db"), buffer.Options{
-		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Logger: r.log.With("task", "spool")})
+		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Logger: r.log.With("task", "spool"), Tag: uplink.Tag})
 	if err != nil {
 		if errors.Is(err, buffer.ErrInUse) {
 			return fmt.Errorf("%w: is another heptap running with this spool path?", err)

@@ -10,7 +10,8 @@
 //	  4    4 length of the whole record in octets
 //	  8    1 version, 1
 //	  9    1 class (what is shed first when space runs short)
-//	 10    2 flags
+//	 10    1 readers of the log that it is not for, a bit each
+//	 11    1 flags
 //	 12    1 type, OpenSIPS's numbers (sip 1, rtcp 5, rtp report 34, ...)
 //	 13    1 IP protocol of the flow
 //	 14    1 TOS or traffic class of the frame

@@ -76,7 +76,7 @@ func (c Class) String() string {
 	return fmt.Sprintf("class%d", uint8(c))
 }
 
-// Flags of a record.
+// Flags of a record, eight at most.
 const (
 	FlagVLAN      uint16 = 1 << iota // the frame was tagged, VLAN is valid
 	FlagGap                          // octets of the stream before the message were never captured
@@ -174,6 +174,7 @@ type Record struct {
 	TOS     uint8
 	MOS     uint16 // x 100, 0 = none
 	R       uint16 // 0 = none
+	Skip    uint8  // readers of the log that it is not for, a bit each; who they are is the log's business
 	Primary []byte // correlation id, may be empty for SIP only
 	Links   []Link
 	Payload []byte
@@ -204,7 +205,7 @@ func (r *Record) AppendBinary(b []byte) ([]byte, error) {
 	}
 	h[8] = version
 	h[9] = byte(r.Class)
-	binary.BigEndian.PutUint16(h[10:], flags)
+	h[10], h[11] = r.Skip, byte(flags)
 	h[12] = byte(r.Type)
 	h[13] = r.Flow.Proto
 	h[14] = r.TOS
@@ -268,6 +269,9 @@ func Seal(b []byte, seq uint64, epoch uint32, boot [16]byte) {
 // ClassOf returns the class of the record that b holds, without checking b.
 func ClassOf(b []byte) Class { return Class(b[9]) }
 
+// SkipOf returns Skip of the record that b holds, without checking b.
+func SkipOf(b []byte) uint8 { return b[10] }
+
 // Stamp is when a record was made, and by which clocks.
 type Stamp struct {
 	Wall, Mono int64 // as in Record
@@ -310,6 +314,7 @@ func Parse(b []byte, r *Record) error {
 		MOS:     binary.BigEndian.Uint16(b[46:]),
 		R:       binary.BigEndian.Uint16(b[64:]),
 		TOS:     b[14],
+		Skip:    b[10],
 		Links:   r.Links[:0],
 	}
 	copy(r.BootID[:], b[48:64])

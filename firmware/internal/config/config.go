@@ -125,6 +125,18 @@ type Collector struct {
 	MaxAge    time.Duration // of what is sent, 0 means what the profile says and less than 0 any
 	Stall     time.Duration // a write that makes no progress for so long means down
 	MaxFrame  int64         // octets a HEP packet may have; SIP is cut to it
+	Filter    Filter
+}
+
+// Filter says which of the records that are kept a collector gets.
+type Filter struct {
+	Rules   []trace.Rule // the first that matches wins; they may name the groups of Trace
+	Default trace.Action
+}
+
+// FilterOf returns what decides which records the collector gets.
+func (c *Config) FilterOf(k *Collector) trace.Config {
+	return trace.Config{Default: k.Filter.Default, Groups: c.Trace.Groups, Rules: k.Filter.Rules}
 }
 
 // CollectorTLS says how a collector proves who it is, and what it is shown.
@@ -382,5 +394,6 @@ func defaultPort(name string) Port {
 }
 
 func defaultCollector(name string) Collector {
-	return Collector{Name: name, Transport: TCP, Profile: OpenSIPS, Numbers: NumbersSeen, Order: OrderLive, Stall: 10 * time.Second}
+	return Collector{Name: name, Transport: TCP, Profile: OpenSIPS, Numbers: NumbersSeen, Order: OrderLive, Stall: 10 * time.Second,
+		Filter: Filter{Default: trace.Allow}}
 }

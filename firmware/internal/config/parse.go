@@ -219,7 +219,13 @@ func (c *Config) check(name string) []error {
 	if err := c.checkSyslog(name); err != nil {
 		errs = append(errs, err)
 	}
-	return append(errs, traceErrors(name, c.Trace.Check())...)
+	errs = append(errs, traceErrors(name, c.Trace.Check())...)
+	for i := range c.Collector {
+		k := &c.Collector[i]
+		f := c.FilterOf(k)
+		errs = append(errs, traceErrors(fmt.Sprintf("%s: collector %s filter", name, k.Name), f.Check())...)
+	}
+	return errs
 }
 
 // check holds a collector's options against each other.

@@ -11,6 +11,7 @@ import (
 
 	"heptap/capture/pseudonym"
 	"heptap/firmware/internal/reach"
+	"heptap/firmware/internal/trace"
 	"heptap/hep"
 )
 
@@ -116,6 +117,9 @@ func collectorOptions() []Option {
 			func(c *Collector) *time.Duration { return &c.Stall }, duration(time.Second, 5*time.Minute)),
 		collector("max-frame", "SIZE", "what fits a UDP datagram", "largest HEP packet the server takes, 512B to 65507; longer SIP is cut and flagged", "8KiB",
 			func(c *Collector) *int64 { return &c.MaxFrame }, size(512, 65507)),
+		filterRule(),
+		collector("filter default", "allow|deny", "", "whether it gets the records that no rule of its filter decides", "deny",
+			func(c *Collector) *trace.Action { return &c.Filter.Default }, oneOf(trace.Allow, trace.Deny)),
 	}
 }
 
@@ -286,9 +290,9 @@ func collector[T comparable](word, arg, def, help, example string, at func(*Coll
 	if def == "" {
 		def = zero
 	}
-	return Option{Path: []string{"collector", "<name>", word}, Arg: arg, Default: def, Help: help, Example: example, Secret: isSecret[T](),
+	return Option{Path: append([]string{"collector", "<name>"}, strings.Fields(word)...), Arg: arg, Default: def, Help: help, Example: example, Secret: isSecret[T](),
 		set: func(c *Config, names []string, value string) error {
-			p, err := place(&c.Collector, names[0], MaxCollectors, "collector", func(c *Collector) string { return c.Name }, defaultCollector)
+			p, err := c.collector(names[0])
 			if err != nil {
 				return err
 			}
@@ -299,6 +303,11 @@ func collector[T comparable](word, arg, def, help, example string, at func(*Coll
 				fn([]string{c.Collector[i].Name}, k.format(*at(&c.Collector[i])), zero)
 			}
 		}}
+}
+
+// collector finds the collector of that name, or makes it.
+func (c *Config) collector(name string) (*Collector, error) {
+	return place(&c.Collector, name, MaxCollectors, "collector", func(c *Collector) string { return c.Name }, defaultCollector)
 }
 
 // isSecret says whether values of type T are shown to nobody.

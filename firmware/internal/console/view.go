@@ -274,7 +274,7 @@ func showEncapsulations(l *Live, b *strings.Builder) error {
 
 // showUplink shows the law of the records.
 func showUplink(l *Live, b *strings.Builder) error {
-	up := l.Stages.Uplink()
+	up, p := l.Stages.Uplink(), l.Stages.Probe()
 	for i := range up.Collectors {
 		k := &up.Collectors[i]
 		name := cmp.Or(k.Collector, "(no collector)")
@@ -295,6 +295,13 @@ func showUplink(l *Live, b *strings.Builder) error {
 			}
 		}
 		fmt.Fprintf(b, "  sent once more %d, barriers %d, not answered %d, connections %d of which broke %d\n", k.Resent, k.Barriers, k.NoAnswer, k.Dials, k.Broken)
+		for _, rd := range p.Readers {
+			for _, r := range rd.Filter.Rules {
+				if rd.Name == k.Collector {
+					fmt.Fprintf(b, "  filter %s, %s: %d records\n", r.Name, r.Action, r.Records)
+				}
+			}
+		}
 		if k.Held > 0 {
 			fmt.Fprintf(b, "  held back, too old for the collector: %d\n", k.Held)
 		}

@@ -64,6 +64,7 @@ func (s *Sources) Read() []Sample {
 		}
 		l.pipeline(&st)
 		l.trace(&st.Trace)
+		l.filters(st.Readers)
 		l.beyond(st.Beyond)
 		l.assembly(&st.Assembly)
 		if st.ISUP != nil {

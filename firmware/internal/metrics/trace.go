@@ -4,8 +4,19 @@ import (
 	"maps"
 	"slices"
 
+	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/trace"
 )
+
+// filters shows what the collectors' own rules decided.
+func (l *list) filters(readers []probe.ReaderStats) {
+	for i := range readers {
+		for _, r := range readers[i].Filter.Rules {
+			l.counter("heptap_uplink_filter_records_total", "Records by the rule of a collector's filter that decided them, or would have if it only counts.", r.Records,
+				"collector", readers[i].Name, "rule", r.Name, "action", string(r.Action))
+		}
+	}
+}
 
 // trace shows what the rules decided; nothing when there are none.
 func (l *list) trace(st *trace.Stats) {

@@ -47,6 +47,7 @@ type Config struct {
 	Memory    *packets.Memory // where frames are kept, nil for none; not part of MemoryBytes
 	Privacy   *privacy.Filter // what records do not tell; nil: they tell what they tell
 	Trace     *trace.Engine   // what is denied is not delivered; nil delivers everything
+	Readers   []Reader        // who does not get all that is delivered
 	Lines     Lines           // lines of logs received on the management side, nil for none; not with Replay
 	Relay     Relay           // what other agents have seen, nil for none; not with Replay
 	Beyond    beyond.Config   // of what Assembly.Beside finds; Correlator is filled in
@@ -215,6 +216,7 @@ func (p *Probe) emit(r *record.Record) {
 		r.Payload, r.Flags = r.Payload[:record.MaxPayload], r.Flags|record.FlagCut
 		p.cut.Add(1)
 	}
+	r.Skip = p.skip(r)
 	b, err := r.AppendBinary(p.scratch[:0])
 	if err != nil {
 		p.oversize.Add(1)

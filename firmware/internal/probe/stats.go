@@ -57,14 +57,15 @@ type Stats struct {
 	Assembly  assembly.Stats
 	Correlate *correlate.Stats
 	ISUP      *beyond.ISUPStats // nil when it is not read
-	Trace     trace.Stats       // decided = denied + made + oversize, when there are rules
+	Readers   []ReaderStats
+	Trace     trace.Stats // decided = denied + made + oversize, when there are rules
 	Beyond    *beyond.Stats
 }
 
 // Stats returns the totals. It may be called from any goroutine.
 func (p *Probe) Stats() Stats {
 	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Cut: p.cut.Load(),
-		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats, Beyond: &p.beyond.Stats, Trace: p.cfg.Trace.Stats()}
+		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats, Beyond: &p.beyond.Stats, Trace: p.cfg.Trace.Stats(), Readers: p.readers()}
 	if p.isup != nil {
 		s.ISUP = &p.isup.Stats
 	}
@@ -113,6 +114,9 @@ func (cfg *Config) MemoryBytes() int64 {
 	assembly.Stream.Ignore = stream.NewIgnore(assembly.Stream.Connections)
 	total := int64(len(cfg.Inputs))*(perInput+perPort) + assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() + cfg.Privacy.MemoryBytes() +
 		cfg.Beyond.MemoryBytes() + int64(unsafe.Sizeof(asked{}))
+	for i := range cfg.Readers {
+		total += cfg.Readers[i].Filter.MemoryBytes()
+	}
 	if cfg.ISUP {
 		total += beyond.ISUPConfig{}.MemoryBytes()
 	}

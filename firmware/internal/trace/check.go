@@ -36,8 +36,8 @@ func (r *Rule) places() []places {
 	return []places{{"from", r.From}, {"to", r.To}, {"address", r.Address}}
 }
 
-// Warnings returns what is right in c and probably not meant.
-func (c *Config) Warnings() []string {
+// Warnings returns what is right in c and probably not meant. Other rules may use its groups.
+func (c *Config) Warnings(others ...Rule) []string {
 	var out []string
 	for i := range c.Rules {
 		r := &c.Rules[i]
@@ -50,7 +50,8 @@ func (c *Config) Warnings() []string {
 	}
 	for i := range c.Groups {
 		name := c.Groups[i].Name
-		if !slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.uses(name) }) {
+		uses := func(r Rule) bool { return r.uses(name) }
+		if !slices.ContainsFunc(c.Rules, uses) && !slices.ContainsFunc(others, uses) {
 			out = append(out, fmt.Sprintf("trace group %s is used by no rule", name))
 		}
 	}

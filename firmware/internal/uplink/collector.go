@@ -39,6 +39,8 @@ type collector struct {
 	wantProof   bool      // a record is in doubt: the live lane shall have one confirmed
 	status      Status
 	removed     *removal // not configured any more
+	slot        slot
+	spared      ByClass // shed records that were not for it
 }
 
 func newCollector(l *Log, cfg Collector) *collector {
@@ -79,10 +81,11 @@ func (c *collector) wakeAll() {
 }
 
 // lose takes note that the record numbered seq is gone before it was confirmed.
-// stored says that it had been counted as spooled; count is where it is booked.
-// One that is on its way may still arrive: it is booked when its flight ends.
-func (c *collector) lose(seq uint64, class record.Class, count *ByClass, stored bool) {
-	if !c.open.has(seq) {
+// stored says that it had been counted as spooled; count is where it is booked, skip
+// the record's own word for whom it was not. One that is on its way may still arrive: it
+// is booked when its flight ends.
+func (c *collector) lose(seq uint64, class record.Class, skip uint8, count *ByClass, stored bool) {
+	if !c.open.has(seq) || c.slot.skips(seq, skip) {
 		return
 	}
 	for _, f := range c.flights {
@@ -110,7 +113,7 @@ func (c *collector) confirmMark(m *mark) bool {
 	if len(c.open) >= maxSpans && c.splits(m) {
 		return false
 	}
-	inMemory := c.open.count(max(m.from, c.l.disk), max(m.to, c.l.disk))
+	inMemory := c.inMemory(m.from, m.to)
 	c.n.Spooled -= uint64(m.records) - inMemory
 	c.n.Filtered += uint64(m.filtered)
 	c.n.Quarantined += uint64(m.aside)
@@ -154,6 +157,7 @@ func (c *collector) settle(f *flight, ok bool) {
 	for _, g := range f.gone {
 		c.n.Evicted[g.class]++
 		c.n.Spooled--
+		c.l.dirty = true // the stored cursor counts it
 	}
 	c.settled()
 	poke(c.l.kick)

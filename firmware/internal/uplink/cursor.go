@@ -4,24 +4,28 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
 	"heptap/buffer"
+	"heptap/capture/record"
 )
 
 // A cursor as the spool keeps it, uvarints but for the first two octets:
 //
-//	version 1 · flags (1: has answered a half-close, 2: removed)
+//	version 1 · flags (1: has answered a half-close, 2: removed, 4: has a bit)
 //	first and last sequence number of the spool when it was written
 //	records of the spool that were not confirmed then
 //	spans: how many; per span from - the last one's to, to - from (0: for ever)
 //	if removed: the first number that is not its any more, and when that was (Unix seconds)
+//	if it has a bit: that bit, and the first number whose record may have it
 const cursorVersion = 1
 
 const (
 	flagAnswers = 1 << iota
 	flagRemoved
+	flagSlot
 )
 
 var errCursor = errors.New("malformed")
@@ -56,6 +60,11 @@ func (c *collector) encodeCursor(first, last, spooled uint64) []byte {
 		b = binary.AppendUvarint(b, c.removed.until)
 		b = binary.AppendUvarint(b, uint64(max(c.removed.at.Unix(), 0)))
 	}
+	if c.slot.bit != 0 {
+		b[1] |= flagSlot
+		b = binary.AppendUvarint(b, uint64(c.slot.bit))
+		b = binary.AppendUvarint(b, c.slot.since)
+	}
 	return b
 }
 
@@ -65,6 +74,7 @@ type stored struct {
 	first, last, spooled uint64
 	open                 spans
 	removed              *removal
+	slot                 slot
 }
 
 func decodeCursor(b []byte) (stored, error) {
@@ -100,6 +110,10 @@ func decodeCursor(b []byte) (stored, error) {
 	}
 	if ok && flags&flagRemoved != 0 {
 		s.removed = &removal{until: num(), at: time.Unix(int64(min(num(), math.MaxInt32)), 0)}
+	}
+	if ok && flags&flagSlot != 0 {
+		s.slot = slot{uint8(num()), num()}
+		ok = ok && bits.OnesCount8(s.slot.bit) == 1
 	}
 	if !ok || len(b) > 0 || len(s.open) == 0 || s.open[len(s.open)-1].to != forever {
 		return stored{}, errCursor
@@ -165,7 +179,13 @@ func (c *collector) resume(b []byte, st *buffer.Stats) bool {
 			c.removed = s.removed
 		}
 	}
-	return s.first == st.First && s.last == st.Last
+	same := true
+	if keep := c.removed != nil || c.cfg.Filtered && c.l.bits()&s.slot.bit == 0; keep {
+		c.slot = s.slot
+	} else {
+		same = s.slot.bit == 0 // what was left out may be to be sent now
+	}
+	return same && s.first == st.First && s.last == st.Last
 }
 
 // countStored counts the spool's records that are open by reading them: slow,
@@ -184,7 +204,7 @@ func (c *collector) countStored() (n uint64, err error) {
 			return n, err
 		}
 		for i := range entries {
-			if c.open.has(entries[i].Seq) {
+			if c.wants(entries[i].Seq, record.SkipOf(entries[i].Data)) {
 				n++
 			}
 		}

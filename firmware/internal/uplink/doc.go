@@ -54,6 +54,10 @@
 // further behind than another, room is made of what it alone needs: on disk from three
 // quarters of the cap on, in memory instead of shedding. It is counted as evicted for that one.
 //
+// A record's Skip says which collectors it is not for. For these it is counted as
+// filtered when it is made; it stays in their cursors, which are about numbers, but
+// waits nowhere for them: it is not in memory, not on disk, and not lost.
+//
 // A collector without a stored cursor begins with this run's first record, unless
 // no configured one has a cursor: then it has all that there is. The cursor of one that is
 // not configured any more stays, cut off at the first record of the run without it, for

@@ -126,8 +126,11 @@ func (c *fakeConn) read() {
 			c.end(io.EOF)
 			return
 		}
-		n := int(binary.BigEndian.Uint32(c.in))
-		if len(c.in) < 4+n {
+		n := 0
+		if len(c.in) >= 4 {
+			n = int(binary.BigEndian.Uint32(c.in))
+		}
+		if len(c.in) < 4+n || n == 0 {
 			if c.eof || c.closed {
 				return
 			}
@@ -321,7 +324,7 @@ func (s *fakeSpool) Commit(b buffer.Batch) (r buffer.AppendResult, err error) {
 			return r, buffer.ErrOrder
 		}
 		if e.Class != uint8(record.Call) && len(s.entries) > s.limit/5*4 && s.limit > 0 {
-			r.Shed = append(r.Shed, buffer.Lost{Class: e.Class, Seqs: []uint64{e.Seq}})
+			r.Shed = append(r.Shed, buffer.Lost{Class: e.Class, Seqs: []uint64{e.Seq}, Tags: []uint8{Tag(e.Data)}})
 			continue
 		}
 		e.Data = append([]byte(nil), e.Data...)
@@ -330,7 +333,7 @@ func (s *fakeSpool) Commit(b buffer.Batch) (r buffer.AppendResult, err error) {
 	for s.max > 0 && len(s.entries) > s.max {
 		e := s.entries[0]
 		s.entries = s.entries[1:]
-		r.Evicted = append(r.Evicted, buffer.Lost{Class: e.Class, Seqs: []uint64{e.Seq}})
+		r.Evicted = append(r.Evicted, buffer.Lost{Class: e.Class, Seqs: []uint64{e.Seq}, Tags: []uint8{Tag(e.Data)}})
 	}
 	for k, v := range b.Cursors {
 		if s.cursors[k] = v; v == nil {
@@ -492,13 +495,15 @@ func (r *rig) law() CollectorStats {
 }
 
 // spooled counts what is on disk and open by looking.
-func (r *rig) spooled(s *fakeSpool) (n uint64) {
+func (r *rig) spooled(s *fakeSpool) (n uint64) { return r.spooledFor(s, 0) }
+
+func (r *rig) spooledFor(s *fakeSpool, collector int) (n uint64) {
 	r.l.mu.Lock()
 	defer r.l.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
-		if e.Seq < r.l.disk && r.l.collectors[0].open.has(e.Seq) {
+		if e.Seq < r.l.disk && r.l.collectors[collector].wants(e.Seq, Tag(e.Data)) {
 			n++
 		}
 	}

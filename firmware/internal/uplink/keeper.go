@@ -194,10 +194,10 @@ func (k *keeper) collect(to uint64) uint64 {
 			if size >= spillBytes || len(k.entries) >= spillCount {
 				return seq
 			}
-			if !l.wanted(seq) {
+			rec := p.record(seq)
+			if !l.wanted(seq, record.SkipOf(rec)) {
 				continue
 			}
-			rec := p.record(seq)
 			k.entries = append(k.entries, buffer.Entry{Seq: seq, Class: uint8(record.ClassOf(rec)), Data: rec})
 			size += len(rec)
 		}
@@ -215,9 +215,9 @@ func (k *keeper) unpin() {
 	k.entries = k.entries[:0]
 }
 
-func (l *Log) wanted(seq uint64) bool {
+func (l *Log) wanted(seq uint64, skip uint8) bool {
 	for _, c := range l.collectors {
-		if c.open.has(seq) {
+		if c.wants(seq, skip) {
 			return true
 		}
 	}
@@ -242,7 +242,7 @@ func (l *Log) cursors(entries []buffer.Entry) map[string][]byte {
 		}
 		spooled := c.n.Spooled
 		for i := range entries {
-			if c.open.has(entries[i].Seq) {
+			if c.wants(entries[i].Seq, record.SkipOf(entries[i].Data)) {
 				spooled++
 			}
 		}
@@ -259,20 +259,12 @@ func (l *Log) cursors(entries []buffer.Entry) map[string][]byte {
 func (l *Log) stored(entries []buffer.Entry, r *buffer.AppendResult) {
 	for _, c := range l.collectors {
 		for i := range entries {
-			if c.open.has(entries[i].Seq) {
+			if c.wants(entries[i].Seq, record.SkipOf(entries[i].Data)) {
 				c.n.Spooled++
 			}
 		}
-		for _, lost := range r.Shed {
-			for _, seq := range lost.Seqs {
-				c.lose(seq, record.Class(lost.Class), &c.n.Shed, true)
-			}
-		}
-		for _, lost := range r.Evicted {
-			for _, seq := range lost.Seqs {
-				c.lose(seq, record.Class(lost.Class), &c.n.Evicted, true)
-			}
-		}
+		c.loseAll(r.Shed, &c.n.Shed)
+		c.loseAll(r.Evicted, &c.n.Evicted)
 	}
 	if len(r.Shed)+len(r.Evicted) > 0 {
 		l.losses++

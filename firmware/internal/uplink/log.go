@@ -99,6 +99,7 @@ func (l *Log) open(o Options) error {
 		for _, cfg := range configs {
 			l.collectors = append(l.collectors, newCollector(l, cfg))
 		}
+		l.assignSlots()
 		return nil
 	}
 	former, stays := l.former(configs)
@@ -106,6 +107,7 @@ func (l *Log) open(o Options) error {
 		l.restore(newCollector(l, cfg), stays)
 	}
 	l.keepRemoved(former, stays)
+	l.assignSlots()
 	return nil
 }
 
@@ -163,8 +165,12 @@ func (l *Log) Append(rec []byte) error {
 		return ErrClosed
 	}
 	l.made++
+	skip := record.SkipOf(rec)
+	if skip != 0 && l.skip(skip) {
+		return nil // it is for nobody
+	}
 	if !l.admit(class, len(rec)) {
-		l.shed[class]++
+		l.refuse(class, skip)
 		return nil
 	}
 	record.Seal(l.mem.push(l.next, rec), l.next, epoch, l.o.Boot)
@@ -202,9 +208,9 @@ func (l *Log) admit(class record.Class, n int) bool {
 func (l *Log) evictPage() {
 	p := l.mem.pages[0]
 	for seq := max(p.first, l.disk); seq < p.end(); seq++ {
-		class := record.ClassOf(p.record(seq))
+		rec := p.record(seq)
 		for _, c := range l.collectors {
-			c.lose(seq, class, &c.n.Evicted, false)
+			c.lose(seq, record.ClassOf(rec), record.SkipOf(rec), &c.n.Evicted, false)
 		}
 	}
 	l.advance(max(l.disk, p.end()))

@@ -1,6 +1,11 @@
 package uplink
 
-import "sort"
+import (
+	"math/bits"
+	"sort"
+
+	"heptap/capture/record"
+)
 
 // page holds consecutive records of the memory tier. Its octets are written
 // once and never moved, so that a lane may read them without the lock for as
@@ -9,6 +14,7 @@ type page struct {
 	first uint64   // sequence number of the first record
 	offs  []uint32 // where each record begins
 	buf   []byte   // the records, one after the other; the capacity is fixed
+	skips [8]int   // how many records are not for the reader of that bit
 	pins  int      // readers outside the lock
 	out   bool     // no longer part of the tier: recycle at the last unpin
 }
@@ -24,6 +30,9 @@ func (p *page) record(seq uint64) []byte {
 	}
 	return p.buf[p.offs[i]:end:end]
 }
+
+// count returns how many records have the bit.
+func (p *page) count(bit uint8) uint64 { return uint64(p.skips[bits.TrailingZeros8(bit)]) }
 
 // memory is the memory tier: pages in sequence order, in total at most limit
 // octets (and what readers still have pinned). The log's lock guards it.
@@ -65,6 +74,9 @@ func (m *memory) push(seq uint64, rec []byte) []byte {
 	at := len(p.buf)
 	p.offs = append(p.offs, uint32(at))
 	p.buf = append(p.buf, rec...)
+	for skip := record.SkipOf(rec); skip != 0; skip &= skip - 1 {
+		p.skips[bits.TrailingZeros8(skip)]++
+	}
 	return p.buf[at:]
 }
 
@@ -119,6 +131,6 @@ func (m *memory) recycle(p *page) {
 	if !p.out || p.pins > 0 || cap(p.buf) != m.pageSize || len(m.free) >= m.limit/m.pageSize/8 {
 		return
 	}
-	p.buf, p.offs, p.out = p.buf[:0], p.offs[:0], false
+	p.buf, p.offs, p.skips, p.out = p.buf[:0], p.offs[:0], [8]int{}, false
 	m.free = append(m.free, p)
 }

@@ -58,6 +58,7 @@ type Collector struct {
 	NewEncoder func() Encoder                          // called once per lane
 	Datagram   bool                                    // UDP: no acknowledgement of any kind
 	Secure     bool                                    // TLS, for the words in which an early end is reported
+	Filtered   bool                                    // a record's Skip may say that it is not for this one; Log.Bit says by which bit
 	Strict     bool                                    // everything in sequence, one connection at a time
 	DrainRate  int                                     // records per second, live ones included, above which the backlog waits; 0 is unlimited (5,000 for datagrams)
 	DrainLive  float64                                 // the backlog may raise the rate to so many times that of live records, if that is more than DrainRate

@@ -66,15 +66,17 @@ func FuzzCursor(f *testing.F) {
 	f.Add(c.encodeCursor(5, 1<<41, 12))
 	c.removed = &removal{1<<41 + 5, time.Unix(1700000000, 0)}
 	f.Add(c.encodeCursor(5, 1<<41, 12))
+	c.slot = slot{4, 1 << 40}
+	f.Add(c.encodeCursor(5, 1<<41, 12))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := decodeCursor(b)
 		if err != nil {
 			return
 		}
-		again := &collector{open: s.open, answers: s.answers, removed: s.removed}
+		again := &collector{open: s.open, answers: s.answers, removed: s.removed, slot: s.slot}
 		e := again.encodeCursor(s.first, s.last, s.spooled)
 		s2, err := decodeCursor(e)
-		if err != nil || s2.first != s.first || s2.spooled != s.spooled || len(s2.open) != len(s.open) && s.removed == nil ||
+		if err != nil || s2.first != s.first || s2.spooled != s.spooled || s2.slot != s.slot || len(s2.open) != len(s.open) && s.removed == nil ||
 			(s.removed == nil) != (s2.removed == nil) || s.removed != nil && *s.removed != *s2.removed {
 			t.Fatalf("%v: %+v became %+v", err, s, s2)
 		}
@@ -87,7 +89,7 @@ func TestCursorFitsTheSpool(t *testing.T) {
 		c.open = append(c.open, span{i << 55, i<<55 + 1<<54})
 	}
 	c.open[maxSpans-1].to = forever - 9
-	c.removed = &removal{forever - 5, time.Unix(math.MaxInt32, 0)}
+	c.removed, c.slot = &removal{forever - 5, time.Unix(math.MaxInt32, 0)}, slot{128, forever}
 	if n := len(c.encodeCursor(forever, forever, forever)); n > buffer.MaxCursorValue {
 		t.Errorf("a full cursor takes %d octets of %d", n, buffer.MaxCursorValue)
 	}

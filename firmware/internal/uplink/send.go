@@ -35,6 +35,7 @@ type item struct {
 	seq   uint64
 	data  []byte
 	again bool // was sent before
+	skip  bool // not for this collector: booked when it was made
 }
 
 const batchRecords = 1024
@@ -219,7 +220,11 @@ func (ln *lane) holdBack(seg span) (some, wait bool) {
 	if first, ok := c.open.next(c.held); !ok || first.from < seg.from {
 		return false, true
 	}
-	c.heldBack += uint64(i - r.next)
+	for _, e := range r.entries[r.next:i] {
+		if c.wants(e.Seq, record.SkipOf(e.Data)) {
+			c.heldBack++
+		}
+	}
 	c.held = r.entries[i-1].Seq + 1
 	r.next = i
 	return true, false
@@ -285,10 +290,15 @@ func (ln *lane) fromDisk(seg span, most int) (end uint64, known bool) {
 // claim makes the batch, all there is in [from, to), a mark of f.
 func (ln *lane) claim(f *flight, from, to uint64) {
 	c, items := ln.c, ln.batch.items
-	m := mark{from: from, to: to, records: len(items)}
+	m := mark{from: from, to: to}
 	for i := range items {
-		items[i].again = len(c.tried) > 0 && c.tried.has(items[i].seq)
-		m.size += len(items[i].data)
+		it := &items[i]
+		if it.skip = c.slot.skips(it.seq, record.SkipOf(it.data)); it.skip {
+			continue
+		}
+		it.again = len(c.tried) > 0 && c.tried.has(it.seq)
+		m.records++
+		m.size += len(it.data)
 	}
 	if len(f.marks) == 0 {
 		f.since = time.Now()
@@ -296,12 +306,12 @@ func (ln *lane) claim(f *flight, from, to uint64) {
 	f.marks = append(f.marks, m)
 	f.claim = f.claim.add(from, to)
 	f.pos = to
-	f.taken += len(items)
+	f.taken += m.records
 	f.size += m.size
-	ln.rate.spend(len(items))
+	ln.rate.spend(m.records)
 	if ln.kind == live {
 		c.livePos = to
-		c.liveSent += uint64(len(items))
+		c.liveSent += uint64(m.records)
 	}
 }
 
@@ -348,6 +358,9 @@ func (ln *lane) encode() (sent, filtered, aside int, again uint64) {
 	b.out, b.ends = b.out[:0], b.ends[:0]
 	kept := b.items[:0]
 	for _, it := range b.items {
+		if it.skip {
+			continue
+		}
 		out, err := ln.enc.Encode(b.out, it.data)
 		switch {
 		case err == nil:

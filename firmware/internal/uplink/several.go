@@ -141,7 +141,7 @@ func (k *keeper) giveUp(entries []buffer.Entry, end uint64) bool {
 			continue
 		}
 		for _, c := range l.collectors {
-			c.lose(e.Seq, record.Class(e.Class), &c.n.Evicted, true)
+			c.lose(e.Seq, record.Class(e.Class), record.SkipOf(e.Data), &c.n.Evicted, true)
 		}
 	}
 	k.given = max(k.given, end)

@@ -120,9 +120,9 @@ func (c *collector) counts() Counts {
 	}
 	n.Made = c.l.made
 	for i, v := range c.l.shed {
-		n.Shed[i] += v
+		n.Shed[i] += v - c.spared[i]
 	}
-	n.InMemory = c.open.count(c.l.disk, c.l.next)
+	n.InMemory = c.inMemory(c.l.disk, c.l.next)
 	return n
 }
 
@@ -149,7 +149,7 @@ func (c *collector) snapshot() Status {
 func (c *collector) sentFromDisk(f *flight) (n uint64) {
 	for i := range f.marks {
 		if m := &f.marks[i]; m.from < c.l.disk {
-			n += uint64(m.records) - c.open.count(max(m.from, c.l.disk), max(m.to, c.l.disk))
+			n += uint64(m.records) - c.inMemory(m.from, m.to)
 		}
 	}
 	return n
