@@ -133,6 +133,10 @@ CSeq: 1 REGISTER
 Authorization: Digest username="alice", realm="example.com", nonce="‹abc,def=›", uri="sip:example.com", response="‹0123456789abcdef›", algorithm=MD5, cnonce=‹c0ffee›, qop=auth, nc=00000001, opaque="‹o›"
 Proxy-Authorization: Bearer ‹eyJhbGciOi.J9_-x›
 WWW-Authenticate: Digest realm="example.com", nonce="‹n0nce›", stale=FALSE
+Proxy-Authorization: Digest realm="example.com", response=""‹c0ffee›", qop=auth, ‹c0ffee›
+X-Authorization: Digest username="alice", response="‹c0ffee›"
+X-Token: bearer ‹c0ffee›
+Contact: <sip:alice:‹hush›@example.com>
 Content-Type: application/sdp
 
 v=0

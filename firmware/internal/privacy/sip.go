@@ -98,6 +98,9 @@ func (f *Filter) field(name, value []byte) {
 		}
 		f.text(value, false)
 	default:
+		if scheme, _, _ := bytes.Cut(value, []byte(" ")); is(scheme, "digest") || is(scheme, "basic") || is(scheme, "bearer") {
+			f.credentials(value) // whatever its name
+		}
 		f.text(value, false)
 	}
 }
@@ -174,6 +177,10 @@ func (f *Filter) credentials(b []byte) {
 	}
 	for name, value := range parameters(b) {
 		switch {
+		case len(name) == 0: // not as RFC 7616 has it: it may be anything
+			if f.options.Credentials {
+				blank(value)
+			}
 		case is(name, "username"):
 			f.user(value)
 		case is(name, "username*"):
@@ -192,15 +199,20 @@ func secretParameter(name []byte) bool {
 	return false
 }
 
-// parameters goes through name=value, name="value" with commas in between.
+// parameters goes through name=value, name="value" with commas in between. What does not
+// fit in between has no name.
 func parameters(b []byte) func(yield func(name, value []byte) bool) {
 	return func(yield func(name, value []byte) bool) {
 		for len(b) > 0 {
 			eq := bytes.IndexByte(b, '=')
 			if eq < 0 {
+				yield(nil, b)
 				return
 			}
-			name, value := bytes.Trim(b[:eq], " \t\r\n,"), bytes.TrimLeft(b[eq+1:], " \t\r\n")
+			if i := bytes.LastIndexByte(b[:eq], ','); i > 0 && !yield(nil, b[:i]) {
+				return
+			}
+			name, value := bytes.TrimSpace(b[bytes.LastIndexByte(b[:eq], ',')+1:eq]), bytes.TrimLeft(b[eq+1:], " \t\r\n")
 			end := bytes.IndexByte(value, ',')
 			if len(value) > 0 && value[0] == '"' {
 				value = value[1:]
