@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -100,13 +99,4 @@ func (r *runner) unpin(id int) error {
 		return packets.ErrNoPin
 	}
 	return r.memory.Unpin(id)
-}
-
-// sendFile puts a file to a URL.
-func (r *runner) sendFile(ctx context.Context, name, url, fingerprint, by string) (string, int64, error) {
-	to, n, err := r.files.Send(ctx, name, url, fingerprint)
-	if err == nil {
-		r.log.Info("file sent", "name", name, "to", to, "bytes", n, "by", by)
-	}
-	return to, n, err
 }

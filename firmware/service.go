@@ -247,5 +247,5 @@ func (r *runner) live() *console.Live {
 		return out
 	}
 	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
-		TestUplink: r.testUplink, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files, Send: r.sendFile}
+		TestUplink: r.testUplink, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files}
 }

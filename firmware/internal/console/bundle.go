@@ -42,7 +42,7 @@ func report(w io.Writer, l *Live) error {
 		name string
 		show func(*Live, *strings.Builder) error
 	}{{"status", showStatus}, {"interfaces", showInterfaces}, {"capture", showCapture}, {"encapsulations", showEncapsulations}, {"uplink", showUplink},
-		{"spool", showSpool}, {"memory", showMemory}, {"packets", showCoverage}, {"files", showFiles}, {"clock", showClock},
+		{"spool", showSpool}, {"memory", showMemory}, {"packets", showCoverage}, {"files", func(l *Live, b *strings.Builder) error { return listFiles(b, l.Files, l.Config.Packets.Files) }}, {"clock", showClock},
 		{"counters", func(l *Live, b *strings.Builder) error { return l.Stages.WriteText(b) }}} {
 		var b strings.Builder
 		if err := v.show(l, &b); err != nil {
@@ -99,16 +99,21 @@ func (s *session) supportBundle(typed []string) (string, error) {
 	default:
 		return "", errUsage
 	}
-	l, err := s.live()
+	d, _, err := s.outbox()
 	if err != nil {
 		return "", err
 	}
+	cfg, err := s.running()
+	if err != nil {
+		return "", err
+	}
+	l, _ := s.live() // nil is worth a bundle, too
 	messages := ""
 	if s.c.o.Messages != nil {
 		messages = s.c.o.Messages.String()
 	}
-	f, err := l.Files.Create(name+".tar.gz", func(w io.Writer, _ int64) error {
-		return WriteBundle(w, l, s.c.o.Version, s.c.o.File, Crashes(&l.Config), messages)
+	f, err := d.Create(name+".tar.gz", func(w io.Writer, _ int64) error {
+		return WriteBundle(w, l, s.c.o.Version, s.c.o.File, Crashes(&cfg), messages)
 	})
 	if err != nil {
 		return "", err

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/listing"
+	"heptap/firmware/internal/outbox"
 	"heptap/firmware/internal/packets"
 )
 
@@ -43,7 +45,7 @@ const captureArgs = "[NAME] [call ID] [address ADDRESS[/LENGTH]] [last DURATION]
 func fileCommands() []command {
 	return []command{
 		{path: words("show packets"), help: "the packet memory: how far it goes back, and which marks it holds", run: looks(showPackets)},
-		{path: words("show files"), help: "captures and support bundles on the box", run: looks(showFiles)},
+		{path: words("show files"), help: "captures and support bundles on the box", run: plain((*session).showFiles)},
 		{path: words("capture to file"), args: captureArgs, help: "write what the packet memory holds as pcapng; secrets are blanked",
 			hints: captureHints, run: (*session).captureToFile},
 		{path: words("support bundle"), args: "[NAME]", help: "put configuration (without secrets), state, logs and last words into a file; nothing of calls",
@@ -83,8 +85,33 @@ func showPackets(l *Live, b *strings.Builder) error {
 
 var errNoPackets = errors.New("no frames are held; set packets memory 4MiB")
 
-func showFiles(l *Live, b *strings.Builder) error {
-	files, err := l.Files.List()
+// outbox returns where files are, whether or not a probe runs, and how much they may take.
+func (s *session) outbox() (*outbox.Dir, int64, error) {
+	if l, err := s.live(); err == nil && l.Files != nil {
+		return l.Files, l.Config.Packets.Files, nil
+	}
+	cfg, err := s.running()
+	return outbox.New(cfg.FilesPath(), cfg.Packets.Files), cfg.Packets.Files, err
+}
+
+// running is the running configuration.
+func (s *session) running() (config.Config, error) {
+	d, _ := s.c.settings.current()
+	return d.Config("running")
+}
+
+func (s *session) showFiles() (string, error) {
+	d, most, err := s.outbox()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = listFiles(&b, d, most)
+	return b.String(), err
+}
+
+func listFiles(b *strings.Builder, d *outbox.Dir, most int64) error {
+	files, err := d.List()
 	if err != nil {
 		return err
 	}
@@ -93,7 +120,7 @@ func showFiles(l *Live, b *strings.Builder) error {
 		fmt.Fprintf(b, "%s  %10s  %s\n", f.Time.UTC().Format("2006-01-02 15:04:05"), sizeText(f.Bytes), f.Name)
 		sum += f.Bytes
 	}
-	fmt.Fprintf(b, "%d files in %s, %s of %s\n", len(files), l.Files.Path(), sizeText(sum), sizeText(l.Config.Packets.Files))
+	fmt.Fprintf(b, "%d files in %s, %s of %s\n", len(files), d.Path(), sizeText(sum), sizeText(most))
 	return nil
 }
 
@@ -145,11 +172,11 @@ func pinHints(s *session, typed []string) (out []hint) {
 }
 
 func fileHints(s *session, typed []string) (out []hint) {
-	l, err := s.live()
-	if err != nil || len(typed) > 0 || l.Files == nil {
+	d, _, err := s.outbox()
+	if err != nil || len(typed) > 0 || d == nil {
 		return nil
 	}
-	files, _ := l.Files.List() // what cannot be read is not hinted at
+	files, _ := d.List() // what cannot be read is not hinted at
 	for _, f := range files {
 		out = append(out, hint{word: f.Name, help: sizeText(f.Bytes)})
 	}
@@ -282,7 +309,7 @@ func (s *session) sendFile(typed []string) (string, error) {
 	if len(typed) < 2 || len(typed) > 3 {
 		return "", errUsage
 	}
-	l, err := s.live()
+	d, _, err := s.outbox()
 	if err != nil {
 		return "", err
 	}
@@ -291,10 +318,11 @@ func (s *session) sendFile(typed []string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, sendAtMost)
 	defer cancel()
-	to, n, err := l.Send(ctx, typed[0], typed[1], strings.Join(typed[2:], ""), s.String())
+	to, n, err := d.Send(ctx, typed[0], typed[1], strings.Join(typed[2:], ""))
 	if err != nil {
 		return "", err
 	}
+	s.c.o.Log.Info("file sent", "name", typed[0], "to", to, "bytes", n, "by", s.String())
 	return fmt.Sprintf("%s sent to %s\n", sizeText(n), printable(to)), nil
 }
 
@@ -302,9 +330,9 @@ func (s *session) deleteFile(typed []string) (string, error) {
 	if len(typed) != 1 {
 		return "", errUsage
 	}
-	l, err := s.live()
+	d, _, err := s.outbox()
 	if err != nil {
 		return "", err
 	}
-	return "", l.Files.Remove(typed[0])
+	return "", d.Remove(typed[0])
 }

@@ -86,3 +86,16 @@ func TestFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesOfNothing: a box on which nothing runs is the one that needs a bundle.
+func TestFilesOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	r := newRig(t, startText+"set spool path "+dir+"\n")
+	out, done := r.script(t, "support bundle x\nshow files\nfile delete x.tar.gz\nshow files\n")
+	if !done || !strings.HasPrefix(out, "x.tar.gz: ") || !strings.Contains(out, "1 files in "+dir+"/files, ") || !strings.HasSuffix(out, "\n0 files in "+dir+"/files, 0 B of 64.0 MiB\n") {
+		t.Errorf("%q", out)
+	}
+	if out, done := r.script(t, "capture to file\n"); done || out != "error: nothing runs at this moment\n" {
+		t.Errorf("%q", out)
+	}
+}

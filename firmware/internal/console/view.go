@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -42,7 +41,6 @@ type Live struct {
 	Capture func(c Capture, by string) (outbox.File, packets.Result, error) // writes a file
 	Unpin   func(id int) error
 	Files   *outbox.Dir
-	Send    func(ctx context.Context, name, url, fingerprint, by string) (to string, sent int64, err error)
 }
 
 // Link is a mirror port's device.

@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzApply holds that nothing changes without options, and that otherwise a payload keeps its length and all that is no letter and
-// no digit, that JSON stays JSON.
+// no digit (nor another key of a telephone), that JSON stays JSON.
 func FuzzApply(f *testing.F) {
 	f.Add(true, []byte("a@192.0.2.1"), []byte(lines(before(invite))))
 	f.Add(true, []byte("a"), []byte("INVITE sip:%3a@ SIP/2.0\r\nf:\"\\\" <sip:a;b:c@\r\nAuthorization: Digest a=\",b\r\n\r\n"))
@@ -31,7 +31,7 @@ func FuzzApply(f *testing.F) {
 			got = bytes.Clone(payload)
 			whole.Apply(&record.Record{Type: typ, Primary: id, Payload: got})
 			for i, c := range payload {
-				if !isWord(c) && c < 128 && got[i] != c {
+				if !isWord(c) && c < 128 && got[i] != c && (got[i] != 'x' || c != '*' && c != '#') {
 					t.Fatalf("%v: octet %d was %q: %q", typ, i, c, got)
 				}
 				if isWord(c) && !isWord(got[i]) {
