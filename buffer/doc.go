@@ -4,8 +4,8 @@
 //
 // A Spool is one bbolt file. Append is one durable commit, Read copies records
 // out in sequence order, Trim forgets what is done, named cursors say how far
-// each reader is. The file never grows beyond its cap: near the cap the lower
-// classes are shed as they come, at the cap the oldest records go, and every
+// each reader is. The file never grows beyond its cap: near the cap the classes
+// that are worth least are shed as they come (Options.Shed), at the cap the oldest records go, and every
 // record that goes is counted by class.
 //
 // # Layout

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -48,7 +49,8 @@ var (
 // default cap.
 type Options struct {
 	MaxBytes int64        // cap of the file's size, MinBytes at least; 0 is DefaultBytes; at most 1 GiB on 32-bit
-	Classes  int          // number of classes, 1 to MaxClasses; lower is shed first, the highest is never shed, only evicted
+	Classes  int          // number of classes, 1 to MaxClasses
+	Shed     []uint8      // classes that are shed when space runs short, the first first; the others are only evicted. nil is all but the highest, the lowest first
 	Logger   *slog.Logger // nil discards
 	// Tag, unless it is nil, says of a record that is lost what is to be told with its
 	// number: one octet. It gets no more than nil when the file is rotten.
@@ -73,6 +75,16 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Classes < 0 || o.Classes > MaxClasses {
 		return o, fmt.Errorf("%d classes, want 1 to %d", o.Classes, MaxClasses)
 	}
+	if o.Shed == nil {
+		for c := range o.Classes - 1 {
+			o.Shed = append(o.Shed, uint8(c))
+		}
+	}
+	for i, c := range o.Shed {
+		if int(c) >= o.Classes || slices.Contains(o.Shed[:i], c) {
+			return o, fmt.Errorf("class %d to be shed: of %d, or twice", c, o.Classes)
+		}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -96,13 +108,9 @@ func (o *Options) quarantineBytes() int64 { return min(quarantineBytes, o.MaxByt
 
 // shedPercent is how full the file must be for a class to be shed, 0 for never.
 func (o *Options) shedPercent(class uint8) int64 {
-	switch {
-	case int(class) >= o.Classes-1:
+	i := slices.Index(o.Shed, class)
+	if i < 0 {
 		return 0
-	case class == 0:
-		return 80
-	case class == 1:
-		return 90
 	}
-	return 95
+	return 80 + 15*int64(i)/int64(max(len(o.Shed)-1, 1))
 }

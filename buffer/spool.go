@@ -23,7 +23,7 @@ var (
 // Entry is one record of the spool.
 type Entry struct {
 	Seq   uint64 // ascending over the life of the spool
-	Class uint8  // lower is shed first
+	Class uint8  // see Options.Shed
 	Data  []byte // opaque, MaxEntry octets at most
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heptap/capture/record"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
 	"heptap/firmware/internal/probe"
@@ -83,7 +84,7 @@ func (w *way) cure(err error) error {
 }
 
 func (r *runner) uplinkOptions() (uplink.Options, error) {
-	o := uplink.Options{Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory)}
+	o := uplink.Options{Logger: r.log.With("task", "uplink"), Memory: int(r.cfg.Spool.Memory), Shed: shedOrder[record.Class](&r.cfg.Spool)}
 	if r.epochs != nil { // not while the budget is made
 		o.Boot, o.ClockEpoch = r.epochs.Boot(), r.epochs.Current
 	}

@@ -407,7 +407,7 @@ func (r *runner) openLog() error {
 	r.openClock()
 	var err error
 	r.spool, err = buffer.Open(filepath.Join(r.cfg.Spool.Path, "spool.db"), buffer.Options{
-		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Logger: r.log.With("task", "spool"), Tag: uplink.Tag})
+		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Shed: shedOrder[uint8](&r.cfg.Spool), Logger: r.log.With("task", "spool"), Tag: uplink.Tag})
 	if err != nil {
 		if errors.Is(err, buffer.ErrInUse) {
 			return fmt.Errorf("%w: is another heptap running with this spool path?", err)
@@ -421,6 +421,17 @@ func (r *runner) openLog() error {
 	o.Spool = r.spool
 	r.uplink, err = uplink.Open(o) // owns the spool from here on
 	return err
+}
+
+// shedOrder is what goes first when space runs short, as the configuration says.
+func shedOrder[T ~uint8](s *config.Spool) []T {
+	order := []T{}
+	for _, name := range s.Shed.Items() {
+		if c, ok := record.ClassNamed(name); ok {
+			order = append(order, T(c))
+		}
+	}
+	return order
 }
 
 // recentConfig bounds the records that are held to be looked at; with no Bytes

@@ -72,6 +72,8 @@ func sipClass(cseqMethod, method []byte) record.Class {
 	switch string(cseqMethod) {
 	case "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "REFER", "INFO":
 		return record.Call
+	case "REGISTER", "OPTIONS":
+		return record.KeepAlive
 	}
 	return record.Routine
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
+	"slices"
 
 	"heptap/capture"
 )
@@ -54,19 +55,32 @@ func (t Type) String() string {
 	return fmt.Sprintf("type%d", uint8(t))
 }
 
-// Class orders records by what may be shed first when space runs short.
+// Class tells records by what they are worth when space or time runs short. The numbers are
+// in spools; which class goes first is for ShedOrder, or the user, to say.
 type Class uint8
 
-// The classes, the first to be shed first.
+// The classes.
 const (
 	Periodic   Class = iota // interval reports and RTCP: the next one says more
-	Routine                 // signalling outside calls: REGISTER, OPTIONS, SUBSCRIBE, ...
+	Routine                 // other signalling outside calls: SUBSCRIBE, MESSAGE, ...
 	Final                   // one report per stream, at its end; and events, each once per call
 	Call                    // signalling of calls
+	KeepAlive               // REGISTER and OPTIONS, and their answers
+	Line                    // lines of logs
+	Query                   // questions and commands to other servers, and their answers
 	NumClasses              // how many classes there are
 )
 
-var classNames = [NumClasses]string{"periodic", "routine", "final", "call"}
+var classNames = [NumClasses]string{"periodic", "routine", "final", "call", "keepalive", "log", "query"}
+
+// ShedOrder returns what is shed when nobody says otherwise, the first first. Call is not among it.
+func ShedOrder() []Class { return []Class{Periodic, KeepAlive, Line, Routine, Query, Final} }
+
+// ClassNamed returns the class that String calls so.
+func ClassNamed(name string) (Class, bool) {
+	i := slices.Index(classNames[:], name)
+	return Class(max(i, 0)), i >= 0
+}
 
 // String returns the class's name as metrics print it.
 func (c Class) String() string {

@@ -182,8 +182,19 @@ func (b *Beyond) Message(m *capture.Message) {
 // begin makes b.note one about m.
 func (b *Beyond) begin(m *capture.Message, t record.Type) *correlate.Note {
 	n := &b.note
-	*n = correlate.Note{Type: t, Class: record.Routine, At: metaOf(m), Flow: m.Flow, Flags: record.FlagsOf(m.Flags)}
+	*n = correlate.Note{Type: t, Class: classOf(t), At: metaOf(m), Flow: m.Flow, Flags: record.FlagsOf(m.Flags)}
 	return n
+}
+
+// classOf says what a record that is beside the signalling is worth.
+func classOf(t record.Type) record.Class {
+	switch t {
+	case record.Log:
+		return record.Line
+	case record.DNS, record.REST, record.MI:
+		return record.Query
+	}
+	return record.Routine
 }
 
 // ask makes the note at hand one about a query, or about the reply to one.

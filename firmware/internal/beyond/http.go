@@ -370,7 +370,7 @@ func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *correlate.Note {
 	b, w := c.b, c.b.web
 	n := b.begin(m, record.REST)
-	n.Class, n.Conn = record.Final, carrier(c.tell)
+	n.Conn = carrier(c.tell)
 	e.of.name(b, "rest")
 	b.tokens, b.keyed = b.tokens[:0], b.keyed[:0]
 	for _, p := range []*rest.Part{&x.Request, &x.Reply} {

@@ -59,7 +59,7 @@ func (b *Beyond) miCommands(m *capture.Message, p *pair[miRequest], r *mi.Reques
 // name.
 func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request, fresh bool) {
 	n := b.begin(m, record.MI)
-	n.Class, n.Conn = record.Final, carrier(p.of.tell)
+	n.Conn = carrier(p.of.tell)
 	b.log.find([]byte(r.Params))
 	n.Begins = fresh
 	b.log.ids(n)
@@ -119,7 +119,7 @@ func (b *Beyond) miAnswers(m *capture.Message, p *pair[miRequest], r *mi.Reply) 
 // its commands.
 func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	n := b.begin(m, record.MI)
-	n.Class, n.Conn = record.Final, carrier(p.of.tell)
+	n.Conn = carrier(p.of.tell)
 	p.name(b, "mi")
 	p.of.calls(b, n)
 	o := b.object()
@@ -160,7 +160,7 @@ func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
 		return // all were filtered
 	}
 	n := b.begin(m, record.MI)
-	n.Class, n.Conn = record.Final, carrier(p.of.tell)
+	n.Conn = carrier(p.of.tell)
 	p.name(b, "mi")
 	p.of.calls(b, n)
 	o := b.object()

@@ -145,6 +145,7 @@ func (b *Beyond) ngMembers(o *object, m *capture.Message) {
 // names a call, whose Call-ID becomes the primary id; b.id is the exchange's.
 func (b *Beyond) ngNote(m *capture.Message, p *slot[ngRequest]) *correlate.Note {
 	n := b.begin(m, record.Log)
+	n.Class = record.Query
 	p.name(b, "ng")
 	n.Primary, n.Else = nil, n.Primary
 	id := b.ngView.CallID

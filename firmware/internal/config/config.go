@@ -152,6 +152,7 @@ type Spool struct {
 	Path    string // directory
 	MaxSize int64  // octets of the spool file
 	Memory  int64  // octets of the log's memory tier
+	Shed    List   // names of record classes that go first when space runs short; "none" for none
 }
 
 // Metrics is the Prometheus endpoint.
@@ -371,7 +372,7 @@ func Default() Config {
 	return Config{
 		System:  System{AgentID: 2001, Board: "generic"},
 		Uplink:  Uplink{IPv6: IPv6{Auto: true}},
-		Spool:   Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20},
+		Spool:   Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20, Shed: "periodic,keepalive,log,routine,query,final"},
 		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
 		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
 		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heptap/capture/pseudonym"
+	"heptap/capture/record"
 	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/trace"
 	"heptap/hep"
@@ -131,6 +132,8 @@ func spoolOptions() []Option {
 			func(c *Config) *int64 { return &c.Spool.MaxSize }, size(4<<20, 64<<30)),
 		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB; less by default where memory is short", "32MiB",
 			func(c *Config) *int64 { return &c.Spool.Memory }, size(4<<20, 1<<30)),
+		single("spool shed", "CLASS,...|none", "", "what goes first when the spool or the memory is nearly full, the first first: periodic (interval reports and RTCP), keepalive (REGISTER, OPTIONS and their answers), log (lines of logs), routine (other signalling outside calls), query (DNS, REST, commands), final (reports and events once per call); what is not named stays like call (signalling of calls), until the oldest go", "periodic,keepalive,log",
+			func(c *Config) *List { return &c.Spool.Shed }, classes),
 	}
 }
 
@@ -419,6 +422,16 @@ var (
 		return checkList(s, 8, func(item string) error {
 			_, err := hep.ParsePin(item)
 			return need(err == nil, "pins: sha256// and 44 characters of base64")
+		})
+	})
+	// classes are names of record classes; calls are not among them.
+	classes = str[List](func(s string) error {
+		seen := map[string]bool{"call": true}
+		return checkList(s, int(record.NumClasses), func(name string) error {
+			_, ok := record.ClassNamed(name)
+			ok = (ok || name == "none" && s == name) && !seen[name]
+			seen[name] = true
+			return need(ok, "periodic, keepalive, log, routine, query and final, each once at most; or none")
 		})
 	})
 	ipAddress = kind[netip.Addr]{

@@ -201,6 +201,10 @@ func classOf(t record.Type) record.Class {
 	switch t {
 	case record.RTCP, record.RTPReport, 32, 35, 37, 38, 58, 99:
 		return record.Periodic
+	case record.Log:
+		return record.Line
+	case record.DNS, record.REST, record.MI:
+		return record.Query
 	}
 	return record.Final
 }

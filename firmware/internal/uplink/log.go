@@ -31,6 +31,7 @@ type Log struct {
 	collectors []*collector
 	made       uint64
 	shed       ByClass
+	shedAt     [record.NumClasses]int // see shedAt
 	refused    uint64
 	damages    uint64 // times the spool was found damaged
 	diskErrors uint64
@@ -82,6 +83,7 @@ func (l *Log) open(o Options) error {
 	}
 	l.o, l.log, l.mem = o, o.Logger, newMemory(o.Memory)
 	l.kickAt = o.Memory / 2
+	l.shedAt = shedAt(o.Shed)
 	l.first = strayEpoch() << epochBits
 	if l.spool != nil {
 		if err := l.beginEpoch(); err != nil {
@@ -185,17 +187,23 @@ func (l *Log) Append(rec []byte) error {
 	return nil
 }
 
-// shedAt is how full memory must be, in percent, for a class to be shed.
-var shedAt = [record.NumClasses]int{record.Periodic: 85, record.Routine: 90, record.Final: 95, record.Call: 100}
+// shedAt says how full memory must be, in percent, for each class to be shed; 0 for never.
+func shedAt(order []record.Class) (at [record.NumClasses]int) {
+	for i, c := range order {
+		at[c] = 85 + 10*i/max(len(order)-1, 1)
+	}
+	return at
+}
 
 // admit makes room for a record of n octets, or says that there is none.
 func (l *Log) admit(class record.Class, n int) bool {
 	lagging := len(l.mem.pages) > 0 && l.lagging(max(l.disk, l.mem.pages[0].first), l.mem.pages[0].end())
-	if class != record.Call && l.mem.used > l.mem.limit/100*shedAt[class] && !lagging {
+	at := l.shedAt[class]
+	if at > 0 && l.mem.used > l.mem.limit/100*at && !lagging {
 		return false
 	}
 	for !l.mem.room(n) {
-		if l.spilling || len(l.mem.pages) == 0 || class != record.Call && !lagging {
+		if l.spilling || len(l.mem.pages) == 0 || at > 0 && !lagging {
 			return false
 		}
 		l.evictPage()

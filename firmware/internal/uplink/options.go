@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heptap/buffer"
+	"heptap/capture/record"
 )
 
 // ErrFiltered is what an Encoder returns for a record its collector does not
@@ -77,10 +78,11 @@ type Collector struct {
 // Options says how a Log works. Zero fields get the defaults named.
 type Options struct {
 	Collectors []Collector
-	Spool      Spool         // the Log owns and closes it; nil keeps records in memory only
-	Boot       [16]byte      // boot id that records are sealed with
-	ClockEpoch func() uint32 // how often the wall clock has been stepped; nil is never
-	Logger     *slog.Logger  // nil discards
+	Spool      Spool          // the Log owns and closes it; nil keeps records in memory only
+	Boot       [16]byte       // boot id that records are sealed with
+	ClockEpoch func() uint32  // how often the wall clock has been stepped; nil is never
+	Logger     *slog.Logger   // nil discards
+	Shed       []record.Class // what is shed when memory runs short, the first first; nil is record.ShedOrder. The Spool has its own
 
 	Memory         int           // octets of the memory tier, 1 MiB at least; 32 MiB
 	SpillAfter     time.Duration // how long a record may be unacknowledged and only in memory; 1 s
@@ -120,6 +122,9 @@ func (o Options) withDefaults() (Options, error) {
 	or(&o.BackoffMax, 30*time.Second)
 	or(&o.Linger, 2*time.Millisecond)
 	or(&o.TrimGap, 2*time.Second)
+	if o.Shed == nil {
+		o.Shed = record.ShedOrder()
+	}
 	o.UnconfirmedMax = min(o.UnconfirmedMax, o.Memory/2)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
