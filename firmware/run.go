@@ -313,6 +313,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { errs.add(r.time.Run(rest)) })
 	watchers.Go(func() { newMonitor(r).run(rest) })
 	watchers.Go(func() { r.sensors.run(rest) })
+	watchers.Go(func() { r.sendStatus(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)

@@ -45,6 +45,8 @@ type System struct {
 	AgentID uint32 // HEP chunk 0x0c
 	Board   string // a name from package board
 	Console string // unix socket of the shell; empty means ConsoleSocket in the spool's directory, "off" none
+
+	StatusInterval time.Duration // between status records; 0 is off
 }
 
 // ConsoleSocket is the name of the shell's socket unless another is configured.

@@ -50,6 +50,8 @@ func systemOptions() []Option {
 			func(c *Config) *string { return &c.System.Board }, word),
 		single("system console", "PATH|off", "console.sock in the spool's directory", "unix socket that `heptap console` finds the shell at, for its owner only", "/run/heptap.sock",
 			func(c *Config) *string { return &c.System.Console }, socketPath),
+		single("system status-interval", "DURATION", "", "tell the collectors how the probe is, and what was lost where and why, in a log record (HEP type 100) under status@NODE, every so often, 10s to 24h; or off", "60s",
+			func(c *Config) *time.Duration { return &c.System.StatusInterval }, offOr(duration(10*time.Second, 24*time.Hour))),
 		single("metrics listen", "ADDRESS:PORT", "off", "serve Prometheus metrics there; a loopback address", "127.0.0.1:9107",
 			func(c *Config) *netip.AddrPort { return &c.Metrics.Listen }, loopback),
 	}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"heptap/capture"
+	"heptap/capture/record"
+	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/uplink"
+)
+
+// TestLosses: every place where something goes is named, with what went since the last time.
+func TestLosses(t *testing.T) {
+	st := probe.Stats{Inputs: []probe.InputStats{{Name: "a", Source: capture.Stats{Received: 100, KernelDrops: 7}, QueueDrops: 2, StreamDrops: 3}, {Name: "b", QueueDrops: 1}}}
+	up := uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central"}}}}
+	n := &up.Collectors[0].Counts
+	n.Shed[record.Periodic], n.Evicted[record.Call], n.Damaged, n.Quarantined = 50, 4, 5, 6
+	last := map[string]uint64{}
+	want := []loss{
+		{"ring/a", "frames", "the capture ring was full", 7, 7},
+		{"queue", "messages", "more signalling than the CPU can take", 3, 3},
+		{"reassembly", "segments", "more TCP, SCTP and fragments than the CPU can take", 3, 3},
+		{"spool/central", "records", "periodic shed for want of space", 50, 50},
+		{"spool/central", "records", "call evicted, the oldest, for want of space", 4, 4},
+		{"spool/central", "records", "the spool was damaged", 5, 5},
+		{"socket/central", "records", "set aside: the collector does not take them", 6, 6},
+	}
+	if got := losses(&st, &up, last); !slices.Equal(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+	n.Shed[record.Periodic], st.Inputs[0].Source.KernelDrops = 60, 7
+	for i := range want {
+		want[i].Count = 0
+	}
+	want[3].Count, want[3].Total = 10, 60
+	if got := losses(&st, &up, last); !slices.Equal(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+	b, err := json.Marshal(statusRecord{Event: "status", Lost: want[3:4]})
+	if err != nil || !strings.Contains(string(b), `"lost":[{"where":"spool/central","what":"records","why":"periodic shed for want of space","count":10,"total":60}]`) {
+		t.Errorf("%s, %v", b, err)
+	}
+}
