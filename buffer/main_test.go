@@ -14,8 +14,11 @@ func TestMain(m *testing.M) {
 }
 
 func TestCrash(t *testing.T) {
-	rounds := 100
-	if testing.Short() {
+	rounds := 25
+	switch {
+	case os.Getenv("HEPTAP_LONG") != "":
+		rounds = 250
+	case testing.Short():
 		rounds = 10
 	}
 	buffertest.TestCrash(t, buffertest.Path(t), rounds)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,5 +43,23 @@ func TestLosses(t *testing.T) {
 	b, err := json.Marshal(statusRecord{Event: "status", Lost: want[3:4]})
 	if err != nil || !strings.Contains(string(b), `"lost":[{"where":"spool/central","what":"records","why":"periodic shed for want of space","count":10,"total":60}]`) {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// TestStatusRecord has a running probe say how it is: the record is stored and numbered as any other.
+func TestStatusRecord(t *testing.T) {
+	needRoot(t)
+	conf, spool := loopbackConfig(t, 9, "set system status-interval 10s\n")
+	b := launch(t, nil, "run", "-config", conf)
+	b.says("msg=capturing")
+	b.until("^uplink_made_total.* 1$")
+	b.stop(0)
+	hep := filepath.Join(t.TempDir(), "rest.hep")
+	heptap(t, nil, "spool", "export", "-o", hep, spool).want(t, 0)
+	out := heptap(t, nil, "decode", hep).want(t, 0).stdout
+	for _, want := range []string{`"type":100,"type_name":"log"`, `"primary":"status@box"`, `\"event\":\"status\"`, `\"interval_s\":10`, `\"health\":\"`, `\"clock\":{`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s\nis not in\n%s", want, out)
+		}
 	}
 }

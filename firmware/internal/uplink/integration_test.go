@@ -35,7 +35,11 @@ type probe struct {
 
 func openSpool(t *testing.T, path string, maxBytes int64) *buffer.Spool {
 	t.Helper()
-	s, err := buffer.Open(path, buffer.Options{Classes: int(record.NumClasses), MaxBytes: maxBytes})
+	var shed []uint8
+	for _, c := range record.ShedOrder() {
+		shed = append(shed, uint8(c))
+	}
+	s, err := buffer.Open(path, buffer.Options{Classes: int(record.NumClasses), Shed: shed, MaxBytes: maxBytes})
 	if err != nil {
 		t.Fatal(err)
 	}
