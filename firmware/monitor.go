@@ -119,7 +119,7 @@ func (m *monitor) signOfLife(now time.Time) {
 
 func (m *monitor) look(now time.Time) {
 	r := m.r
-	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spool.Stats()
+	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spoolStats()
 	var s panel.State
 	s.Capture = m.capture(&st, now)
 	m.hidden.note(st.Inputs, now, func(port, filter string, about uint64) {
@@ -334,6 +334,10 @@ func (m *monitor) spool(up *uplink.Stats, sp *buffer.Stats, now time.Time) panel
 		m.r.health.Set(condSpool, health.Degraded, "more than 80 % full")
 	default:
 		m.r.health.Set(condSpool, health.OK, "")
+	}
+	if err := m.r.spoolErr; err != nil {
+		m.r.health.Set(condSpoolErr, health.Fault, "records are kept in memory only, until the disk works again: "+err.Error())
+		return s
 	}
 	m.condition(condSpoolErr, up.DiskError != "", health.Fault, up.DiskError)
 	return s

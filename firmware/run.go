@@ -118,8 +118,10 @@ type runner struct {
 	meters  *metrics.Sources
 	sensors *sensors
 
-	started  func()      // called when everything runs
-	replaced atomic.Bool // another one waits to take over
+	started  func()                // called when everything runs
+	replaced atomic.Bool           // another one waits to take over
+	again    func(context.Context) // has another one, of the same configuration, take over
+	spoolErr error                 // why there was no spool at the start; nil when there was
 
 	recentMu sync.Mutex
 
@@ -267,7 +269,7 @@ func (r *runner) open() (err error) {
 	r.hidden = newHidden(r.cfg.Ports)
 	m := r.meters
 	m.Hidden = r.hidden.text
-	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spool.Stats, r.health.Snapshot
+	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spoolStats, r.health.Snapshot
 	m.Cut, m.Old = r.cut.Load, r.old.Load
 	r.sensors = newSensors(sysfs.NewSensors(), r.health)
 	m.Sensors = r.sensors.read
@@ -314,6 +316,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { newMonitor(r).run(rest) })
 	watchers.Go(func() { r.sensors.run(rest) })
 	watchers.Go(func() { r.sendStatus(rest) })
+	watchers.Go(func() { r.healSpool(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)
@@ -402,26 +405,107 @@ func (l *errorList) join() error {
 
 // openLog opens the spool and makes the log over it.
 func (r *runner) openLog() error {
-	if err := os.MkdirAll(r.cfg.Spool.Path, 0o750); err != nil {
-		return fmt.Errorf("spool path: %w; choose another: set spool path DIRECTORY", err)
+	err := r.openSpool()
+	if err != nil && !sick(err) {
+		return err
+	}
+	if err != nil {
+		r.log.Error("the spool does not work; records are kept in memory only", "err", err)
+		r.spoolErr = err
 	}
 	r.openClock()
-	var err error
-	r.spool, err = buffer.Open(filepath.Join(r.cfg.Spool.Path, "spool.db"), buffer.Options{
-		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Shed: shedOrder[uint8](&r.cfg.Spool), Logger: r.log.With("task", "spool"), Tag: uplink.Tag})
+	o, err := r.uplinkOptions()
 	if err != nil {
-		if errors.Is(err, buffer.ErrInUse) {
-			return fmt.Errorf("%w: is another heptap running with this spool path?", err)
+		if r.spool != nil {
+			err = errors.Join(err, r.spool.Close())
 		}
 		return err
 	}
-	o, err := r.uplinkOptions()
-	if err != nil {
-		return errors.Join(err, r.spool.Close())
+	if r.spool != nil {
+		o.Spool = r.spool
+	} else {
+		o.Late = func() (uplink.Spool, error) {
+			if err := r.openSpool(); err != nil {
+				return nil, err
+			}
+			return r.spool, nil
+		}
 	}
-	o.Spool = r.spool
 	r.uplink, err = uplink.Open(o) // owns the spool from here on
 	return err
+}
+
+func (r *runner) openSpool() error {
+	if err := os.MkdirAll(r.cfg.Spool.Path, 0o750); err != nil {
+		return fmt.Errorf("spool path: %w; choose another: set spool path DIRECTORY", err)
+	}
+	s, err := buffer.Open(filepath.Join(r.cfg.Spool.Path, spoolFile), buffer.Options{
+		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Shed: shedOrder[uint8](&r.cfg.Spool), Logger: r.log.With("task", "spool"), Tag: uplink.Tag})
+	if errors.Is(err, buffer.ErrInUse) {
+		return fmt.Errorf("%w: is another heptap running with this spool path?", err)
+	}
+	if err == nil {
+		r.spool = s
+	}
+	return err
+}
+
+const spoolFile = "spool.db"
+
+// sick says that err is of the disk, and none of the configuration.
+func sick(err error) bool {
+	for _, e := range [...]syscall.Errno{syscall.EROFS, syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EUCLEAN, syscall.ENXIO, syscall.ENODEV} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// spoolStats are the spool's, of which there is none while the disk does not work.
+func (r *runner) spoolStats() buffer.Stats {
+	if r.spoolErr != nil {
+		return buffer.Stats{}
+	}
+	return r.spool.Stats()
+}
+
+// spoolRetry is how often it is looked whether the disk works again.
+const spoolRetry = 10 * time.Second
+
+// healSpool has the probe begin anew once the disk works again.
+func (r *runner) healSpool(ctx context.Context) {
+	if r.spoolErr == nil {
+		return
+	}
+	tick := time.NewTicker(spoolRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if r.spoolWorks() {
+			r.log.Info("the spool works again: capture begins anew with it")
+			r.again(ctx)
+			return
+		}
+	}
+}
+
+// spoolWorks tries whether a file can be written where the spool is to be.
+func (r *runner) spoolWorks() bool {
+	if err := os.MkdirAll(r.cfg.Spool.Path, 0o750); err != nil {
+		return false
+	}
+	f, err := os.CreateTemp(r.cfg.Spool.Path, "try-*")
+	if err != nil {
+		return false
+	}
+	_, err = f.Write(make([]byte, 1<<20)) // less is no use
+	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
+	return err == nil
 }
 
 // shedOrder is what goes first when space runs short, as the configuration says.

@@ -132,6 +132,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 // once runs one probe, until ctx is done or another one is to take its place,
 // which it then returns.
 func (s *service) once(ctx context.Context, cfg config.Config, started func()) (next *swap, err error) {
+	whole := cfg
 	if s.board != "" && cfg.System.Board == config.Default().System.Board {
 		cfg.System.Board = s.board
 	}
@@ -157,6 +158,12 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 		s.errOut.lead(s.env.stderr)
 	})()
 	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, host: s.host, wedge: s.wedge}
+	r.again = func(ctx context.Context) {
+		select {
+		case s.swaps <- &swap{cfg: whole, done: make(chan error, 1)}:
+		case <-ctx.Done():
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	up := make(chan struct{})

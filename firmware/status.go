@@ -102,8 +102,11 @@ func (r *runner) sendStatus(ctx context.Context) {
 
 // status is how the probe is. last are the totals of the last one, and becomes those of this.
 func (r *runner) status(last map[string]uint64) statusRecord {
-	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spool.Stats()
+	st, up, sp := r.probe.Stats(), r.uplink.Stats(), r.spoolStats()
 	s := statusRecord{Event: "status", Version: version, Spool: spoolStatus{Used: sp.UsedBytes, Limit: sp.LimitBytes, Error: up.DiskError}}
+	if r.spoolErr != nil {
+		s.Spool.Error = r.spoolErr.Error()
+	}
 	s.Clock = clockOf(r.time.State())
 	h := r.health.Snapshot()
 	s.Health = h.Level.String()

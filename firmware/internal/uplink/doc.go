@@ -24,6 +24,9 @@
 // cannot follow, Append sheds by class, and when memory is full the oldest
 // records go (the newest while a commit is under way, which holds the oldest).
 //
+// A Log whose spool did not work at Open keeps records in memory, and asks for the spool once
+// more at its end (Options.Late): what nobody has confirmed goes there, for the next run.
+//
 // # Cursors
 //
 // A cursor is the set of sequence numbers its collector has not confirmed: a

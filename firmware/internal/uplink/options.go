@@ -83,6 +83,8 @@ type Options struct {
 	ClockEpoch func() uint32  // how often the wall clock has been stepped; nil is never
 	Logger     *slog.Logger   // nil discards
 	Shed       []record.Class // what is shed when memory runs short, the first first; nil is record.ShedOrder. The Spool has its own
+	// Late opens the spool that did not work when the Log was opened without one: for what is left in memory at the end.
+	Late func() (Spool, error)
 
 	Memory         int           // octets of the memory tier, 1 MiB at least; 32 MiB
 	SpillAfter     time.Duration // how long a record may be unacknowledged and only in memory; 1 s

@@ -124,7 +124,16 @@ func (p *mark) join(m *mark) {
 func (l *Log) finish() error {
 	l.mu.Lock()
 	l.closing = true
+	var left uint64
+	for _, c := range l.collectors {
+		left = max(left, c.counts().InMemory)
+	}
 	l.mu.Unlock()
+	if l.spool == nil && l.o.Late != nil && left > 0 {
+		if err := l.adopt(); err != nil {
+			l.log.Error("the spool still does not work, records are lost", "records", left, "err", err)
+		}
+	}
 	if l.spool == nil {
 		return nil
 	}
