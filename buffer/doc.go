@@ -22,6 +22,7 @@
 //	quarantine          seq (u64) -> class u8, time i64, reason u16+octets, record
 //	state
 //	    state           counters, trim mark, highest seq; CRC32C
+//	    octets written  u64, without those of the latest commit
 //
 // A packed record, one after the other until the value ends:
 //

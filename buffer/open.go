@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -139,7 +140,7 @@ func (s *Spool) attach(path string) error {
 	if err != nil {
 		return err
 	}
-	s.db, s.file = db, f
+	s.db, s.file, s.allocated = db, f, 0
 	s.bad = make(map[uint64]struct{})
 	fresh := false
 	err = s.view(func(tx *bbolt.Tx) error {
@@ -196,6 +197,14 @@ func (s *Spool) load() error {
 			return err
 		}
 		s.st, s.cursors, s.first, s.hasFirst = st, cursors, first, has
+		s.loadWritten(state.Get(keyWritten))
 		return nil
 	})
+}
+
+// loadWritten takes over what the file says of the octets written; earlier versions wrote nothing.
+func (s *Spool) loadWritten(v []byte) {
+	if len(v) == 8 {
+		s.written = max(s.written, int64(binary.BigEndian.Uint64(v)))
+	}
 }

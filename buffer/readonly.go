@@ -128,7 +128,9 @@ type verifier struct {
 func (v *verifier) run() error {
 	known := false
 	err := v.w.top(bucketState, func(e elem) error {
-		v.st, known = parseState(e.value)
+		if string(e.key) == string(keyState) {
+			v.st, known = parseState(e.value)
+		}
 		return nil
 	})
 	if err != nil {

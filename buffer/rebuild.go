@@ -63,6 +63,9 @@ func (s *Spool) loadDamaged() {
 		if st, ok := parseState(e.value); ok && string(e.key) == string(keyState) {
 			s.st = st
 		}
+		if string(e.key) == string(keyWritten) {
+			s.loadWritten(e.value)
+		}
 		return nil
 	})
 	_ = w.top(bucketCursor, func(e elem) error {
@@ -112,7 +115,7 @@ func (w *walker) top(name []byte, fn func(elem) error) error {
 func (s *Spool) rebuild(cause error, res *AppendResult) error {
 	tmp := s.path + newSuffix
 	_ = os.Remove(tmp)
-	n := &Spool{path: tmp, o: s.o, log: s.log}
+	n := &Spool{path: tmp, o: s.o, log: s.log, written: s.written}
 	err := n.attach(tmp)
 	if err != nil && noSpace(err) && dropDamaged(s.path, 0) {
 		_ = os.Remove(tmp)
@@ -137,6 +140,7 @@ func (s *Spool) rebuild(cause error, res *AppendResult) error {
 	}
 	s.detach()
 	s.db, s.file, s.size = n.db, n.file, n.size
+	s.written, s.allocated = n.written, n.allocated
 	s.st, s.cursors, s.first, s.hasFirst = n.st, n.cursors, n.first, n.hasFirst
 	s.bad = make(map[uint64]struct{})
 	return syncDir(s.path)

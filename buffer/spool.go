@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,6 +19,7 @@ var (
 	bucketQuarantine = []byte("quarantine")
 	bucketState      = []byte("state")
 	keyState         = []byte("state")
+	keyWritten       = []byte("octets written") // before keyState: earlier versions look at the last one
 )
 
 // Entry is one record of the spool.
@@ -46,6 +48,8 @@ type Spool struct {
 	cursors   map[string][]byte
 	bad       map[uint64]struct{} // corrupt records already in quarantine
 	size      sizes
+	written   int64 // octets written to this file, and to those it replaced
+	allocated int64 // what bbolt had counted of them when this file was opened or looked at last
 	soft      int64 // limit after a full disk, until softUntil
 	softUntil time.Time
 	build     builder
@@ -77,6 +81,9 @@ func (s *Spool) view(fn func(*bbolt.Tx) error) error {
 		stats := s.db.Stats()
 		s.size.high = tx.Size()
 		s.size.free = int64(stats.FreePageN+stats.PendingPageN) * pageBytes
+		n := stats.TxStats.GetPageAlloc()
+		s.written += n - s.allocated
+		s.allocated = n
 		return fn(tx)
 	})
 }
@@ -123,11 +130,16 @@ func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *state) error) error {
 		if err := tx.Bucket(bucketState).Put(keyState, st.appendTo(nil)); err != nil {
 			return err
 		}
+		written := binary.BigEndian.AppendUint64(nil, uint64(s.written)) // without this commit's
+		if err := tx.Bucket(bucketState).Put(keyWritten, written); err != nil {
+			return err
+		}
 		return tx.Commit()
 	})
 	if err != nil {
 		return err
 	}
+	s.written += pageBytes // the meta page
 	s.st, s.first, s.hasFirst = st, first, has
 	return s.view(func(*bbolt.Tx) error { return nil })
 }
@@ -187,7 +199,7 @@ func (s *Spool) publish() {
 	x := Stats{
 		Appended: st.appended, Held: st.held, Trimmed: st.trimmed, Shed: st.shed, Evicted: st.evicted, Lost: st.lost,
 		FileBytes: s.size.file, HighWaterBytes: s.size.high, UsedBytes: s.size.high - s.size.free, LimitBytes: s.limit(),
-		Corrupt: st.corrupt, Salvaged: st.salvagedRecords, Damaged: st.damaged, Commits: st.commits,
+		Corrupt: st.corrupt, Salvaged: st.salvagedRecords, Damaged: st.damaged, Commits: st.commits, Written: s.written,
 		Quarantined: st.quarantined, QuarantineBytes: st.quarantineSize, QuarantineGone: st.quarantineGone,
 	}
 	if s.hasFirst {

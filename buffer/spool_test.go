@@ -140,6 +140,7 @@ func TestReopen(t *testing.T) {
 	}
 	s = open(t, path, buffer.Options{})
 	after := s.Stats()
+	after.Written = before.Written // less the last commit, see TestWritten
 	if after != before {
 		t.Errorf("stats\n got %+v\nwant %+v", after, before)
 	}

@@ -97,6 +97,7 @@ type Stats struct {
 	Salvaged        uint64 // records carried over from damaged files
 	Damaged         uint64 // files set aside
 	Commits         uint64 // durable commits
+	Written         int64  // octets written to the medium by them: this over the records' own is the write amplification
 	Quarantined     uint64 // records in quarantine
 	QuarantineBytes uint64 // their octets
 	QuarantineGone  uint64 // records that left quarantine because it was full

@@ -164,6 +164,15 @@ func spoolList(e *env, path string) error {
 			st.Held[c].Records, st.Held[c].Bytes, st.Shed[c].Records, st.Evicted[c].Records, st.Lost[c].Records)
 	}
 	fmt.Fprintf(e.stdout, "sequence  %d to %d\n", st.First, st.Last)
+	var own int64 // octets of records that were written
+	for c := range st.Appended {
+		own += st.Appended[c].Bytes - st.Shed[c].Bytes
+	}
+	fmt.Fprintf(e.stdout, "written   %d octets in %d commits", st.Written, st.Commits)
+	if own > 0 {
+		fmt.Fprintf(e.stdout, ", %.2f times the records'", float64(st.Written)/float64(own))
+	}
+	fmt.Fprintln(e.stdout)
 	var first, last time.Time
 	err = eachRecord(s, func(r *record.Record, _ []byte) error {
 		at := time.Unix(0, r.Wall).UTC()
