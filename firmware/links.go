@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,10 +21,11 @@ func (r *runner) setUpLinks() (undo func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	up, restore := r.mirrors(l)
 	var done []string
 	undo = func() {
 		for _, name := range done {
-			if err := l.RestoreMirror(name); err != nil {
+			if err := restore(name); err != nil {
 				r.log.Warn("mirror port not restored", "iface", name, "err", err)
 			}
 		}
@@ -33,7 +35,7 @@ func (r *runner) setUpLinks() (undo func(), err error) {
 		if !p.LinkSetup {
 			continue
 		}
-		if err := l.MirrorUp(p.Interface, hal.MirrorOptions{Collectors: r.collectorAddrs()}); err != nil {
+		if err := up(p.Interface); err != nil {
 			err = explain(l, p, err)
 			undo()
 			return nil, err
@@ -41,6 +43,25 @@ func (r *runner) setUpLinks() (undo func(), err error) {
 		done = append(done, p.Interface)
 	}
 	return undo, nil
+}
+
+// mirrors returns what makes a port a mirror port, and what it was before: PID 1,
+// where there is one.
+func (r *runner) mirrors(l *links.Links) (up, restore func(name string) error) {
+	collectors := r.collectorAddrs()
+	if r.host.parent == nil {
+		return func(name string) error { return l.MirrorUp(name, hal.MirrorOptions{Collectors: collectors}) }, l.RestoreMirror
+	}
+	ask := func(do func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), settingsAtMost)
+		defer cancel()
+		return do(ctx)
+	}
+	return func(name string) error {
+			return ask(func(ctx context.Context) error { return r.host.parent.MirrorUp(ctx, name, collectors) })
+		}, func(name string) error {
+			return ask(func(ctx context.Context) error { return r.host.parent.RestoreMirror(ctx, name) })
+		}
 }
 
 // explain says what a technician can do about a port that cannot be set up.

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"heptap/firmware/internal/appliance"
 )
 
 // Stamped by scripts/build with -ldflags -X.
@@ -66,6 +68,10 @@ func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	if isInit(os.Args) {
 		runInit(ctx)
+	}
+	if len(os.Args) > 1 && os.Args[1] == appliance.ConfinedCommand {
+		fmt.Fprintf(os.Stderr, "heptap: %v\n", appliance.Confine(os.Args[2:]...))
+		os.Exit(1)
 	}
 	e := &env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	plain := func(c command) bool { return c.plain && c.name == os.Args[1] }

@@ -98,6 +98,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.recallClock()
 	b.lookBack(kept, b.keepPanics())
 	cfg := b.configure(ctx, store)
+	b.ownData()
 	b.setHostname(cfg)
 	b.awaitRandom(random)
 
@@ -318,8 +319,11 @@ func (b *Box) probe(ctx context.Context, cfg config.Config) {
 	}
 	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board, "-lines", b.path(linesSocket)}
 	args = append(args, b.wedge...)
-	s := &supervisor{start: func() (*Child, error) { return b.Start(args...) }, out: b.line, words: b.crashes(),
-		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now, news: &b.news, do: b.do,
+	s := &supervisor{start: func() (*Child, error) {
+		b.ownDevices()
+		return b.Start(args...)
+	}, out: b.line, words: b.crashes(),
+		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now, news: &b.news, do: b.do, lives: b.tellPrivileges,
 		state: func(text string) { b.status.set("probe", "%s", text) }}
 	b.child.Store(s)
 	if s.run(ctx) {
@@ -333,6 +337,13 @@ func (b *Box) do(verb, text string) error {
 	switch verb {
 	case VerbSettings:
 		return b.reconfigure(b.ctx, text)
+	case verbMirror:
+		return b.mirror(text)
+	case verbRestore:
+		if b.links == nil {
+			return errors.New("the box has no network")
+		}
+		return b.links.RestoreMirror(text)
 	}
 	return fmt.Errorf("%s: nothing that this system does", verb)
 }

@@ -58,6 +58,7 @@ type supervisor struct {
 	now   func() time.Time
 	news  *teller
 	do    func(verb, text string) error // what the probe asks for
+	lives func(pid int)                 // called at the first sign of life of each
 
 	mu    sync.Mutex
 	child *Child // nil: none runs
@@ -108,7 +109,7 @@ func (s *supervisor) once(ctx context.Context) (status string, err error) {
 	tail := &lastWords{}
 	var pumps sync.WaitGroup
 	pumps.Go(func() { s.copyLines(c.Out, tail) })
-	pumps.Go(func() { s.signsOfLife(c.Alive) })
+	pumps.Go(func() { s.signsOfLife(c) })
 	ended := make(chan struct{})
 	go func() {
 		status, err = c.Wait()
@@ -164,8 +165,9 @@ func (s *supervisor) copyLines(r io.Reader, tail *lastWords) {
 }
 
 // signsOfLife vouches for the box with each line.
-func (s *supervisor) signsOfLife(r io.Reader) {
-	b := bufio.NewReaderSize(r, maxLine)
+func (s *supervisor) signsOfLife(c *Child) {
+	b := bufio.NewReaderSize(c.Alive, maxLine)
+	first := true
 	for {
 		l, err := b.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
@@ -174,6 +176,10 @@ func (s *supervisor) signsOfLife(r io.Reader) {
 		if request, ok := strings.CutPrefix(strings.TrimSpace(string(l)), isRequest); ok {
 			s.news.answer(s.obey(request))
 			continue
+		}
+		if first {
+			first = false
+			s.lives(c.PID)
 		}
 		s.state(strings.TrimSpace(string(l)))
 		s.vouch("sign of life of the probe", aliveAtMost)
@@ -239,7 +245,7 @@ func (w *lastWords) add(l string) {
 	w.lines = append(w.lines, l)
 }
 
-// Start starts this program again, with those arguments and "-alive" behind
+// Start starts this program again, confined, with those arguments and "-alive" behind
 // them. It is what a supervisor starts.
 func Start(args ...string) (*Child, error) {
 	out, outW, err := os.Pipe()
@@ -250,7 +256,7 @@ func Start(args ...string) (*Child, error) {
 	if err != nil {
 		return nil, errors.Join(err, out.Close(), outW.Close())
 	}
-	p, err := os.StartProcess("/proc/self/exe", append(append([]string{"heptap"}, args...), "-alive", "3"),
+	p, err := os.StartProcess("/proc/self/exe", append(append([]string{"heptap", ConfinedCommand}, args...), "-alive", "3"),
 		&os.ProcAttr{Files: []*os.File{nil, outW, outW, theirs}, Env: []string{"PATH=/", "TZ=UTC"}})
 	err = errors.Join(err, outW.Close(), theirs.Close())
 	if err != nil {

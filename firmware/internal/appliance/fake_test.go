@@ -54,7 +54,10 @@ func (k *fakeKernel) Mount(source, target, kind string, flags uintptr, options s
 }
 func (k *fakeKernel) Unmount(target string) error  { return k.call("unmount %s", target) }
 func (k *fakeKernel) LoadModule(path string) error { return k.call("module %s", filepath.Base(path)) }
-func (k *fakeKernel) SetHostname(n string) error   { return k.call("hostname %s", n) }
+func (k *fakeKernel) Own(path string, uid, gid int, mode os.FileMode) error {
+	return k.call("own %s %d %d %v", filepath.Base(path), uid, gid, mode)
+}
+func (k *fakeKernel) SetHostname(n string) error { return k.call("hostname %s", n) }
 func (k *fakeKernel) SetClock(t time.Time) error {
 	return k.call("clock %s", t.UTC().Format(time.RFC3339))
 }

@@ -1,6 +1,9 @@
 package appliance
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
 // Power is how the box ends.
 type Power int
@@ -26,6 +29,10 @@ type Kernel interface {
 
 	// LoadModule loads a module file. One that is loaded already is no error.
 	LoadModule(path string) error
+
+	// Own changes whose a file is and, if mode is not 0, its mode. Of a link it is
+	// the link itself that changes, and never its mode.
+	Own(path string, uid, gid int, mode os.FileMode) error
 
 	SetHostname(name string) error
 	SetClock(t time.Time) error

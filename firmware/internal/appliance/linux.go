@@ -58,6 +58,21 @@ func (Linux) LoadModule(path string) error {
 	return nil
 }
 
+// Own implements Kernel.
+func (Linux) Own(path string, uid, gid int, mode os.FileMode) error {
+	if err := os.Lchown(path, uid, gid); err != nil {
+		return err
+	}
+	if mode == 0 {
+		return nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSymlink != 0 {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
 // SetHostname implements Kernel.
 func (Linux) SetHostname(name string) error { return unix.Sethostname([]byte(name)) }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -53,6 +54,12 @@ func story(t *testing.T, b board) {
 	x.boot()
 	x.expect("msg=capturing")
 	t.Logf("cold boot to capturing: %.1f s", time.Since(begun).Seconds())
+	may := x.expect("what the probe may do")
+	for _, want := range []string{`Uid="1000 1000 1000 1000"`, "CapEff=0000000002002400", "CapBnd=0000000002002400", "NoNewPrivs=1", "read_only=\"/ /dev /proc"} {
+		if !strings.Contains(may, want) {
+			t.Errorf("no %s in %s", want, may)
+		}
+	}
 	x.arrive(x.call("first@lab"))
 	if !x.said("data partition ends with its disk now") {
 		t.Error("the data partition has not grown")
