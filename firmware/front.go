@@ -14,6 +14,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 
 	"heptap/board"
+	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/panel"
 	"heptap/hal"
 	"heptap/hal/evdev"
@@ -205,7 +206,14 @@ func (f *front) intend(r *runner, stop func(), i panel.Intent) {
 		r.log.Info("button: safe shutdown")
 		stop()
 	case panel.FactoryReset:
-		r.log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
+		if r.host.parent == nil {
+			r.log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
+			return
+		}
+		r.log.Warn("button: factory reset")
+		if err := r.host.end(context.Background(), appliance.VerbFactoryReset); err != nil {
+			r.log.Error("button: factory reset", "err", err)
+		}
 	}
 }
 

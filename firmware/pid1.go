@@ -11,6 +11,7 @@ import (
 
 	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/console"
 )
 
 // pid1 is PID 1 of the box, and what it has told. Elsewhere there is none.
@@ -71,6 +72,22 @@ func (h *pid1) settle(ctx context.Context, cfg config.Config) error {
 		return fmt.Errorf("host name and uplink: %w", err)
 	}
 	return nil
+}
+
+// end has the box end, by a verb.
+func (h *pid1) end(ctx context.Context, verb string) error {
+	ctx, cancel := context.WithTimeout(ctx, settingsAtMost)
+	defer cancel()
+	return h.parent.Ask(ctx, verb, "")
+}
+
+// ender is what the console ends the box with, nil where there is none.
+func (h *pid1) ender() func(what string) error {
+	if h.parent == nil {
+		return nil
+	}
+	verbs := map[string]string{console.Restart: appliance.VerbRestart, console.PowerOff: appliance.VerbPowerOff, console.FactoryReset: appliance.VerbFactoryReset}
+	return func(what string) error { return h.end(context.Background(), verbs[what]) }
 }
 
 // wedged is deliver, until a record comes that contains text, which is where it stays.

@@ -337,6 +337,14 @@ func (b *Box) do(verb, text string) error {
 	switch verb {
 	case VerbSettings:
 		return b.reconfigure(b.ctx, text)
+	case VerbRestart:
+		b.ask(Restart)
+		return nil
+	case VerbPowerOff:
+		b.ask(Off)
+		return nil
+	case VerbFactoryReset:
+		return b.factoryReset()
 	case verbMirror:
 		return b.mirror(text)
 	case verbRestore:

@@ -262,3 +262,31 @@ func TestBoxRemembers(t *testing.T) {
 		r.stopVigil()
 	})
 }
+
+// A probe may have the box end, and erase what it has kept: that happens at the
+// next start, whatever happens before.
+func TestBoxEndsAsAsked(t *testing.T) {
+	for verb, want := range map[string]Power{VerbRestart: Restart, VerbPowerOff: Off, VerbFactoryReset: Restart} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, boxConfig)
+			r.start(t)
+			c := <-r.born
+			if _, err := c.alive.Write([]byte("?" + verb + " \"\"\n")); err != nil {
+				t.Fatal(err)
+			}
+			if how := <-r.ended; how != want {
+				t.Errorf("%s: ended by %v", verb, how)
+			}
+			if !strings.HasSuffix(c.told.String(), "=ok\n") {
+				t.Errorf("%s: told %q", verb, c.told.String())
+			}
+			_, err := os.Stat(filepath.Join(r.d.root, dataDir, resetFile))
+			if (err == nil) != (verb == VerbFactoryReset) {
+				t.Errorf("%s: the mark: %v", verb, err)
+			}
+			if want == Restart {
+				r.stopVigil()
+			}
+		})
+	}
+}

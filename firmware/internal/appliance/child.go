@@ -215,7 +215,7 @@ func (s *supervisor) dump() error {
 func (s *supervisor) keep(tail *lastWords, status string) {
 	text := fmt.Sprintf("ended: %s\n%s", status, strings.Join(tail.lines, ""))
 	name := filepath.Join(s.words, s.now().UTC().Format("20060102-150405.000")+".txt")
-	if err := durable.Write(name, []byte(text), 0o600); err != nil {
+	if err := durable.Write(name, []byte(text), 0o640); err != nil {
 		s.log.Warn("the probe's last words are not kept", "err", err)
 	}
 	prune(s.words, s.log)

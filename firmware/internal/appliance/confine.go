@@ -139,6 +139,14 @@ func (b *Box) ownData() {
 		}
 	}
 	note(b.Kernel.Own(top, 0, probeID, os.ModeSticky|0o770))
+	// What a probe has said last the next one may read, for a support bundle.
+	note(os.MkdirAll(b.crashes(), 0o750))
+	note(b.Kernel.Own(b.crashes(), 0, probeID, os.ModeSetgid|0o750))
+	words, err := filepath.Glob(filepath.Join(b.crashes(), "*"))
+	note(err)
+	for _, w := range words {
+		note(b.Kernel.Own(w, 0, probeID, 0o640))
+	}
 	entries, err := os.ReadDir(top)
 	note(err)
 	for _, e := range entries {

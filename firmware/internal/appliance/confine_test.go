@@ -102,7 +102,7 @@ func TestOwnData(t *testing.T) {
 	files(t, b.Root, map[string]string{"dev/gpiochip0": "", "dev/sda": "", "sys/class/leds/a/brightness": "", "sys/class/leds/a/max_brightness": ""})
 	b.ownData()
 	b.ownDevices()
-	want := "own heptap 0 1000 trwxrwx---\nown config 1000 1000 ----------\nown heptap.conf 1000 1000 ----------\nown spool.db 1000 1000 ----------\n" +
+	want := "own heptap 0 1000 trwxrwx---\nown crashes 0 1000 grwxr-x---\nown 1.txt 0 1000 -rw-r-----\nown config 1000 1000 ----------\nown heptap.conf 1000 1000 ----------\nown spool.db 1000 1000 ----------\n" +
 		"own heptap 0 1000 trwxrwx---\nown gpiochip0 0 1000 -rw-rw----\nown brightness 0 1000 -rw-rw----"
 	if got := k.said(); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)

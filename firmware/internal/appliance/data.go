@@ -54,6 +54,9 @@ func (s *store) open(ctx context.Context) (p place, kept bool) {
 	if err == nil {
 		s.growPartition(p)
 		err = s.mount(p)
+		if err == nil {
+			err = s.renew(p)
+		}
 	}
 	if err != nil {
 		s.log.Error("NO DATA PARTITION: configuration and records are in memory, and lost with the power", "err", err)

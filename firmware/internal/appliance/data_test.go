@@ -199,3 +199,28 @@ func TestFromSystem(t *testing.T) {
 		t.Errorf("%q, want %q", d.kernel.calls, want)
 	}
 }
+
+// What was asked to be made anew is, once.
+func TestStoreFactoryReset(t *testing.T) {
+	d := newDisk(t)
+	files(t, d.at, map[string]string{resetFile: "", "spool.db": "records"})
+	if _, kept := d.open(t.Context()); !kept {
+		t.Error("not kept")
+	}
+	want := []string{"check sda3 -p", "mount sda3 ext4 " + d.at, "unmount " + d.at, "check sda3 -p", "mount sda3 ext4 " + d.at}
+	var got []string
+	for _, c := range d.kernel.calls {
+		if strings.Contains(c, "sda3 ") || strings.HasPrefix(c, "unmount") {
+			got = append(got, c)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if b, err := os.ReadFile(filepath.Join(d.dev, "sda3")); err != nil || !strings.HasPrefix(string(b), "an empty file system") {
+		t.Errorf("not made anew: %.40q, %v", b, err)
+	}
+	if !strings.Contains(d.log.String(), "FACTORY RESET") {
+		t.Error(d.log.String())
+	}
+}

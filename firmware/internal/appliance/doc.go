@@ -35,6 +35,10 @@
 // uplink may be a mirror port now. Of IPv6 the kernel takes addresses and routes from
 // routers; name servers, and that there is DHCPv6, PID 1 reads from the same messages.
 //
+// # Privileges
+//
+// The probe is confined before it runs: see Confine. What needs more it asks for (Parent).
+//
 // # A box that is stuck
 //
 // When nobody vouches for the box any more, the cause is written down, each goroutine

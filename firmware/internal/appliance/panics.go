@@ -28,7 +28,7 @@ func (b *Box) keepPanics() bool {
 		if i < panicFiles {
 			text, err := readAtMost(f, panicMost)
 			if err == nil {
-				err = durable.Write(filepath.Join(b.crashes(), begin+filepath.Base(f)+".txt"), text, 0o600)
+				err = durable.Write(filepath.Join(b.crashes(), begin+filepath.Base(f)+".txt"), text, 0o640)
 			}
 			if err != nil {
 				b.log.Warn("the kernel's last words are not kept", "file", f, "err", err)

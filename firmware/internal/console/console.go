@@ -32,7 +32,10 @@ type Options struct {
 	Live     func() *Live
 	Box      *Box  // nil: another system runs on the machine
 	Messages *Tail // what the probe logs; nil: it is not kept
-	Log      *slog.Logger
+	// End has the box restart, say (Restart and so on), and returns when it
+	// begins to; nil: there is no box to end.
+	End func(what string) error
+	Log *slog.Logger
 }
 
 // Console is the shell of one probe. Its methods may be called from any goroutine.

@@ -504,3 +504,23 @@ func TestUnreadSession(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// The box ends only when it is asked to with a word more, and only where there is one.
+func TestPower(t *testing.T) {
+	r := newRig(t, "set capture span0 interface eth1\n")
+	if out, _ := r.script(t, "reboot yes\n"); !strings.Contains(out, "not heptap's to end") {
+		t.Errorf("without a box: %q", out)
+	}
+	for line, want := range map[string]string{"reboot yes": Restart, "poweroff yes": PowerOff, "factory reset yes": FactoryReset,
+		"reboot": "", "poweroff no": "", "factory reset yes yes": "", "factory": "", "factory yes": ""} {
+		asked := ""
+		r.o.End = func(what string) error { asked = what; return nil }
+		out, _ := r.script(t, line+"\n")
+		if asked != want || want != "" && !strings.Contains(out, "the box ends now") {
+			t.Errorf("%q: asked for %q, want %q: %s", line, asked, want, out)
+		}
+	}
+	if out, _ := r.script(t, "factory reset\n"); !strings.Contains(out, "erase configuration, history and every record") || !strings.Contains(out, "To do it: factory reset yes") {
+		t.Errorf("%q", out)
+	}
+}
