@@ -1,0 +1,86 @@
+package appliance
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+)
+
+// TestFlood: 512 MiB of memory, a small disk, no collector, and more of everything
+// on the mirror port than any table has room for. Neither memory nor the disk gives out:
+// the probe lives, the box starts again, and captures.
+func TestFlood(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 520) // of which some 130 MiB are for data
+	x.boot()
+	x.expect("msg=capturing")
+	x.arrive(x.call("first@lab"))
+	x.collector.Kill()
+	full := make(chan struct{})
+	go func() {
+		_, _, _ = x.guest.Expect(x.within(patience), 0, "no space on the medium")
+		close(full)
+	}()
+	began, frames := time.Now(), 0
+	for i, on := 0, true; on; i++ {
+		frames += x.flood(i)
+		select {
+		case <-full:
+			on = time.Since(began) < time.Minute
+		default:
+			on = time.Since(began) < patience
+		}
+	}
+	t.Logf("%d frames in %.0f s", frames, time.Since(began).Seconds())
+	for _, wrong := range []string{"Out of memory", "oom-kill", "the probe ended", "not fed any more"} {
+		if x.said(wrong) {
+			t.Errorf("the console says %q", wrong)
+		}
+	}
+	if !x.said("no space on the medium") {
+		t.Error("the disk was not filled")
+	}
+	x.silent()
+
+	x.collector.Restart()
+	x.arrive(x.call("after-the-flood@lab"))
+	x.cut()
+	x.boot()
+	x.expect("cause=power-cut")
+	x.arrive(x.call("again@lab"))
+	if x.said("DESTROYED") || x.said("the probe ended") {
+		t.Error("the flood has left something behind")
+	}
+	x.cut()
+}
+
+// flood sends the nth load of frames, none of which belongs to one before: a call,
+// streams of media, a connection with a gap, a datagram of which the rest is missing.
+func (x *box) flood(n int) (frames int) {
+	x.t.Helper()
+	at := func(host byte, port int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18 + byte(n>>16&1), byte(n >> 8), host ^ byte(n)}), uint16(port))
+	}
+	send := func(frame []byte) {
+		x.mirror.send(x.t, frame)
+		frames++
+	}
+	c := capturetest.Call{CallID: fmt.Sprintf("flood-%d@lab", n), Caller: at(1, 5060), Callee: at(2, 5060), CallerMedia: at(1, 10000+n%50000), CalleeMedia: at(2, 10000+n%50000)}
+	for _, d := range capturetest.SIPCall(c) {
+		send(capturetest.UDP(d.Src, d.Dst, d.Payload))
+	}
+	for i := range 8 {
+		send(capturetest.UDP(at(1, 10000+n%50000), at(2, 20000+i), capturetest.RTPPacket(0, uint16(i), 160, uint32(n*8+i), make([]byte, 160))))
+	}
+	body := []byte("INVITE sip:x@y SIP/2.0\r\nX: " + strings.Repeat("x", 1200))
+	send(capturetest.TCP(at(3, 1024+n%60000), at(4, 5060), capture.TCP{Seq: 1, Flags: capture.FlagSYN}, nil))
+	send(capturetest.TCP(at(3, 1024+n%60000), at(4, 5060), capture.TCP{Seq: 5000, Ack: 1, Flags: capture.FlagACK}, body))
+	send(capturetest.Fragments(capturetest.UDP(at(5, 5060), at(6, 5060), make([]byte, 2800)), 1500, uint32(n))[0])
+	return frames
+}
