@@ -14,10 +14,10 @@ func TestSettings(t *testing.T) {
 	x.resets = true
 	socket := x.plugUSB()
 	x.boot()
+	c := newTerminal(t, socket)
 	x.expect("cause=first-start")
 	x.expect("uplink         enp0s2, 10.0.2.15/24, gateway 10.0.2.2")
 	x.arrive(x.call("first@lab"))
-	c := newTerminal(t, socket)
 	c.enters(prompt)
 
 	c.types("set uplink vlan 7\r") // there is no such VLAN
