@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -95,7 +96,39 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 		}
 		o.Collectors = append(o.Collectors, u)
 	}
+	r.arrange(&o)
 	return o, nil
+}
+
+// groupName is what the log calls several collectors of which one gets everything. No
+// collector of the configuration can have it.
+const groupName = "(failover)"
+
+// arrange has collectors take each other's place, where they are to.
+func (r *runner) arrange(o *uplink.Options) {
+	d, n := &r.cfg.Delivery, len(o.Collectors)
+	if n < 2 || !d.TakesOver() {
+		return
+	}
+	var members []uplink.Member
+	for _, c := range o.Collectors {
+		members = append(members, uplink.Member{Name: c.Name, Dial: c.Dial, NewEncoder: c.NewEncoder})
+	}
+	if d.Arrangement == config.Failover {
+		first := o.Collectors[0]
+		for _, c := range o.Collectors[1:] {
+			if c.DrainRate > 0 && (first.DrainRate == 0 || c.DrainRate < first.DrainRate) {
+				first.DrainRate, first.DrainLive = c.DrainRate, c.DrainLive
+			}
+		}
+		first.Name = groupName
+		o.Collectors = []uplink.Collector{first}
+	}
+	for i := range o.Collectors {
+		c := &o.Collectors[i]
+		f := uplink.NewFailover(d.FailBack, slices.Concat(members[i:], members[:i])...)
+		c.Dial, c.Beside, c.Members = f.Dial, f.Run, f.Status
+	}
 }
 
 // collector says how the log feeds one collector.
@@ -131,7 +164,12 @@ func (r *runner) collector(w *way) (uplink.Collector, error) {
 // filtered reports whether there are records that c does not get.
 func filtered(cfg config.Config, c *config.Collector) bool {
 	f := cfg.FilterOf(c)
-	return f.On()
+	return f.On() || shares(cfg)
+}
+
+// shares reports whether each call is one collector's.
+func shares(cfg config.Config) bool {
+	return cfg.Delivery.Arrangement == config.Balance && len(cfg.Collector) > 1
 }
 
 // newReaders makes what decides which collectors a record is for: those that do not
@@ -142,7 +180,11 @@ func newReaders(cfg config.Config) (out []probe.Reader, err error) {
 		if !filtered(cfg, c) {
 			continue
 		}
-		r := probe.Reader{Name: c.Name}
+		r := probe.Reader{Name: c.Name, Share: shares(cfg)}
+		if f := cfg.FilterOf(c); !f.On() {
+			out = append(out, r)
+			continue
+		}
 		if r.Filter, err = trace.New(cfg.FilterOf(c), traceLimits(cfg)); err != nil {
 			return nil, fmt.Errorf("collector %s filter: %w", c.Name, err)
 		}

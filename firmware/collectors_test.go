@@ -176,3 +176,147 @@ func TestFilterOfCollector(t *testing.T) {
 		}
 	}
 }
+
+// TestBalance: each call, with all of its legs, is at one collector; what is of no call
+// is at both.
+func TestBalance(t *testing.T) {
+	a, b := heptest.New(t, heptest.Options{}), heptest.New(t, heptest.Options{})
+	box := newCollectorBox(t, t.TempDir(), "set collector a address "+a.Addr()+"\nset collector b address "+b.Addr()+"\nset delivery arrangement balance\n")
+	const calls = 40
+	for i := range calls {
+		id := fmt.Sprintf("call-%d", i)
+		box.show(sipRequest("INVITE", id, "alice"), sipRequest("BYE", id, "alice", ";tag=2"))
+	}
+	for _, name := range []string{"a", "b"} {
+		waitFor(t, "all", func() bool {
+			c := box.of(name)
+			return c.Made == 2*calls && c.Confirmed+c.Filtered == c.Made
+		})
+	}
+	has := [2]map[string]int{ids(t, a), ids(t, b)}
+	for i := range calls {
+		var at []int
+		for k := range has {
+			n := has[k][fmt.Sprintf("1 call-%d INVITE", i)]
+			if n != has[k][fmt.Sprintf("1 call-%d BYE", i)] || n > 1 {
+				t.Errorf("call %d is not whole at %d", i, k)
+			}
+			if n > 0 {
+				at = append(at, k)
+			}
+		}
+		if len(at) != 1 {
+			t.Errorf("call %d is at %v", i, at)
+		}
+	}
+	if len(has[0]) < calls/2 || len(has[1]) < calls/2 {
+		t.Errorf("shares of %d and %d of %d", len(has[0]), len(has[1]), 2*calls)
+	}
+}
+
+// TestBalanceMovesOver: the share of one that is dead goes to the other, with move-over, and
+// waits without.
+func TestBalanceMovesOver(t *testing.T) {
+	for _, move := range []string{"on", "off"} {
+		a, b := heptest.New(t, heptest.Options{}), heptest.New(t, heptest.Options{})
+		b.Kill()
+		box := newCollectorBox(t, t.TempDir(), "set collector a address "+a.Addr()+"\nset collector b address "+b.Addr()+"\nset delivery arrangement balance\nset delivery move-over "+move+"\n")
+		const calls = 40
+		for i := range calls {
+			box.show(sipRequest("INVITE", fmt.Sprintf("call-%d", i), "alice"))
+		}
+		waitFor(t, "a's", func() bool { c := box.of("a"); return c.Confirmed+c.Filtered == calls && c.Made == calls })
+		if move == "on" {
+			waitFor(t, "b's", func() bool { c := box.of("b"); return c.Confirmed+c.Filtered == calls && c.Made == calls })
+			if n := len(ids(t, a)); n != calls {
+				t.Errorf("%d of %d calls at the one that is left", n, calls)
+			}
+			if m := box.of("b").Members; len(m) != 2 || !m[0].Failed || !m[1].Active {
+				t.Errorf("%+v", m)
+			}
+		} else {
+			waitFor(t, "the spool", func() bool { c := box.of("b"); return c.Spooled > 0 && c.Spooled+c.Filtered == calls })
+			if n := len(ids(t, a)); uint64(n) != box.of("a").Confirmed || n == calls {
+				t.Errorf("%d of %d calls at the other one", n, calls)
+			}
+		}
+		box.stop()
+	}
+}
+
+// TestFailoverOfCollectors: one is killed in the middle, the other has everything that it
+// did not confirm, octets and all as its own profile makes them.
+func TestFailoverOfCollectors(t *testing.T) {
+	first, second := heptest.New(t, heptest.Options{RecvBufferBytes: 64 << 10}), heptest.New(t, heptest.Options{})
+	dir := t.TempDir()
+	text := "set collector first address " + first.Addr() + "\nset collector second address " + second.Addr() + "\nset collector second auth-key two\nset delivery arrangement failover\n"
+	box := newCollectorBox(t, dir, text)
+	const calls = 300
+	for i := range calls {
+		box.show(sipRequest("INVITE", fmt.Sprintf("call-%d", i), "alice"))
+		switch i {
+		case 100:
+			waitFor(t, "records at the first", func() bool { return len(first.Records()) > 50 })
+			first.Stall()
+		case 200:
+			first.Kill()
+		}
+	}
+	waitFor(t, "the rest", func() bool { c := box.of(groupName); return c.Confirmed == calls })
+	seen, dups := map[string]bool{}, uint64(0)
+	for i, c := range []*heptest.Collector{first, second} {
+		for _, r := range c.Records() {
+			v, err := hep.Parse(r.Frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key := string(v.AuthKey()); (key == "two") != (i == 1) {
+				t.Fatalf("collector %d has key %q", i, key)
+			}
+			if id := string(v.Correlation()); seen[id] {
+				dups++
+			} else {
+				seen[id] = true
+			}
+		}
+	}
+	c := box.of(groupName)
+	if len(seen) != calls || dups > c.Resent || len(second.Records()) == 0 {
+		t.Errorf("%d of %d calls, %d duplicates, %d counted", len(seen), calls, dups, c.Resent)
+	}
+	if m := c.Members; !m[0].Failed || m[0].Active || !m[1].Active || m[0].Reason == "" {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestArrangementChanges: what waits in the spool is sent, whatever the arrangement was.
+func TestArrangementChanges(t *testing.T) {
+	a, b := heptest.New(t, heptest.Options{}), heptest.New(t, heptest.Options{})
+	a.Kill()
+	b.Kill()
+	dir := t.TempDir()
+	text := "set collector a address " + a.Addr() + "\nset collector b address " + b.Addr() + "\n"
+	for i, arrangement := range []string{"mirror", "failover", "balance", "mirror"} {
+		box := newCollectorBox(t, dir, text+"set delivery arrangement "+arrangement+"\n")
+		for k := range 10 {
+			box.show(sipRequest("INVITE", fmt.Sprintf("%d-%d", i, k), "alice"))
+		}
+		waitFor(t, "the spool", func() bool { return box.log.Stats().Collectors[0].Made == 10 })
+		box.stop()
+	}
+	a.Restart()
+	b.Restart()
+	box := newCollectorBox(t, dir, text)
+	for _, name := range []string{"a", "b"} {
+		waitFor(t, "all", func() bool { c := box.of(name); return c.InMemory+c.Spooled == 0 })
+	}
+	all := map[string]bool{}
+	for _, c := range []*heptest.Collector{a, b} {
+		for id := range ids(t, c) {
+			all[id] = true
+		}
+	}
+	if len(all) != 40 {
+		t.Errorf("%d of 40 records", len(all))
+	}
+}

@@ -312,6 +312,15 @@ func (m *monitor) collector(c *uplink.CollectorStats) {
 	}
 	m.condition(condUplink+"/"+c.Collector, reason != "" && !c.Removed, health.Degraded, reason)
 	m.kept[c.Collector] = !up && c.Backlog > c.Held
+	for i := range c.Members {
+		s := &c.Members[i]
+		switch name := condUplink + "/" + s.Member; {
+		case c.Collector == groupName:
+			m.condition(name, s.Failed, health.Degraded, s.Reason)
+		case s.Member == c.Collector && s.Failed:
+			m.condition(name, true, health.Degraded, "another one gets its share: "+s.Reason)
+		}
+	}
 }
 
 func (m *monitor) spool(up *uplink.Stats, sp *buffer.Stats, now time.Time) panel.SpoolState {

@@ -13,6 +13,7 @@ import (
 	"heptap/board"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/console"
+	"heptap/firmware/internal/reach"
 )
 
 // service runs a probe after the other: the console has one with another
@@ -253,6 +254,13 @@ func (r *runner) live() *console.Live {
 		}
 		return out
 	}
-	return &console.Live{Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
+	ways := func() map[string]reach.Status {
+		out := map[string]reach.Status{}
+		for i := range r.ways {
+			out[r.ways[i].Name] = r.ways[i].Status()
+		}
+		return out
+	}
+	return &console.Live{Ways: ways, Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
 		TestUplink: r.testUplink, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files}
 }

@@ -1,8 +1,12 @@
 package config_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"heptap/firmware/internal/config"
 )
 
 func TestCollectorsAtOneAddress(t *testing.T) {
@@ -17,6 +21,31 @@ func TestCollectorsAtOneAddress(t *testing.T) {
 		cfg := parse(t, c.text)
 		if got := strings.Contains(strings.Join(cfg.Warnings(), "\n"), "collectors a and b have the same address"); got != c.want {
 			t.Errorf("%q: warned %v", c.text, got)
+		}
+	}
+}
+
+func TestDelivery(t *testing.T) {
+	two := "set collector a address h:1\nset collector b address h:2\n"
+	c := parse(t, two)
+	if c.Delivery.Arrangement != config.Mirror || c.Delivery.FailBack != time.Minute || c.Delivery.MoveOver {
+		t.Errorf("by default %+v", c.Delivery)
+	}
+	c = parse(t, two+"set delivery arrangement balance\nset delivery move-over on\nset delivery fail-back 10m\n")
+	if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) || c.Delivery.FailBack != 10*time.Minute || !c.Delivery.MoveOver {
+		t.Errorf("printed and read again:\n%s", config.Format(c))
+	}
+	parse(t, two+"set collector a transport udp\nset delivery arrangement balance\n")
+	for _, c := range []struct{ text, want string }{
+		{"set delivery arrangement all", "want mirror or failover or balance"},
+		{"set delivery fail-back 1s", "want a duration from 10s"},
+		{"set delivery arrangement failover\nset collector b transport udp", "collector b: over udp nobody knows whether it is well"},
+		{"set delivery arrangement balance\nset delivery move-over on\nset collector b transport udp", "collector b: over udp"},
+		{"set delivery arrangement failover\nset collector b filter default deny", "collector b: no filter where one takes another's place"},
+	} {
+		_, err := config.Parse(strings.NewReader(two+c.text), "test")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.text, err)
 		}
 	}
 }

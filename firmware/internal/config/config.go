@@ -17,6 +17,7 @@ type Config struct {
 	Uplink    Uplink
 	Ports     []Port      // mirror ports, in the order they were first named
 	Collector []Collector // at most MaxCollectors
+	Delivery  Delivery
 	Spool     Spool
 	Metrics   Metrics
 	Decode    Decode
@@ -372,19 +373,20 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
-		System:  System{AgentID: 2001, Board: "generic"},
-		Uplink:  Uplink{IPv6: IPv6{Auto: true}},
-		Spool:   Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20, Shed: "periodic,keepalive,log,routine,query,final"},
-		Decode:  Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
-		Streams: Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
-		Media:   Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
-		Records: Records{Net: NetOn, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
-		Recent:  Recent{Memory: 2 << 20, Age: 30 * time.Minute},
-		Packets: Packets{Memory: 4 << 20, Pins: 2, After: 10 * time.Second, Files: 64 << 20},
-		Time:    Time{Hold: 5 * time.Minute},
-		Intake:  Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
-		Calls:   Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},
-		Trace:   trace.Config{Default: trace.Allow},
+		System:   System{AgentID: 2001, Board: "generic"},
+		Uplink:   Uplink{IPv6: IPv6{Auto: true}},
+		Delivery: Delivery{Arrangement: Mirror, FailBack: time.Minute},
+		Spool:    Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20, Shed: "periodic,keepalive,log,routine,query,final"},
+		Decode:   Decode{Duplicates: DuplicatesDrop, DuplicateWindow: 50 * time.Millisecond, HEP: HEPSkip, FragmentMemory: 4 << 20},
+		Streams:  Streams{Connections: 32768, Memory: 16 << 20, Idle: 4 * time.Hour},
+		Media:    Media{ReportInterval: time.Minute, Events: true, Streams: 32768},
+		Records:  Records{Net: NetOn, ISUP: true, Log: LogLinked, NG: true, DNS: true, MI: true, REST: RESTServers, Links: LinksInferred},
+		Recent:   Recent{Memory: 2 << 20, Age: 30 * time.Minute},
+		Packets:  Packets{Memory: 4 << 20, Pins: 2, After: 10 * time.Second, Files: 64 << 20},
+		Time:     Time{Hold: 5 * time.Minute},
+		Intake:   Intake{Connections: 64, Delimiter: ":", RESTPorts: RESTPortsSwap},
+		Calls:    Calls{LegHeaders: "X-CID", Max: 50000, Idle: 2 * time.Hour},
+		Trace:    trace.Config{Default: trace.Allow},
 	}
 }
 

@@ -212,6 +212,7 @@ func (c *Config) check(name string) []error {
 		k := &c.Collector[i]
 		errs = append(errs, k.check(name)...)
 	}
+	errs = append(errs, c.checkDelivery(name)...)
 	errs = append(errs, c.checkIntake(name)...)
 	if err := c.checkUplink(name); err != nil {
 		errs = append(errs, err)

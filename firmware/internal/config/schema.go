@@ -37,7 +37,7 @@ func (o *Option) Usage() string { return strings.Join(o.Path, " ") + " " + o.Arg
 
 // Schema returns every option, in the order the reference page shows them.
 func Schema() []Option {
-	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), packetOptions(), traceOptions(), timeOptions(), privacyOptions(), intakeOptions())
+	return slices.Concat(systemOptions(), uplinkOptions(), portOptions(), collectorOptions(), deliveryOptions(), spoolOptions(), decodeOptions(), mediaOptions(), besideOptions(), recentOptions(), packetOptions(), traceOptions(), timeOptions(), privacyOptions(), intakeOptions())
 }
 
 func systemOptions() []Option {

@@ -20,6 +20,7 @@ import (
 	"heptap/firmware/internal/outbox"
 	"heptap/firmware/internal/packets"
 	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/uplink"
 )
@@ -31,6 +32,7 @@ type Live struct {
 	Stages  *metrics.Sources
 	Recent  *recent.Store // nil: none are held
 	Links   func() []Link
+	Ways    func() map[string]reach.Status // to the collectors; nil: not known
 	Started time.Time
 	Mark    func(text, by string) error // makes a log record of this moment, and pins the packet memory
 
@@ -278,11 +280,7 @@ func showUplink(l *Live, b *strings.Builder) error {
 		k := &up.Collectors[i]
 		name := cmp.Or(k.Collector, "(no collector)")
 		fmt.Fprintf(b, "%s: %s\n", name, stateText(k))
-		for _, c := range l.Config.Collector {
-			if c.Name == k.Collector {
-				row(b, "  to", "%s, %s, profile %s", c.Address, c.Transport, c.Profile)
-			}
-		}
+		to(l, b, k.Collector)
 		fmt.Fprintf(b, "  %d made + %d carried in =\n", k.Made, k.CarriedIn)
 		for _, c := range []struct {
 			name string
@@ -294,6 +292,11 @@ func showUplink(l *Live, b *strings.Builder) error {
 			}
 		}
 		fmt.Fprintf(b, "  sent once more %d, barriers %d, not answered %d, connections %d of which broke %d\n", k.Resent, k.Barriers, k.NoAnswer, k.Dials, k.Broken)
+		backlog(l, k, b)
+		if !k.Next.IsZero() {
+			row(b, "  next attempt", "in %v", max(time.Until(k.Next), 0).Round(100*time.Millisecond))
+		}
+		members(l, k, b)
 		for _, rd := range p.Readers {
 			for _, r := range rd.Filter.Rules {
 				if rd.Name == k.Collector {
@@ -309,6 +312,76 @@ func showUplink(l *Live, b *strings.Builder) error {
 		}
 	}
 	return nil
+}
+
+// to says where a collector is, and which of its addresses are tried.
+func to(l *Live, b *strings.Builder, name string) {
+	for _, c := range l.Config.Collector {
+		if c.Name != name {
+			continue
+		}
+		row(b, "  to", "%s, %s, profile %s", c.Address, c.Transport, c.Profile)
+		if l.Ways == nil {
+			return
+		}
+		w := l.Ways()[name]
+		if w.Address.IsValid() {
+			row(b, "  connected", "last with %v", w.Address)
+		}
+		if len(w.Addresses) > 1 {
+			row(b, "  addresses", "%v, tried in this order", w.Addresses)
+		}
+		if w.Resolve != "" {
+			row(b, "  name", "%s", printable(w.Resolve))
+		}
+		return
+	}
+}
+
+// backlog shows how much waits, for how long, and how long it may still take.
+func backlog(l *Live, k *uplink.CollectorStats, b *strings.Builder) {
+	if k.Rate >= 0.05 {
+		row(b, "  rate", "%.1f records/s", k.Rate)
+	}
+	if k.Backlog == 0 {
+		return
+	}
+	text := fmt.Sprintf("%d records", k.Backlog)
+	if held := l.Stages.Spool().Held.Total(); held.Records > 0 {
+		text += fmt.Sprintf(", about %s", sizeText(int64(float64(held.Bytes)/float64(held.Records)*float64(k.Backlog))))
+	}
+	if !k.Waiting.IsZero() {
+		text += fmt.Sprintf(", for %v", time.Since(k.Waiting).Round(time.Second))
+	}
+	if k.State == uplink.Draining && k.Rate >= 1 {
+		text += fmt.Sprintf("; about %v left", time.Duration(float64(k.Backlog)/k.Rate*float64(time.Second)).Round(time.Second))
+	}
+	row(b, "  waiting", "%s", text)
+}
+
+// members shows collectors that take each other's place.
+func members(l *Live, k *uplink.CollectorStats, b *strings.Builder) {
+	for _, m := range k.Members {
+		state := "ready"
+		switch {
+		case m.Active && m.Failed:
+			state = "in use, has failed"
+		case m.Active:
+			state = "in use"
+		case m.Failed:
+			state = "has failed"
+		}
+		if !m.Since.IsZero() {
+			state += fmt.Sprintf(" for %v", time.Since(m.Since).Round(time.Second))
+		}
+		if m.Reason != "" {
+			state += ": " + printable(m.Reason)
+		}
+		fmt.Fprintf(b, "  %s: %s; %s confirmed\n", m.Member, state, sizeText(int64(m.Confirmed)))
+		if m.Member != k.Collector {
+			to(l, b, m.Member)
+		}
+	}
 }
 
 func showSpool(l *Live, b *strings.Builder) error {

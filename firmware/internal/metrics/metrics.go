@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"heptap/buffer"
 	"heptap/capture"
@@ -339,6 +340,27 @@ func (l *list) collector(c *uplink.CollectorStats) {
 	l.counter("heptap_uplink_unanswered_total", "Half-closes not answered in time.", c.NoAnswer, who...)
 	l.counter("heptap_uplink_broken_total", "Connections that ended before their barrier.", c.Broken, who...)
 	l.counter("heptap_uplink_dials_total", "Connections attempted.", c.Dials, who...)
+	for i := range c.Members {
+		m := &c.Members[i]
+		for _, s := range []struct {
+			name string
+			is   bool
+		}{{"active", m.Active}, {"failed", m.Failed}} {
+			v := 0.0
+			if s.is {
+				v = 1
+			}
+			l.gauge("heptap_uplink_member", "1 for the one of several collectors that is in use, and for those that have failed.", v, "collector", c.Collector, "member", m.Member, "is", s.name)
+		}
+		l.counter("heptap_uplink_member_confirmed_bytes_total", "Octets that one of several collectors has confirmed.", m.Confirmed, "collector", c.Collector, "member", m.Member)
+	}
+	l.gauge("heptap_uplink_rate", "Records per second that leave the log for a collector.", c.Rate, who...)
+	waiting := 0.0
+	if !c.Waiting.IsZero() {
+		waiting = time.Since(c.Waiting).Seconds()
+	}
+	l.gauge("heptap_uplink_backlog_records", "Records on disk that wait to be sent.", float64(c.Backlog), who...)
+	l.gauge("heptap_uplink_backlog_seconds", "How long there have been such records, in this run.", waiting, who...)
 	l.gauge("heptap_uplink_unconfirmed_bytes", "Octets sent and not confirmed.", float64(c.Unconfirmed), who...)
 }
 

@@ -72,6 +72,7 @@ type Probe struct {
 	ports      []*judgement
 	sample     mirror.Sample // of the port being judged
 	judged     int64         // when ports are judged next
+	shares     shares
 	scratch    []byte
 	id         []byte
 	err        error // of Deliver, the first one
@@ -84,7 +85,7 @@ type Probe struct {
 
 // New wires a probe together. The probe owns the inputs' sources from then on.
 func New(cfg Config) *Probe {
-	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10), judged: math.MinInt64}
+	p := &Probe{cfg: cfg, scratch: make([]byte, 0, 80<<10), judged: math.MinInt64, shares: newShares(cfg.Readers, cfg.Correlate.Calls)}
 	ac := &p.cfg.Assembly
 	ac.Stream.Ignore = stream.NewIgnore(ac.Stream.Connections)
 	wake, seed, asked := make(chan struct{}, 1), rand.Uint64(), new(asked)

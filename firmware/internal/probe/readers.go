@@ -10,6 +10,7 @@ type Reader struct {
 	Name   string
 	Bit    uint8         // of record.Record's Skip, for what it does not get
 	Filter *trace.Engine // what it denies is not for this one; nil denies nothing
+	Share  bool          // it gets, of what belongs to a call, only its share: the others who do get the rest
 }
 
 // ReaderStats says what a reader's filter has decided.
@@ -20,8 +21,10 @@ type ReaderStats struct {
 
 // skip returns the bits of those that a record is not for.
 func (p *Probe) skip(r *record.Record) (bits uint8) {
+	whose := p.shares.whose(r)
 	for i := range p.cfg.Readers {
-		if rd := &p.cfg.Readers[i]; !rd.Filter.Allow(r) {
+		rd := &p.cfg.Readers[i]
+		if allowed := rd.Filter.Allow(r); !allowed || rd.Share && whose != everybody && whose != i {
 			bits |= rd.Bit
 		}
 	}

@@ -114,8 +114,13 @@ func (cfg *Config) MemoryBytes() int64 {
 	assembly.Stream.Ignore = stream.NewIgnore(assembly.Stream.Connections)
 	total := int64(len(cfg.Inputs))*(perInput+perPort) + assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() + cfg.Privacy.MemoryBytes() +
 		cfg.Beyond.MemoryBytes() + int64(unsafe.Sizeof(asked{}))
+	sharing := false
 	for i := range cfg.Readers {
 		total += cfg.Readers[i].Filter.MemoryBytes()
+		sharing = sharing || cfg.Readers[i].Share
+	}
+	if sharing {
+		total += int64(cfg.Correlate.Calls) * legBytes
 	}
 	if cfg.ISUP {
 		total += beyond.ISUPConfig{}.MemoryBytes()

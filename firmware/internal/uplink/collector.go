@@ -19,28 +19,30 @@ type collector struct {
 	closed chan struct{} // closed by Shutdown
 	flying *sync.WaitGroup
 
-	open        spans  // not confirmed
-	tried       spans  // of these, written to a connection that then failed
-	livePos     uint64 // the live lane's next number; the backlog is below it
-	held        uint64 // what is open below it is held back
-	heldBack    uint64 // records that is
-	flights     []*flight
-	toDisk      uint64    // below this is what broken connections left unconfirmed
-	exposedTo   uint64    // below this is what had to go to disk because this collector had not acknowledged it
-	n           Counts    // but for Made, Shed at append, and InMemory
-	answers     bool      // a half-close was answered once, in this run or an earlier one
-	silent      int       // barriers in a row that timed out although all was acknowledged
-	tail        bool      // fallen back to the resend tail
-	stalled     bool      // a write stalled since something was last confirmed or released
-	confirmedAt time.Time // when something was last confirmed
-	liveSent    uint64    // records the live lane sent, for the drain rate
-	refusals    uint64    // attempts to dial that failed
-	proofs      uint64    // live connections confirmed with records on them
-	wantProof   bool      // a record is in doubt: the live lane shall have one confirmed
-	status      Status
-	removed     *removal // not configured any more
-	slot        slot
-	spared      ByClass // shed records that were not for it
+	open         spans  // not confirmed
+	tried        spans  // of these, written to a connection that then failed
+	livePos      uint64 // the live lane's next number; the backlog is below it
+	held         uint64 // what is open below it is held back
+	heldBack     uint64 // records that is
+	flights      []*flight
+	toDisk       uint64    // below this is what broken connections left unconfirmed
+	exposedTo    uint64    // below this is what had to go to disk because this collector had not acknowledged it
+	n            Counts    // but for Made, Shed at append, and InMemory
+	answers      bool      // a half-close was answered once, in this run or an earlier one
+	silent       int       // barriers in a row that timed out although all was acknowledged
+	tail         bool      // fallen back to the resend tail
+	stalled      bool      // a write stalled since something was last confirmed or released
+	confirmedAt  time.Time // when something was last confirmed
+	liveSent     uint64    // records the live lane sent, for the drain rate
+	refusals     uint64    // attempts to dial that failed
+	proofs       uint64    // live connections confirmed with records on them
+	wantProof    bool      // a record is in doubt: the live lane shall have one confirmed
+	status       Status
+	removed      *removal // not configured any more
+	slot         slot
+	pace         pace
+	waitingSince time.Time // some wait on disk to be sent
+	spared       ByClass   // shed records that were not for it
 }
 
 func newCollector(l *Log, cfg Collector) *collector {

@@ -61,6 +61,10 @@
 // filtered when it is made; it stays in their cursors, which are about numbers, but
 // waits nowhere for them: it is not in memory, not on disk, and not lost.
 //
+// A Failover has one cursor for several servers: it is a Dial that connects to one of
+// them, so whatever one has not confirmed is sent to the next as if that were the same.
+// Records are made anew by the encoder of each.
+//
 // A collector without a stored cursor begins with this run's first record, unless
 // no configured one has a cursor: then it has all that there is. The cursor of one that is
 // not configured any more stays, cut off at the first record of the run without it, for

@@ -266,6 +266,12 @@ func (l *Log) stored(entries []buffer.Entry, r *buffer.AppendResult) {
 		c.loseAll(r.Shed, &c.n.Shed)
 		c.loseAll(r.Evicted, &c.n.Evicted)
 	}
+	for i := range entries {
+		if !l.wanted(entries[i].Seq, record.SkipOf(entries[i].Data)) {
+			l.dirty = true
+			break
+		}
+	}
 	if len(r.Shed)+len(r.Evicted) > 0 {
 		l.losses++
 		l.dirty = true // the cursors in this commit count records that it evicted

@@ -91,7 +91,11 @@ func (ln *lane) run(ctx context.Context) {
 		if proven || time.Since(began) > ln.back.max {
 			ln.back.reset()
 		}
-		if !ln.rest(ctx, ln.back.pause()) {
+		pause := ln.back.pause()
+		if ln.kind != backlog {
+			ln.c.setNext(time.Now().Add(pause))
+		}
+		if !ln.rest(ctx, pause) {
 			break
 		}
 	}
@@ -112,6 +116,9 @@ func (ln *lane) connect(ctx context.Context) error {
 func (ln *lane) dial(ctx context.Context) (Conn, error) {
 	ln.c.l.mu.Lock()
 	ln.c.n.Dials++
+	if ln.kind != backlog {
+		ln.c.status.Next = time.Time{}
+	}
 	ln.c.l.mu.Unlock()
 	conn, err := ln.c.cfg.Dial(ctx)
 	if err != nil {
@@ -195,6 +202,9 @@ func (ln *lane) serve(ctx context.Context, conn Conn) error {
 func (ln *lane) begin(conn Conn) *flight {
 	l := ln.c.l
 	f := &flight{conn: conn, lane: ln, began: time.Now()}
+	if to, ok := conn.(*memberConn); ok {
+		ln.enc = to.NewEncoder()
+	}
 	l.mu.Lock()
 	ln.c.flights = append(ln.c.flights, f)
 	ln.barrier = f.began

@@ -269,9 +269,14 @@ func (l *Log) Run(ctx context.Context) error {
 	l.mu.Unlock()
 	defer close(l.done)
 
-	var lanes, flights sync.WaitGroup
+	var lanes, flights, beside sync.WaitGroup
+	besideCtx, stopBeside := context.WithCancel(ctx)
+	defer stopBeside()
 	for _, c := range l.collectors {
 		c.flying = &flights
+		if c.cfg.Beside != nil {
+			beside.Go(func() { c.cfg.Beside(besideCtx) })
+		}
 		for _, ln := range c.lanes {
 			lanes.Go(func() { ln.run(ctx) })
 		}
@@ -283,6 +288,8 @@ func (l *Log) Run(ctx context.Context) error {
 	go func() {
 		lanes.Wait()
 		flights.Wait()
+		stopBeside()
+		beside.Wait()
 		close(idle)
 	}()
 	l.keep(idle)

@@ -57,6 +57,8 @@ type Collector struct {
 	Name       string                                  // names the cursor; unique, not empty
 	Dial       func(ctx context.Context) (Conn, error) // one attempt, with its own time limit
 	NewEncoder func() Encoder                          // called once per lane
+	Beside     func(ctx context.Context)               // runs for as long as the lanes do; nil is nothing
+	Members    func() []MemberStatus                   // of the Failover that Dial is; nil: of none
 	Datagram   bool                                    // UDP: no acknowledgement of any kind
 	Secure     bool                                    // TLS, for the words in which an early end is reported
 	Filtered   bool                                    // a record's Skip may say that it is not for this one; Log.Bit says by which bit

@@ -83,6 +83,10 @@ type Status struct {
 	Unconfirmed int       // octets of records sent and not confirmed
 	Removed     bool      // not configured any more: what waited for it is kept for a while
 	Fallback    bool      // it answers no half-close: records are released by the resend tail
+	Rate        float64   // records per second that leave the log for it, a mean that follows within some seconds
+	Waiting     time.Time // since when some have been waiting on disk to be sent, in this run; zero: none are
+	Next        time.Time // when the next attempt to connect is made; zero: now, or none is needed
+	Members     []MemberStatus
 }
 
 // Stats is a consistent snapshot of a Log.
@@ -130,6 +134,12 @@ func (c *collector) snapshot() Status {
 	s := c.status
 	s.Held = min(c.heldBack, c.n.Spooled)
 	s.Backlog = c.n.Spooled - s.Held
+	if s.Rate = c.pace.rate; s.Backlog > 0 {
+		s.Waiting = c.waitingSince
+	}
+	if c.cfg.Members != nil {
+		s.Members = c.cfg.Members()
+	}
 	s.Fallback, s.Removed = c.tail, c.removed != nil
 	for _, f := range c.flights {
 		s.Unconfirmed += f.size
@@ -203,6 +213,47 @@ func (c *collector) setState(s State, why error) {
 		}
 		c.l.log.Warn("uplink down", "collector", c.cfg.Name, "err", reason)
 	}
+}
+
+// pace is how fast records are done with.
+type pace struct {
+	at   time.Time
+	done uint64
+	rate float64
+}
+
+// paceMean is how long the mean takes to follow, in seconds.
+const paceMean = 5
+
+// measure is called by the keeper now and then.
+func (c *collector) measure(now time.Time) {
+	done, p := c.n.Confirmed+c.n.SentUnconfirmed+c.n.Released, &c.pace
+	for _, f := range c.flights {
+		for i := range f.marks {
+			if m := &f.marks[i]; m.done {
+				done += uint64(m.sent)
+			}
+		}
+	}
+	if passed := now.Sub(p.at).Seconds(); p.at.IsZero() || passed >= 1 {
+		if passed < 60 {
+			p.rate += (float64(max(done, p.done)-p.done)/passed - p.rate) * min(1, passed/paceMean)
+		}
+		p.at, p.done = now, done
+	}
+	switch waits := c.n.Spooled > 0 && c.snapshot().Backlog > 0; {
+	case !waits:
+		c.waitingSince = time.Time{}
+	case c.waitingSince.IsZero():
+		c.waitingSince = now
+	}
+}
+
+// setNext takes note of when the next attempt is made.
+func (c *collector) setNext(at time.Time) {
+	c.l.mu.Lock()
+	c.status.Next = at
+	c.l.mu.Unlock()
 }
 
 // note records what went wrong on the backlog's connection, which does not make

@@ -57,6 +57,7 @@ func (k *keeper) store() bool {
 // what a collector in fallback has acknowledged, but for the tail.
 func (l *Log) settleAged(now time.Time) {
 	for _, c := range l.collectors {
+		c.measure(now)
 		for _, f := range c.flights {
 			switch {
 			case c.cfg.Datagram && !f.half:
