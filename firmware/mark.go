@@ -20,11 +20,18 @@ func (r *runner) mark(text, by string) error {
 		Event string `json:"event"`
 		Text  string `json:"text,omitempty"`
 		By    string `json:"by"`
-	}{"mark", text[:min(len(text), maxMark)], by})
+	}{"mark", text, by})
 	if err != nil {
 		return fmt.Errorf("mark: %w", err)
 	}
 	r.log.Info("mark", "text", text, "by", by)
+	if r.memory != nil {
+		pin, gone := r.memory.Mark(text, by, rec.Wall, rec.Mono)
+		r.log.Info("packet memory pinned", "pin", pin.ID, "KiB", pin.Octets>>10)
+		if gone != nil {
+			r.log.Warn("an older pin gave way; set packets pins for more", "pin", gone.ID, "text", gone.Text)
+		}
+	}
 	r.remember(&rec)
 	return nil
 }
