@@ -9,6 +9,7 @@ func (c *Conn) Gap(dir int, n int64) {
 	if c.mode != Following {
 		return
 	}
+	c.flags |= holed
 	w := &c.way[dir]
 	if c.flags&rolesKnown != 0 && dir == int(c.client) {
 		for _, x := range c.early {

@@ -89,6 +89,7 @@ type facts uint8
 const (
 	rolesKnown facts = 1 << iota
 	unpaired         // whose a reply is cannot be known any more
+	holed            // octets are missing, perhaps at the beginning
 	offered          // the latest request asked for another protocol
 )
 

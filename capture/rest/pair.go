@@ -51,7 +51,7 @@ func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 	c.rested = false
 	for len(c.early) > 0 {
 		x := c.early[0]
-		if late := w.first - x.Reply.First; late <= Skew || late <= Overtaking && !x.missing && c.order > 1 {
+		if late := w.first - x.Reply.First; late <= Skew || late <= Overtaking && !x.missing && (c.order > 1 || c.flags&holed == 0) {
 			c.early = slices.Delete(c.early, 0, 1)
 			c.ask(x, dir, h, raw)
 			return
