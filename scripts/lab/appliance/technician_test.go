@@ -127,16 +127,17 @@ func (c *terminal) answers(question, answer string) {
 	c.types("%s\r", answer)
 }
 
-// shows asks again until a command shows a text.
-func (c *terminal) shows(command, text string) (out string) {
+// shows asks again until a command shows a text, after something was done each time.
+func (c *terminal) shows(command, text string, do func()) {
 	c.t.Helper()
+	out := ""
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Second) {
+		do()
 		if out = c.does(command); strings.Contains(out, text) {
-			return out
+			return
 		}
 	}
 	c.t.Fatalf("%s does not show %q:\n%s", command, text, out)
-	return ""
 }
 
 // calls sends so many calls between hosts of their own, all of it or only what
@@ -209,10 +210,9 @@ func technician(t *testing.T, b board) {
 	c.sees(prompt)
 
 	// The switch mirrors one direction only, and is set right.
-	x.calls(1, 8, false)
-	c.shows("test span", "one direction only")
+	c.shows("test span", "one direction only", func() { x.calls(1, 8, false) })
 	x.arrive(x.call("first@lab"))
-	c.shows("show calls", "first@lab")
+	c.shows("show calls", "first@lab", func() {})
 	for _, text := range []string{"INVITE", "200", "BYE", "198.51.100.1"} {
 		if out := c.does("show call first@lab"); !strings.Contains(out, text) {
 			t.Errorf("the ladder has no %s:\n%s", text, out)
@@ -266,16 +266,11 @@ func technician(t *testing.T, b board) {
 	if out := c.does("show running"); !strings.Contains(out, "set system agent-id 77") || !strings.Contains(out, "set system node lab") {
 		t.Errorf("after the restart:\n%s", out)
 	}
-	for i := 1; ; i++ {
-		x.calls(i%250, 20, true)
-		if strings.Contains(c.does("test span"), "the mirror is good") {
-			break
-		}
-		if i > 200 {
-			t.Fatal("the mirror is never good")
-		}
-		time.Sleep(time.Second)
-	}
+	next := 0
+	c.shows("test span", "the mirror is good", func() {
+		x.calls(1+next%200, 20, true)
+		next += 20
+	})
 	x.cut()
 }
 
