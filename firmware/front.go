@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -30,6 +31,7 @@ type front struct {
 	button hal.Button // nil: none
 	draw   *paneldraw.Panel
 	player *panel.Player
+	held   atomic.Bool // the button is pressed, and not yet for so long that it asks for more
 	closer []io.Closer
 }
 
@@ -177,7 +179,10 @@ func (f *front) run(ctx context.Context, r *runner, stop func()) {
 
 // gestures carries out what the button asks for.
 func (f *front) gestures(ctx context.Context, r *runner, stop func()) error {
-	g := panel.Gestures{Phase: func(p panel.Phase) { f.player.Update(func(s *panel.State) { s.Press = p }) }}
+	g := panel.Gestures{Phase: func(p panel.Phase) {
+		f.held.Store(p == panel.PhasePressed)
+		f.player.Update(func(s *panel.State) { s.Press = p })
+	}}
 	for {
 		err := g.Run(ctx, f.button, func(i panel.Intent) { f.intend(r, stop, i) })
 		if err == nil || ctx.Err() != nil {

@@ -169,7 +169,11 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	var watch sync.WaitGroup
 	up := make(chan struct{})
 	r.started = func() {
-		s.live.Store(r.live())
+		live := r.live()
+		if front.button != nil {
+			live.Pressed = front.held.Load
+		}
+		s.live.Store(live)
 		started()
 		close(up)
 	}

@@ -42,6 +42,8 @@ type Options struct {
 type Console struct {
 	o        Options
 	settings *settings
+	users    *users
+	audit    audit
 
 	mu   sync.Mutex
 	open []*session // by id
@@ -51,8 +53,12 @@ type Console struct {
 func New(o Options) (*Console, error) {
 	c := &Console{o: o}
 	var err error
-	c.settings, err = openSettings(o, c.tell)
-	return c, err
+	if c.settings, err = openSettings(o, c.tell); err != nil {
+		return c, err
+	}
+	c.users = openUsers(c.settings.history.usersFile())
+	c.audit.file, c.audit.log = c.settings.history.auditFile(), o.Log
+	return c, nil
 }
 
 // Close forgets a commit that waits to be confirmed: the configuration file still
@@ -115,19 +121,27 @@ func (c *Console) edits(s *session, editing bool) (others []*session) {
 	return others
 }
 
+// known notes who has logged in to a session.
+func (c *Console) known(s *session, name string) {
+	c.mu.Lock()
+	s.user = name
+	c.mu.Unlock()
+}
+
 // known is what sessions know of each other.
 type known struct {
 	id      int
 	name    string
 	since   time.Time
 	editing bool
+	user    string
 }
 
 func (c *Console) sessions() (out []known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range c.open {
-		out = append(out, known{o.id, o.name, o.since, o.editing})
+		out = append(out, known{o.id, o.name, o.since, o.editing, o.user})
 	}
 	return out
 }

@@ -194,6 +194,7 @@ func (s *session) put(confirm time.Duration) (string, error) {
 		return "", err
 	}
 	s.t.print(warnings(cfg.Warnings()) + "the capture begins anew with the new configuration ...\n")
+	what := changesText(s.base, s.candidate)
 	err = s.c.settings.commit(s, s.candidate, s.baseAt, confirm)
 	if running, _ := s.c.settings.current(); running.Text() == s.candidate.Text() {
 		s.finish()
@@ -202,8 +203,10 @@ func (s *session) put(confirm time.Duration) (string, error) {
 		return "", err
 	}
 	if confirm > 0 {
+		s.audited(fmt.Sprintf("committed, to be confirmed within %v%s", confirm, what))
 		return fmt.Sprintf("committed; it is rolled back in %v unless confirm follows\n", confirm), nil
 	}
+	s.audited("committed" + what)
 	return "committed\n", nil
 }
 
@@ -211,6 +214,7 @@ func (s *session) confirm() (string, error) {
 	if err := s.c.settings.confirm(s); err != nil {
 		return "", err
 	}
+	s.audited("confirmed")
 	return "confirmed: the configuration file has it\n", nil
 }
 
@@ -219,6 +223,7 @@ func (s *session) abort() (string, error) {
 	if err := s.c.settings.abort(s); err != nil {
 		return "", err
 	}
+	s.audited("rolled back")
 	return "rolled back\n", nil
 }
 

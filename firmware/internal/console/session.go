@@ -22,6 +22,8 @@ type session struct {
 	id      int
 	name    string
 	rights  rights
+	user    string // who has logged in; changed under Console.mu, by the session itself alone
+	level   Level
 	since   time.Time
 	t       *terminal
 	ctx     context.Context
@@ -39,10 +41,18 @@ type session struct {
 	warned bool // that leaving loses changes
 }
 
-func (s *session) String() string { return fmt.Sprintf("session %d (%s)", s.id, s.name) }
+func (s *session) String() string {
+	if s.user != "" {
+		return fmt.Sprintf("session %d (%s, %s)", s.id, s.name, s.user)
+	}
+	return fmt.Sprintf("session %d (%s)", s.id, s.name)
+}
 
 // run reads commands until the input ends or the user leaves.
 func (s *session) run() error {
+	if !s.login() {
+		return s.t.err
+	}
 	if !s.t.batch {
 		s.t.print("heptap " + s.c.o.Version + "; ? shows what can be typed\n")
 		for _, p := range []string{s.c.settings.brokenText(), s.c.settings.pendingText()} {
@@ -63,6 +73,9 @@ func (s *session) run() error {
 		case errors.Is(err, errTooLong):
 			s.fail(err)
 			continue
+		case errors.Is(err, context.DeadlineExceeded):
+			s.t.print(fmt.Sprintf("\nnothing was typed for %v\n", s.t.idle))
+			return nil
 		case err != nil:
 			return err
 		}
@@ -76,7 +89,7 @@ func (s *session) run() error {
 // welcome sets up a box that has never been.
 func (s *session) welcome() {
 	running, _ := s.c.settings.current()
-	if s.c.o.Box == nil || running.Lines() > 0 || s.c.settings.brokenText() != "" {
+	if s.level < MayAll || s.c.o.Box == nil || running.Lines() > 0 || s.c.settings.brokenText() != "" {
 		return
 	}
 	s.t.print("This box has no configuration yet.\n")
@@ -139,6 +152,14 @@ func (s *session) execute(line string) {
 	if len(c.path) == 1 && c.path[0] == "show" && len(behind) > 0 && len(behind[0]) == 1 && strings.HasPrefix("compare", behind[0][0]) && len(behind[0][0]) > 2 {
 		args, behind = append(args, "|", "compare"), behind[1:]
 	}
+	if c.needs() > s.level {
+		s.audited("not allowed: " + s.auditText(c, args))
+		s.fail(errNotAllowed)
+		return
+	}
+	if c.effects() {
+		s.audited(s.auditText(c, args))
+	}
 	out, err := c.run(s, args)
 	if errors.Is(err, errUsage) {
 		err = fmt.Errorf("want: %s", c.usage())
@@ -174,8 +195,11 @@ func (s *session) showSessions() (string, error) {
 	var b strings.Builder
 	for _, o := range s.c.sessions() {
 		note := ""
+		if o.user != "" {
+			note = ", " + o.user
+		}
 		if o.editing {
-			note = ", editing"
+			note += ", editing"
 		}
 		if o.id == s.id {
 			note += ", this one"

@@ -35,6 +35,8 @@ type terminal struct {
 
 	rows, width int // rows 0: no pages
 	batch       bool
+	hidden      bool          // what is typed is not shown
+	idle        time.Duration // readLine gives up after so long without a key; 0: never
 	history     []string
 	notices     <-chan string // to be shown when nothing else is
 	err         error         // of the first write that failed
@@ -193,7 +195,7 @@ func (t *terminal) readLine(prompt string, more func(line string, help bool) (st
 	kept := ""             // what was typed before
 	literal := false
 	for {
-		k, notice, err := t.key(0, t.notices)
+		k, notice, err := t.key(t.idle, t.notices)
 		switch {
 		case errors.Is(err, errNotice):
 			t.interject(notice)
@@ -343,7 +345,7 @@ func (t *terminal) insert(r []rune) {
 	copy(t.line[t.pos+len(r):], t.line[t.pos:])
 	copy(t.line[t.pos:], r)
 	t.pos += len(r)
-	if t.batch {
+	if t.batch || t.hidden {
 		return
 	}
 	if atEnd && t.pos-t.from < t.room() {
@@ -378,7 +380,7 @@ func (t *terminal) room() int { return max(t.width-len(t.prompt)-1, 8) }
 
 // draw shows the line anew, with CR and BS alone.
 func (t *terminal) draw() {
-	if t.batch {
+	if t.batch || t.hidden {
 		return
 	}
 	room := t.room()

@@ -37,6 +37,7 @@ type Live struct {
 	Mark    func(text, by string) error // makes a log record of this moment, and pins the packet memory
 
 	Changes func() []health.Change // of the health's conditions, the newest last
+	Pressed func() bool            // whether the box's button is held; nil: it has none
 	// TestUplink takes each step of the way to a collector, or to all if its name is
 	// empty, and tells of each. The error says that there is nothing to test.
 	TestUplink func(ctx context.Context, collector string, tell func(Step)) error
