@@ -18,18 +18,19 @@ import (
 
 // Names of the conditions; those of ports and collectors go on with "/name".
 const (
-	condPort     = "port"
-	condMirror   = "mirror"
-	condDrops    = "kernel drops"
-	condQueue    = "correlator"
-	condStreams  = "reassembly"
-	condIntake   = "intake"
-	condSyslog   = "syslog"
-	condClock    = "clock"
-	condRestart  = "restart"
-	condUplink   = "uplink"
-	condSpool    = "spool"
-	condSpoolErr = "spool storage"
+	condPort        = "port"
+	condMirror      = "mirror"
+	condDrops       = "kernel drops"
+	condQueue       = "correlator"
+	condStreams     = "reassembly"
+	condIntake      = "intake"
+	condSyslog      = "syslog"
+	condClock       = "clock"
+	condRestart     = "restart"
+	condUplink      = "uplink"
+	condCertificate = "certificate"
+	condSpool       = "spool"
+	condSpoolErr    = "spool storage"
 )
 
 func healthRules() []health.Rule {
@@ -57,6 +58,7 @@ type monitor struct {
 	began  time.Time
 	said   map[string]string // by mirror port: what the log was told of it
 	kept   map[string]bool   // by collector: it was not there when it was looked at last, and something waited for it on disk
+	large  map[string]bool   // by collector: the log was told that its datagrams are too large
 	shown  time.Time         // when the last sign of life was given
 	words  string            // how the probe is, in a line
 	mute   bool              // nobody takes signs of life
@@ -80,7 +82,7 @@ func (h *history) lately(now time.Time) bool {
 }
 
 func newMonitor(r *runner) *monitor {
-	return &monitor{r: r, mute: r.host.parent == nil, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}}
+	return &monitor{r: r, mute: r.host.parent == nil, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}, large: map[string]bool{}}
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -129,6 +131,7 @@ func (m *monitor) look(now time.Time) {
 	m.clock(now)
 	m.restart()
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
+	m.ways(r.wayStates(), now)
 	s.Health = r.health.Level()
 	m.words = inWords(s, &up)
 	r.front.player.Update(func(shown *panel.State) {

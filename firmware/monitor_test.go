@@ -15,7 +15,7 @@ func TestShortDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMonitor(&runner{health: h})
+	m := newMonitor(&runner{host: &pid1{}, health: h})
 	for i, c := range []struct {
 		state   uplink.State
 		backlog uint64

@@ -269,7 +269,7 @@ func (r *runner) open() (err error) {
 	r.hidden = newHidden(r.cfg.Ports)
 	m := r.meters
 	m.Hidden = r.hidden.text
-	m.Probe, m.Uplink, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.spoolStats, r.health.Snapshot
+	m.Probe, m.Uplink, m.Ways, m.Spool, m.Health = r.probe.Stats, r.uplink.Stats, r.wayStates, r.spoolStats, r.health.Snapshot
 	m.Cut, m.Old = r.cut.Load, r.old.Load
 	r.sensors = newSensors(sysfs.NewSensors(), r.health)
 	m.Sensors = r.sensors.read

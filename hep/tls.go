@@ -98,7 +98,8 @@ func (e *TLSError) Unwrap() error { return e.Err }
 type TLSState struct {
 	Version, Cipher string
 	Subject         string    // of the collector's certificate
-	NotAfter        time.Time // until when the whole chain, as far as it was shown, is valid
+	NotBefore       time.Time // since when it is valid
+	NotAfter        time.Time // until when it is with all who signed it; zero when a pin alone decides
 	Pin             Pin
 }
 
@@ -162,13 +163,10 @@ func (k *tlsChecks) verify(cs tls.ConnectionState) error {
 	}
 	leaf := cs.PeerCertificates[0]
 	k.state = TLSState{Version: tls.VersionName(cs.Version), Cipher: tls.CipherSuiteName(cs.CipherSuite),
-		Subject: leaf.Subject.String(), NotAfter: leaf.NotAfter, Pin: PinOf(leaf)}
+		Subject: leaf.Subject.String(), NotBefore: leaf.NotBefore, Pin: PinOf(leaf)}
 	pool := x509.NewCertPool()
 	for _, c := range cs.PeerCertificates[1:] {
 		pool.AddCert(c)
-		if c.NotAfter.Before(k.state.NotAfter) {
-			k.state.NotAfter = c.NotAfter
-		}
 	}
 	if len(k.o.Pins) > 0 {
 		if !k.pinned() {
@@ -179,10 +177,27 @@ func (k *tlsChecks) verify(cs tls.ConnectionState) error {
 		}
 	}
 	now := k.o.Now()
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: k.o.Roots, Intermediates: pool, DNSName: k.name, CurrentTime: now}); err != nil {
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: k.o.Roots, Intermediates: pool, DNSName: k.name, CurrentTime: now})
+	if err != nil {
 		return k.explainCertificate(leaf, now, err)
 	}
+	for _, chain := range chains {
+		if end := ends(chain); end.After(k.state.NotAfter) {
+			k.state.NotAfter = end
+		}
+	}
 	return nil
+}
+
+// ends returns until when a whole chain is valid.
+func ends(chain []*x509.Certificate) time.Time {
+	end := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
+		}
+	}
+	return end
 }
 
 func (k *tlsChecks) pinned() bool {

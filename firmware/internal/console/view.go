@@ -335,6 +335,15 @@ func to(l *Live, b *strings.Builder, name string) {
 		if w.Resolve != "" {
 			row(b, "  name", "%s", printable(w.Resolve))
 		}
+		if w.TLS != nil {
+			row(b, "  TLS", "%s, %s, %s, pin %v", w.TLS.Version, w.TLS.Cipher, printable(w.TLS.Subject), w.TLS.Pin)
+		}
+		for _, e := range w.Expiries() {
+			row(b, "  certificate", "%s", e.Text(time.Now()))
+		}
+		if w.Fragmented > 0 {
+			row(b, "  fragmented", "%d datagrams were larger than the %d octets of a packet", w.Fragmented, w.MTU)
+		}
 		return
 	}
 }

@@ -29,6 +29,7 @@ type Sources struct {
 	Version string
 	Probe   func() probe.Stats
 	Uplink  func() uplink.Stats
+	Ways    func() []Way
 	Spool   func() buffer.Stats
 	Health  func() health.Snapshot
 	Recent  func() recent.Stats
@@ -92,6 +93,11 @@ func (s *Sources) Read() []Sample {
 	if s.Uplink != nil {
 		st := s.Uplink()
 		l.uplink(&st)
+	}
+	if s.Ways != nil {
+		for _, w := range s.Ways() {
+			l.way(&w, time.Now())
+		}
 	}
 	if s.Spool != nil {
 		st := s.Spool()

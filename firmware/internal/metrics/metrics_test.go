@@ -19,9 +19,11 @@ import (
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/probe"
+	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/trace"
 	"heptap/firmware/internal/uplink"
+	"heptap/hep"
 )
 
 func sources(t *testing.T) *metrics.Sources {
@@ -41,6 +43,10 @@ func sources(t *testing.T) *metrics.Sources {
 		Probe: func() probe.Stats { return stats },
 		Uplink: func() uplink.Stats {
 			return uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central"}}, {}}}
+		},
+		Ways: func() []metrics.Way {
+			valid := reach.Status{Shown: time.Now().Add(49 * time.Hour), TLS: &hep.TLSState{NotAfter: time.Now().Add(-time.Hour)}, Fragmented: 7}
+			return []metrics.Way{{Collector: "central", Status: valid}, {Collector: "second"}}
 		},
 		Spool: func() buffer.Stats { return buffer.Stats{} },
 		Recent: func() recent.Stats {
@@ -72,7 +78,8 @@ func TestPage(t *testing.T) {
 	if samples := s.Read(); lines != len(samples) || lines < 50 {
 		t.Errorf("%d lines for %d samples", lines, len(samples))
 	}
-	for _, want := range []string{`heptap_frames_decoded_total{port="span0/1"} 5`, `heptap_records_made_total{type="sip"} 7`,
+	for _, want := range []string{`heptap_uplink_certificate_days{collector="central",whose="own"} 2`, `heptap_uplink_certificate_days{collector="central",whose="collector"} -1`,
+		`heptap_uplink_fragmented_total{collector="central"} 7`, `heptap_frames_decoded_total{port="span0/1"} 5`, `heptap_records_made_total{type="sip"} 7`,
 		`heptap_condition_level{condition="port/eth1"} 2`, `heptap_trace_records_total{action="deny",rule="pings"} 11`,
 		`heptap_trace_octets_total{action="allow",rule="default"} 12`, `heptap_records_denied_total{type="log"} 2`, "heptap_streams_lost_total 3", `heptap_isup_calls_total{what="dual seizure"} 2`, "heptap_recent_records 12", "heptap_recent_span_seconds 90.4", `heptap_recent_gone_total{reason="room"} 5`, "heptap_memory_budget_bytes 1.048576e+06"} {
 		if !strings.Contains(page, want+"\n") {

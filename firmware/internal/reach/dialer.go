@@ -58,7 +58,8 @@ type Status struct {
 	Addresses  []netip.AddrPort // what its name stands for, in the order in which they are tried
 	Resolve    string           // why its name could not be resolved last; empty when it could
 	TLS        *hep.TLSState    // of the last connection; nil without
-	Shown      time.Time        // until when the certificate is valid that is shown to it; zero without
+	ShownSince time.Time        // since when the certificate is valid that is shown to it; zero without
+	Shown      time.Time        // and until when
 	Fault      hep.TLSFault     // what the last attempt failed of, if it was TLS
 	Offered    string           // the pin of the certificate that was refused then
 	Fragmented uint64           // datagrams that were larger than the way takes whole
@@ -124,6 +125,7 @@ func (d *Dialer) Dial(ctx context.Context) (*Conn, error) {
 			d.failed(err)
 			return nil, err
 		}
+		d.shows(opts.TLS)
 	}
 	addrs, err := d.resolve(ctx)
 	if err != nil {
@@ -134,7 +136,7 @@ func (d *Dialer) Dial(ctx context.Context) (*Conn, error) {
 	for i, at := range addrs {
 		c, err := d.try(ctx, at, len(addrs)-i, opts)
 		if err == nil {
-			return d.made(c, opts.TLS), nil
+			return d.made(c), nil
 		}
 		if first == nil {
 			first = err
@@ -165,17 +167,24 @@ func (d *Dialer) try(ctx context.Context, at netip.AddrPort, share int, opts hep
 	return &Conn{c, d, at}, nil
 }
 
+// shows takes note of the certificate that a collector will be shown.
+func (d *Dialer) shows(o *hep.TLSOptions) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.status.ShownSince, d.status.Shown = time.Time{}, time.Time{}
+	if o.Certificate != nil && o.Certificate.Leaf != nil {
+		d.status.ShownSince, d.status.Shown = o.Certificate.Leaf.NotBefore, o.Certificate.Leaf.NotAfter
+	}
+}
+
 // made takes note of a connection.
-func (d *Dialer) made(c *Conn, shown *hep.TLSOptions) *Conn {
+func (d *Dialer) made(c *Conn) *Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.well = true
 	d.first(c.at)
 	s := &d.status
-	s.Address, s.TLS, s.Shown, s.Fault, s.Offered = c.at, c.TLS(), time.Time{}, 0, ""
-	if shown != nil && shown.Certificate != nil && shown.Certificate.Leaf != nil {
-		s.Shown = shown.Certificate.Leaf.NotAfter
-	}
+	s.Address, s.TLS, s.Fault, s.Offered = c.at, c.TLS(), 0, ""
 	if d.o.Network == "udp" {
 		d.conns[c] = struct{}{}
 	}
