@@ -13,6 +13,7 @@ import (
 	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/trace"
 	"heptap/firmware/internal/uplink"
+	"heptap/hep"
 )
 
 func TestShowUplink(t *testing.T) {
@@ -22,7 +23,8 @@ func TestShowUplink(t *testing.T) {
 	l := &Live{
 		Config: config.Config{Collector: []config.Collector{{Name: "a", Address: "hep.example:9060", Transport: config.TCP, Profile: config.OpenSIPS}}},
 		Ways: func() map[string]reach.Status {
-			return map[string]reach.Status{"a": {Address: at, Addresses: []netip.AddrPort{at, netip.MustParseAddrPort("192.0.2.11:9060")}, Resolve: "no such name"}}
+			return map[string]reach.Status{"a": {Address: at, Addresses: []netip.AddrPort{at, netip.MustParseAddrPort("192.0.2.11:9060")}, Resolve: "no such name", Fragmented: 3, MTU: 1500,
+				TLS: &hep.TLSState{Version: "TLS 1.3", Cipher: "AES", Subject: "CN=a", NotAfter: time.Unix(86400, 0)}}}
 		},
 		Stages: &metrics.Sources{
 			Spool: func() buffer.Stats { return buffer.Stats{Held: held} },
@@ -48,6 +50,9 @@ func TestShowUplink(t *testing.T) {
 		"  connected    last with 192.0.2.10:9060\n",
 		"  addresses    [192.0.2.10:9060 192.0.2.11:9060], tried in this order\n",
 		"  name         no such name\n",
+		"  TLS          TLS 1.3, AES, CN=a, pin sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+		"  certificate  the collector's certificate, or one that signed it, has expired on 1970-01-02\n",
+		"  fragmented   3 datagrams were larger than the 1500 octets of a packet\n",
 		"  rate         500.0 records/s\n",
 		"  waiting      1000 records, about 500.0 KiB, for 1m0s; about 2s left\n",
 		"  next attempt in 0s\n",
