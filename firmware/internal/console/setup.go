@@ -259,7 +259,7 @@ func (a *answers) uplink() error {
 		first = names[0]
 	}
 	err := a.s.ask(question{text: "2 of 5: port of the uplink, which leads to the collector", def: first, choices: names,
-		help: "the box has its address there; identify port NAME lets a port's lamp blink",
+		help: "the box has its address there",
 		take: func(name string) error {
 			if err := port(names, name); err != nil {
 				return err

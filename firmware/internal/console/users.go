@@ -187,7 +187,7 @@ func (c *command) needs() Level {
 	switch c.path[0] {
 	case "show", "follow", "monitor", "help", "exit", "quit", "test", "ping", "resolve", "password":
 		return MayRead
-	case "mark", "identify", "capture", "support", "unpin":
+	case "mark", "capture", "support", "unpin":
 		return MayOperate
 	}
 	return MayAll
