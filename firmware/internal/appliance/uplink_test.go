@@ -72,6 +72,20 @@ type uplinkRig struct {
 	shown  map[string]string
 }
 
+// told returns the name servers, and the time servers one after the other.
+func (r *uplinkRig) told() (dns []netip.Addr, clocks []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.dns), slices.Compact(slices.Clone(r.clocks))
+}
+
+// says returns what is shown of something.
+func (r *uplinkRig) says(what string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shown[what]
+}
+
 func newUplinkRig(t *testing.T) *uplinkRig {
 	r := &uplinkRig{fake: haltest.NewAddresses("eth0", "eth1", "eth2"), shown: map[string]string{}, routers: &fakeRouters{heard: map[string]func(Advert){}}}
 	r.dhcp4 = &fakeDHCP{made: time.Now(), answer: func(bool) (Lease, error) {
@@ -163,8 +177,8 @@ func TestUplinkChanges(t *testing.T) {
 		if i, _ := r.fake.Interface("eth2"); i != (haltest.Interface{}) {
 			t.Errorf("what is none of its business was touched: %+v", i)
 		}
-		if !strings.HasPrefix(r.shown["uplink"], "none configured") {
-			t.Errorf("shown: %q", r.shown)
+		if got := r.says("uplink"); !strings.HasPrefix(got, "none configured") {
+			t.Errorf("shown: %q", got)
 		}
 	})
 }
@@ -198,20 +212,23 @@ func TestUplinkRouters(t *testing.T) {
 			t.Fatalf("listened on %q", got)
 		}
 		pass(time.Second)
-		if want := []netip.Addr{netip.MustParseAddr("192.0.2.53"), own}; !slices.Equal(r.dns, want) || len(r.dhcp6.sofar()) != 0 {
-			t.Errorf("name servers %v, want %v; asked %q", r.dns, want, r.dhcp6.sofar())
+		dns, _ := r.told()
+		if want := []netip.Addr{netip.MustParseAddr("192.0.2.53"), own}; !slices.Equal(dns, want) || len(r.dhcp6.sofar()) != 0 {
+			t.Errorf("name servers %v, want %v; asked %q", dns, want, r.dhcp6.sofar())
 		}
 		r.routers.say(Advert{Other: true})
 		pass(time.Second)
-		if want := []string{"192.0.2.123", "192.0.2.123 2001:db8::123"}; !slices.Equal(slices.Compact(slices.Clone(r.clocks)), want) {
-			t.Errorf("time servers %q, want %q", r.clocks, want)
+		_, clocks := r.told()
+		if want := []string{"192.0.2.123", "192.0.2.123 2001:db8::123"}; !slices.Equal(clocks, want) {
+			t.Errorf("time servers %q, want %q", clocks, want)
 		}
 		r.routers.say(Advert{Managed: true, Other: true})
 		r.routers.say(Advert{Managed: true})
 		pass(time.Second)
 		r.is(t, "eth0", haltest.Interface{Up: true, IP4: dhcp4, Auto: true, IP6: hal.Assignment{Address: netip.MustParsePrefix("2001:db8::9/128")}})
-		if want := []netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::54")}; !slices.Equal(r.dns, want) {
-			t.Errorf("name servers %v, want %v", r.dns, want)
+		dns, _ = r.told()
+		if want := []netip.Addr{netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::54")}; !slices.Equal(dns, want) {
+			t.Errorf("name servers %v, want %v", dns, want)
 		}
 		pass(31 * time.Minute)
 		asked := r.dhcp6.sofar()

@@ -188,7 +188,8 @@ func (ln *lane) serve(ctx context.Context, conn Conn) error {
 	defer ln.setUp(false)
 	for {
 		// The way out of a Write that blocks.
-		stop := context.AfterFunc(ctx, func() { f.end(false) })
+		current := f
+		stop := context.AfterFunc(ctx, func() { current.end(false) })
 		next, err := ln.fly(ctx, f)
 		stop()
 		if err != nil || next == nil {
