@@ -168,7 +168,8 @@ func (e *env) attach(conn *net.UnixConn, out *os.File) error {
 			_, err := io.WriteString(out, "\r\n")
 			return err
 		case err := <-shown:
-			if errors.Is(err, net.ErrClosed) {
+			// The probe may end the session while a key or a new size is on its way.
+			if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
 				err = nil
 			}
 			return err

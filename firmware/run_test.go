@@ -42,7 +42,7 @@ func TestPlan(t *testing.T) {
 	}{
 		{name: "not known", calls: 50000, most: 560, ring: 64},
 		{name: "1 GiB", machine: 950, calls: 50000, most: 950 * 3 / 4, ring: 64},
-		{name: "512 MiB", machine: 480, calls: 12500, most: 480 * 3 / 4, ring: 16},
+		{name: "512 MiB", machine: 450, calls: 12500, most: 450 * 3 / 4, ring: 16},
 		{name: "256 MiB", machine: 230, calls: 6250, most: 230, ring: 8},
 		{name: "512 MiB, for many calls", machine: 480, more: "set calls max 40000\nset capture span0 ring-size 16MiB\n", calls: 40000, most: 480 * 3 / 4, ring: 16},
 	} {

@@ -55,7 +55,7 @@ func TestUplinkDnsmasq(t *testing.T) {
 	server := exec.Command("ip", in(far, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=far0", "--bind-dynamic",
 		"--user=root", "--pid-file="+dir+"/pid", "--dhcp-leasefile="+dir+"/leases", "--log-dhcp", "--log-facility=-", "--enable-ra", "--ra-param=far0,10",
 		"--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,1h", "--dhcp-option=option:dns-server,192.0.2.53", "--dhcp-option=option:ntp-server,192.0.2.123",
-		"--dhcp-range=2001:db8::50,2001:db8::60,slaac,64,1h", "--dhcp-option=option6:dns-server,[2001:db8::53]", "--dhcp-option=option6:sntp-server,[2001:db8::123]")[1:]...)
+		"--dhcp-range=2001:db8::50,2001:db8::5f,slaac,64,1h", "--dhcp-option=option6:dns-server,[2001:db8::53]", "--dhcp-option=option6:sntp-server,[2001:db8::123]")[1:]...)
 	var log text
 	server.Stdout, server.Stderr = &log, &log
 	if err := server.Start(); err != nil {
