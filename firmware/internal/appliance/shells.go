@@ -177,9 +177,9 @@ func (s *shells) enter(ctx context.Context, keys <-chan []byte) bool {
 // talk is a session with the probe. It returns what to say when it is over; ok is
 // false when the port is gone.
 func (s *shells) talk(ctx context.Context, line hal.SerialLine, keys <-chan []byte, name string) (text string, ok bool) {
-	conn, err := s.reach(ctx, name)
-	if err != nil {
-		return s.why() + "\nThe probe has no console at this moment: press Enter to try again\n", true
+	conn := s.await(ctx, line, keys, name)
+	if conn == nil {
+		return "", false
 	}
 	ends := s.begins(line.Port().Path)
 	defer ends()
@@ -207,6 +207,36 @@ func (s *shells) talk(ctx context.Context, line hal.SerialLine, keys <-chan []by
 			conn.Close()
 			<-over
 			return "", false
+		}
+	}
+}
+
+// await begins a session as soon as the probe takes one. Until then it says what the
+// box does, at once and at each Enter that is no echo of that. nil: the port is gone.
+func (s *shells) await(ctx context.Context, line io.Writer, keys <-chan []byte, name string) net.Conn {
+	look := time.NewTicker(s.pause)
+	defer look.Stop()
+	var said time.Time
+	for asked := true; ; {
+		conn, err := s.reach(ctx, name)
+		if err == nil {
+			return conn
+		}
+		if asked {
+			if !s.say(line, s.why()+"\nThe probe has no console at this moment. It begins by itself; Enter shows this again\n") {
+				return nil
+			}
+			asked, said = false, time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case b, more := <-keys:
+			if !more {
+				return nil
+			}
+			asked = bytes.ContainsAny(b, "\r\n") && time.Since(said) > s.echo
+		case <-look.C:
 		}
 	}
 }

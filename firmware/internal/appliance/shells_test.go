@@ -166,9 +166,11 @@ func TestShells(t *testing.T) {
 	u := newUser(t, own)
 	u.sees("heptap 1.2.3, console at ttyS0: press Enter")
 	u.enters("the status") // no probe yet
-	u.sees("press Enter to try again")
+	u.sees("begins by itself")
+	u.enters("the status")
+	u.sees("begins by itself")
 	r.probe(t)
-	u.enters("probe at ttyS0")
+	u.sees("probe at ttyS0")
 	u.types("\x00\xff garbage\nshow\n") // a break is a NUL
 	u.sees("<show>")
 
