@@ -13,8 +13,8 @@ import (
 	"heptap/capture/capturetest"
 )
 
-// otherShapes is a second workload: hosts with habits of their own, 200 requests and 700 questions a second
-// together, of which some 300 belong to no request. A proxy asks the DNS by ENUM (RFC 6116) where calls go, and logs
+// otherShapes is a second workload: hosts with habits of their own, 200 requests and 540 questions a second
+// together, of which 280 belong to no request. A proxy asks the DNS by ENUM (RFC 6116) where calls go, and logs
 // them. A registrar looks users up by name. A call centre with one number looks callers up, over a connection for each
 // query. A gateway sends numbers in forms, in the ways in which people write them.
 func otherShapes(seed uint64, seconds int64) *exchangeSwitch {
@@ -123,11 +123,11 @@ func registrar(s *exchangeSwitch, seconds int64) {
 
 // callCentre has several calls to one number at once.
 func callCentre(s *exchangeSwitch, seconds int64) {
+	s.once = true
 	s.every(40, seconds, func(at int64) {
 		caller := s.german(20000)
 		id, rest := s.arrives(at, "+498001234567", caller)
 		t, n := at+s.between(msec, 5*msec), s.took()
-		clear(s.pools) // a connection for each
 		s.ask(id, 2, t, n, "/graphql", fmt.Sprintf(`{"query":"query($p:String!){customer(phone:$p){name vip}}","variables":{"p":"0%s"}}`, caller[3:]))
 		t += n + s.between(msec/2, 2*msec)
 		if s.calls%4 == 0 {
@@ -136,7 +136,6 @@ func callCentre(s *exchangeSwitch, seconds int64) {
 		s.goesOn(rest, t)
 	})
 	s.every(40, seconds, func(at int64) {
-		clear(s.pools)
 		s.ask("", 2, at, s.took(), "/graphql", fmt.Sprintf(`{"query":"query($p:String!){customer(phone:$p){name vip}}","variables":{"p":"0%s"}}`, s.german(20000)[3:]))
 	})
 	for at := sec; at < seconds*sec; at += 20 * msec {

@@ -57,16 +57,21 @@ func share(part, whole int) string {
 }
 
 func TestFirstWorkload(t *testing.T) {
-	measure(t, first).check(t)
+	measure(t, first).check(t, 0.94)
 }
 
 func TestSecondWorkload(t *testing.T) {
-	measure(t, second).check(t)
+	measure(t, second).check(t, 0.82)
 }
 
-// check asserts the precision, in sum and of each kind of query.
-func (res *result) check(t *testing.T) {
+// check asserts the precision, in sum and of each kind of query, and the least recall, cold and warm.
+func (res *result) check(t *testing.T, recall float64) {
 	t.Helper()
+	for _, n := range res.total {
+		if got := float64(n.right) / float64(n.belong); got < recall {
+			t.Errorf("recall %.4f, want at least %v", got, recall)
+		}
+	}
 	for _, s := range append(slices.Collect(maps.Values(res.shapes)), &res.total) {
 		all := tally{linked: s[0].linked + s[1].linked, right: s[0].right + s[1].right}
 		if all.linked >= 100 && all.precision() < precision {
@@ -107,5 +112,5 @@ func TestCalibration(t *testing.T) {
 }
 
 func TestThirdWorkload(t *testing.T) {
-	measure(t, third).check(t)
+	measure(t, third).check(t, 0.82)
 }

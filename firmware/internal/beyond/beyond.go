@@ -125,6 +125,7 @@ type Beyond struct {
 	keys      *syslog.Keys // of Config
 	tokens    [][]byte
 	keyed     [][]byte // values of keys
+	called    [][]byte // what a query calls a Call-ID
 	keyedText []byte   // of a query, that they are in
 	control   correlate.Control
 	calls     [1][]byte

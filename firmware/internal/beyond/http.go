@@ -365,20 +365,23 @@ func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 	b.cfg.Correlator.Note(n)
 }
 
-// query begins a note about x: what it names in its fields is called a Call-ID,
-// what it has in its target and body may be one.
+// query begins a note about x. What has a key such as X-Call-ID or callid and an @ is a Call-ID;
+// without an @, and without a key, it may be one.
 func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *correlate.Note {
 	b, w := c.b, c.b.web
 	n := b.begin(m, record.REST)
 	n.Conn = carrier(c.tell)
 	e.of.name(b, "rest")
-	b.tokens, b.keyed = b.tokens[:0], b.keyed[:0]
+	b.tokens, b.keyed, b.called = b.tokens[:0], b.keyed[:0], b.called[:0]
 	for _, p := range []*rest.Part{&x.Request, &x.Reply} {
 		for i := range p.Named {
 			f := &p.Named[i]
-			if b.keys.Has(f.Name) && ownWord(f.Value) {
+			switch {
+			case b.keys.Has(f.Name) && ownWord(f.Value):
 				b.keyed = append(b.keyed, plainID(f.Value))
-			} else {
+			case saysCall(f.Name) && ofHost(f.Value):
+				b.called = append(b.called, f.Value)
+			default:
 				b.tokens = append(b.tokens, plainID(f.Value))
 			}
 		}
@@ -390,12 +393,16 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 			b.tokens = append(b.tokens, plainID(t))
 		}
 	}
-	n.Keyed, n.Tokens = b.keyed, b.tokens
+	n.Calls, n.Keyed, n.Tokens = b.called, b.keyed, b.tokens
 	return n
 }
 
-// named adds what the URL and the bodies of x have behind one of the keys, and what is
-// too short for a Call-ID if no key such as callid= says so.
+// ofHost reports whether id has the form word@word of a Call-ID (RFC 3261 25.1): others number their
+// calls too, and their ids, which seldom have, must be those of calls that are alive.
+func ofHost(id []byte) bool { return len(id) >= minNamed && bytes.IndexByte(id, '@') > 0 }
+
+// named adds what the URL and the bodies of x have behind one of the keys and behind such as callid=,
+// there what is too short to be looked up otherwise, too.
 func (c *httpConn) named(x *rest.Exchange) {
 	b := c.b
 	text := b.keyedText[:0]
@@ -405,6 +412,11 @@ func (c *httpConn) named(x *rest.Exchange) {
 	b.keyedText = text
 	b.log.find(text)
 	b.keyed, b.tokens = append(b.keyed, b.log.keyed...), append(b.tokens, b.log.short...)
+	for _, id := range b.log.named {
+		if ofHost(id) {
+			b.called = append(b.called, id)
+		}
+	}
 }
 
 // maxValue is the most octets of a first line, or of a field.

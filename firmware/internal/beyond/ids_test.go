@@ -138,12 +138,22 @@ func TestIDs(t *testing.T) {
 		{"head", "X-Dialog: " + sessionUUID + ";remote=00000000000000000000000000000000", "session-call@h"},
 		{"log", "leg_id=00112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff"},
 
+		// What a query calls a Call-ID and looks like one, of calls that nothing is known of yet.
+		{"head", "X-Call-ID: call9@phone", "call9@phone"},
+		{"head", "Call-ID: call9@phone", "call9@phone"},
+		{"url", "callid=call9%40phone&x=1", "call9@phone"},
+		{"body", `{"callId":"call9@phone"}`, "call9@phone"},
+		{"reply", `{"call-id":"call9@phone"}`, "call9@phone"},
+		{"body", `{"caller":"call9@phone","caller_id":"call9@phone","callee":"call9@phone"}`, ""},
+
 		// What merely contains one.
 		{"log", "xcall1@phone call1@phonex call1@phone.example.com call1 phone", ""},
 		{"5424", `id="tel-call1@phone"`, ""},
 		{"mi", `["call1@phone-b"]`, ""},
 		{"ng", dict("call-id", "call1@phone_2", "command", "query"), "call1@phone_2"},
-		{"head", "X-Call-ID: call1@phone2", ""},
+		{"head", "X-Call-ID: call1.phone2", ""},
+		{"head", "X-Call-ID: 7c9e6679-7425-40de-944b-e07fc1f90ae7", ""},
+		{"head", "Session-ID: call9@phone", ""},
 		{"head", "X-Other: call1@phone", ""},
 		{"url", "id=xcall1%40phone", ""},
 		{"body", `{"id":"call1@phones"}`, ""},
