@@ -3,6 +3,7 @@ package beyond
 import (
 	"bytes"
 	"encoding/base64"
+	"time"
 	"unsafe"
 
 	"heptap/capture"
@@ -26,9 +27,10 @@ const (
 )
 
 const (
-	maxFollowed  = 4096 // connections of HTTP
-	maxExchanges = 512  // on all of them
-	bodyBytes    = 2048 // octets that are read of a body
+	maxFollowed  = 4096                    // connections of HTTP
+	givesWay     = 10 * int64(time.Second) // how long one must have been silent to make room for another
+	maxExchanges = 512                     // on all of them
+	bodyBytes    = 2048                    // octets that are read of a body
 	maxUser      = 64
 
 	// webBytes is the most that a web holds: exchanges with their text, connections
@@ -39,7 +41,8 @@ const (
 // web follows connections of HTTP.
 type web struct {
 	parser *rest.Parser
-	first  *httpConn // of those that are followed
+	first  *httpConn // of those that are followed: the last to speak
+	last   *httpConn // the longest silent
 	n      int
 	told   [maxExchanges]exchange
 	free   []uint16
@@ -104,19 +107,85 @@ func (b *Beyond) followHTTP(flow capture.FiveTuple, tell func() uint64) dissect.
 		b.web = newWeb(&b.cfg)
 	}
 	w := b.web
-	if w.n == maxFollowed {
+	if w.n == maxFollowed && !w.makeRoom(b.latest-givesWay) {
 		b.Stats.HTTPRefused.Add(1)
 		return nil
 	}
-	c := &httpConn{b: b, flow: flow, tell: tell}
-	c.conn = w.parser.NewConn(c)
-	if c.next = w.first; c.next != nil {
-		c.next.prev = c
-	}
-	w.first = c
+	c := &httpConn{b: b, flow: flow, tell: tell, shown: &shown{}}
+	c.shown.c, c.conn = c, w.parser.NewConn(c)
+	w.enter(c)
 	w.n++
 	b.Stats.HTTPFollowed.Store(int64(w.n))
-	return c
+	return c.shown
+}
+
+// makeRoom gives up the longest silent of the connections on which nothing is under way and that have
+// said nothing since before: a mirror that lost their ends leaves many of them. It reports whether there is one.
+func (w *web) makeRoom(before int64) bool {
+	for c := w.last; c != nil && c.at.Mono <= before; c = c.prev {
+		if c.conn.Idle() {
+			c.b.Stats.HTTPLeft.Add(1)
+			c.leave(rest.NoReply)
+			return true
+		}
+	}
+	return false
+}
+
+// enter puts c in front.
+func (w *web) enter(c *httpConn) {
+	if c.prev, c.next = nil, w.first; c.next != nil {
+		c.next.prev = c
+	} else {
+		w.last = c
+	}
+	w.first = c
+}
+
+// remove takes c out.
+func (w *web) remove(c *httpConn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		w.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		w.last = c.prev
+	}
+}
+
+// shown is what a connection is shown to: all that is left of one that made room.
+type shown struct{ c *httpConn }
+
+// Write implements dissect.Follower.
+func (s *shown) Write(dir int, at *dissect.At, p []byte) {
+	if s.c != nil {
+		s.c.write(dir, at, p)
+	}
+}
+
+// Gap implements dissect.Follower.
+func (s *shown) Gap(dir int, n int64) {
+	if s.c != nil {
+		s.c.conn.Gap(dir, n)
+	}
+}
+
+// Cut implements dissect.Follower.
+func (s *shown) Cut(dir int, at *dissect.At) {
+	if s.c != nil {
+		s.c.ends.finished(dir, at)
+		s.c.conn.Cut(dir)
+	}
+}
+
+// End implements dissect.Follower.
+func (s *shown) End(e dissect.Ending) {
+	if s.c != nil {
+		s.c.end(e)
+	}
 }
 
 // Advance tells the time: what was held is looked at again, and queries that have
@@ -157,24 +226,20 @@ type httpConn struct {
 	tell       func() uint64 // makes the connection's records, and returns its id; nil without
 	user       [maxUser]byte // who the last request said it was
 	userN      uint8
+	shown      *shown
 	prev, next *httpConn
 }
 
-// Write implements dissect.Follower.
-func (c *httpConn) Write(dir int, at *dissect.At, p []byte) {
+// write takes octets of a direction, which came with the frame at.
+func (c *httpConn) write(dir int, at *dissect.At, p []byte) {
 	c.at = *at
+	if w := c.b.web; w.first != c {
+		w.remove(c)
+		w.enter(c)
+	}
 	if n := c.conn.Write(dir, at.Mono, p); n < len(p) {
 		c.conn.Gap(dir, -1) // it takes another view of where a message begins
 	}
-}
-
-// Gap implements dissect.Follower.
-func (c *httpConn) Gap(dir int, n int64) { c.conn.Gap(dir, n) }
-
-// Cut implements dissect.Follower.
-func (c *httpConn) Cut(dir int, at *dissect.At) {
-	c.ends.finished(dir, at)
-	c.conn.Cut(dir)
 }
 
 // expire fails what has waited for too long at mono.
@@ -185,20 +250,19 @@ func (c *httpConn) expire(mono int64) {
 	c.ends = before
 }
 
-// End implements dissect.Follower.
-func (c *httpConn) End(e dissect.Ending) {
+// end tells that nothing more will come.
+func (c *httpConn) end(e dissect.Ending) {
 	c.ends.over(&e, &c.at)
 	reasons := [...]rest.Reason{dissect.EndLeft: rest.NoReply, dissect.EndClosed: rest.Closed, dissect.EndReset: rest.Reset}
-	c.conn.End(reasons[e.Why])
+	c.leave(reasons[e.Why])
+}
+
+// leave lets go of c.
+func (c *httpConn) leave(why rest.Reason) {
+	c.conn.End(why)
 	w := c.b.web
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		w.first = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
+	w.remove(c)
+	c.shown.c = nil
 	w.n--
 	c.b.Stats.HTTPFollowed.Store(int64(w.n))
 	c.b.Stats.keep(w.parser.Stats())
@@ -267,7 +331,7 @@ func (c *httpConn) Request(x *rest.Exchange) {
 	}
 	*e = exchange{query: true, of: pair[miRequest]{mono: m.Mono + 1, wall: m.Wall, serial: b.serial}}
 	b.serial++
-	n := c.query(m, x, e)
+	n := c.query(m, x, e, false)
 	n.Begins = true
 	o := b.object()
 	o.words("event", x.Method, []byte(" "), x.Target)
@@ -317,7 +381,7 @@ func (c *httpConn) Reply(x *rest.Exchange) {
 		}
 		return
 	}
-	n := c.query(m, x, e)
+	n := c.query(m, x, e, true)
 	o := b.object()
 	var status [3]byte
 	for i, d := len(status)-1, x.Status; i >= 0; i, d = i-1, d/10 {
@@ -351,7 +415,7 @@ func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 		b.miFailed(m, &e.of, &f)
 		return
 	}
-	n := c.query(m, x, e)
+	n := c.query(m, x, e, true)
 	b.ask(e.of.serial, true)
 	o := b.object()
 	o.words("event", x.Method, []byte(" "), x.Target, []byte(" failed: "), []byte(why.String()))
@@ -366,14 +430,16 @@ func (c *httpConn) Failed(x *rest.Exchange, why rest.Reason) {
 }
 
 // query begins a note about x. What has a key such as X-Call-ID or callid and an @ is a Call-ID;
-// without an @, and without a key, it may be one.
-func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *correlate.Note {
+// without an @, and without a key, it may be one. What the reply has counts for the record that tells of it, and
+// not for the request's, also when it came first.
+func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange, replied bool) *correlate.Note {
 	b, w := c.b, c.b.web
 	n := b.begin(m, record.REST)
 	n.Conn = carrier(c.tell)
 	e.of.name(b, "rest")
 	b.tokens, b.keyed, b.called = b.tokens[:0], b.keyed[:0], b.called[:0]
-	for _, p := range []*rest.Part{&x.Request, &x.Reply} {
+	parts := [...]*rest.Part{&x.Request, &x.Reply}
+	for _, p := range parts[:told(replied)] {
 		for i := range p.Named {
 			f := &p.Named[i]
 			switch {
@@ -386,7 +452,7 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 			}
 		}
 	}
-	c.named(x)
+	c.named(x, replied)
 	rest.TokensOf(&w.tokens, x.Target, x.Request.Body)
 	for i := range w.tokens.Len() {
 		if t := w.tokens.At(i); len(t) >= minNamed { // 1001 may be anything
@@ -397,16 +463,25 @@ func (c *httpConn) query(m *capture.Message, x *rest.Exchange, e *exchange) *cor
 	return n
 }
 
+// told is how many of a request and its reply are told of.
+func told(replied bool) int {
+	if replied {
+		return 2
+	}
+	return 1
+}
+
 // ofHost reports whether id has the form word@word of a Call-ID (RFC 3261 25.1): others number their
 // calls too, and their ids, which seldom have, must be those of calls that are alive.
 func ofHost(id []byte) bool { return len(id) >= minNamed && bytes.IndexByte(id, '@') > 0 }
 
 // named adds what the URL and the bodies of x have behind one of the keys and behind such as callid=,
 // there what is too short to be looked up otherwise, too.
-func (c *httpConn) named(x *rest.Exchange) {
+func (c *httpConn) named(x *rest.Exchange, replied bool) {
 	b := c.b
 	text := b.keyedText[:0]
-	for _, part := range [...][]byte{x.Target, x.Request.Body, x.Reply.Body} {
+	bodies := [...][]byte{x.Target, x.Request.Body, x.Reply.Body}
+	for _, part := range bodies[:1+told(replied)] {
 		text = append(rest.AppendPlain(text, part), '\n')
 	}
 	b.keyedText = text

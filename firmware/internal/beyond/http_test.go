@@ -498,3 +498,57 @@ func TestFollowIsBounded(t *testing.T) {
 		t.Errorf("%d refused", got)
 	}
 }
+
+// The ends of connections that a mirror has lost must not keep others from being followed: the longest silent
+// makes room, but none that waits for a reply, and none that spoke of late.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	s := newSite(t, nil)
+	slow, answerSlow, waiting := s.http(sipServer, database)
+	again, answerAgain, busy := s.http(sipServer, database)
+	var silent []dissect.Follower
+	for range 4096 - 2 {
+		ask, answer, f := s.http(sipServer, database)
+		ask("GET /x HTTP/1.1\r\nHost: db\r\n\r\n")
+		answer(answer200)
+		silent = append(silent, f)
+		switch len(silent) {
+		case 2000:
+			slow("GET /slow HTTP/1.1\r\nHost: db\r\n\r\n")
+		case 4000:
+			again("GET /x HTTP/1.1\r\nHost: db\r\n\r\n")
+			answerAgain(answer200)
+		}
+	}
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: sipServer, Dst: database}
+	follow := func() dissect.Follower {
+		f := s.b.Follow(flow, s.tell(flow), capture.HTTP, nil)
+		if f != nil {
+			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, nil)
+		}
+		return f
+	}
+	// All of the newest 499 spoke within 10 s.
+	s.b.Advance(s.now)
+	for range 4096 - 2 - 499 {
+		if follow() == nil {
+			t.Fatal("refused, though others are silent")
+		}
+	}
+	if f := follow(); f != nil || s.b.Stats.HTTPRefused.Load() != 1 || s.b.Stats.HTTPFollowed.Load() != 4096 || s.b.Stats.HTTPLeft.Load() != 4096-2-499 {
+		t.Errorf("%v: %d refused, %d followed, %d left", f, s.b.Stats.HTTPRefused.Load(), s.b.Stats.HTTPFollowed.Load(), s.b.Stats.HTTPLeft.Load())
+	}
+	s.recs = nil
+	silent[0].Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte("GET /y HTTP/1.1\r\n\r\n")) // one that made room
+	silent[0].Gap(0, 1)
+	silent[0].Cut(0, &dissect.At{Mono: s.now})
+	silent[0].End(dissect.Ending{By: -1})
+	s.want()
+	answerSlow(answer200)
+	again("GET /y HTTP/1.1\r\nHost: db\r\n\r\n")
+	s.want(map[string]string{"status": "200"}, map[string]string{"first_line": "GET /y HTTP/1.1"})
+	waiting.End(dissect.Ending{By: -1})
+	busy.End(dissect.Ending{By: -1})
+	if n := s.b.Stats.HTTPFollowed.Load(); n != 4094 {
+		t.Errorf("%d followed", n)
+	}
+}
