@@ -85,11 +85,12 @@ type reading struct {
 	truth *truth
 	graph *Graph
 	nodes map[string]Node // of connections, queries and commands, by type and id
+	late  map[Edge]bool   // that a record of links has told
 }
 
 // found makes a graph of records.
 func (t *truth) found(records []entry) *Graph {
-	r := reading{t, NewGraph(), map[string]Node{}}
+	r := reading{t, NewGraph(), map[string]Node{}, map[Edge]bool{}}
 	for i := range records {
 		r.name(&records[i])
 	}
@@ -143,6 +144,9 @@ func (r *reading) name(e *entry) {
 		r.graph.Nodes[n] = ""
 	}
 	r.nodes[e.key()] = n
+	if n.Kind == Query || n.Kind == Command || n.Kind == Line {
+		r.graph.Told[n]++
+	}
 }
 
 // node is what a record is about.
@@ -227,9 +231,16 @@ func (r *reading) links(e *entry) {
 		if to == (Node{}) {
 			to = Node{Kind(l.Type), l.ID}
 		}
-		if to != from {
-			r.graph.link(from, to, l.How)
+		if to == from {
+			continue
 		}
+		if edge := (Edge{from, to, l.How}); e.Type == typeLink && r.late[edge] {
+			to = Node{"link told twice", to.Name}
+			r.graph.Nodes[to] = ""
+		} else if e.Type == typeLink {
+			r.late[edge] = true
+		}
+		r.graph.link(from, to, l.How)
 	}
 }
 
@@ -244,7 +255,7 @@ func (s *stage) replay(ctx context.Context) (*Graph, map[Node]map[Node]bool, err
 	if err != nil {
 		return nil, nil, err
 	}
-	r := reading{s.truth, NewGraph(), map[string]Node{}}
+	r := reading{s.truth, NewGraph(), map[string]Node{}, map[Edge]bool{}}
 	all, starts := ofCollector(records), map[string]Node{}
 	for i := range all {
 		r.name(&all[i])

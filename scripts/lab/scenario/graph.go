@@ -40,6 +40,10 @@ type Graph struct {
 	Nodes map[Node]string
 	Edges map[Edge]bool
 
+	// Told is how many records there are of each query, command and line. Those of connections are told
+	// one by one by what became of them; those of SIP are compared as messages.
+	Told map[Node]int
+
 	// Unsaid are edges that are true and that no id on the wire says: who finds
 	// one has inferred it.
 	Unsaid map[Edge]bool
@@ -49,7 +53,7 @@ const inferred = "inferred"
 
 // NewGraph returns an empty graph.
 func NewGraph() *Graph {
-	return &Graph{Nodes: map[Node]string{}, Edges: map[Edge]bool{}, Unsaid: map[Edge]bool{}}
+	return &Graph{Nodes: map[Node]string{}, Edges: map[Edge]bool{}, Told: map[Node]int{}, Unsaid: map[Edge]bool{}}
 }
 
 func (g *Graph) link(from, to Node, how string) { g.Edges[Edge{from, to, how}] = true }
@@ -62,7 +66,7 @@ func (g *Graph) unsaid(a, b Node) {
 // With returns the graph with those of the edges that got has which are true
 // and which nobody can be held to find.
 func (g *Graph) With(got *Graph) *Graph {
-	out := &Graph{Nodes: g.Nodes, Edges: maps.Clone(g.Edges)}
+	out := &Graph{Nodes: g.Nodes, Edges: maps.Clone(g.Edges), Told: g.Told}
 	for e := range got.Edges {
 		if (e.How == "" || e.How == inferred) && g.Unsaid[Edge{e.From, e.To, inferred}] {
 			out.Edges[e] = true
@@ -74,7 +78,7 @@ func (g *Graph) With(got *Graph) *Graph {
 // Untold returns the graph without how its edges were found.
 func (g *Graph) Untold() *Graph {
 	out := NewGraph()
-	out.Nodes = g.Nodes
+	out.Nodes, out.Told = g.Nodes, g.Told
 	for e := range g.Edges {
 		out.link(e.From, e.To, "")
 	}
@@ -94,6 +98,11 @@ func (g *Graph) Differences(got *Graph) (all []string) {
 	for n, is := range got.Nodes {
 		if _, there := g.Nodes[n]; !there {
 			all = append(all, fmt.Sprintf("nobody knows of: %v: %q", n, is))
+		}
+	}
+	for n := range got.Nodes {
+		if is, want := got.Told[n], g.Told[n]; is != want {
+			all = append(all, fmt.Sprintf("%v: %d records, want %d", n, is, want))
 		}
 	}
 	for e := range g.Edges {

@@ -28,6 +28,7 @@ func sample() *Graph {
 		g.link(e[0], e[1], "seen")
 	}
 	g.unsaid(uptime, callB)
+	g.Told = map[Node]int{query: 2, uptime: 2, line1: 1, line2: 1, lineOf: 1}
 	return g
 }
 
@@ -42,14 +43,17 @@ func TestDifferences(t *testing.T) {
 	delete(got.Edges, Edge{shared, callB, "flow"})
 	got.link(query, callB, "seen")
 	got.link(query, callA, "flow")
+	got.Told[query], got.Told[line1] = 3, 0
 	want := []string{
 		`connection shared: "TCP, open", want "TCP, closed"`,
+		`line one: 0 records, want 1`,
 		`missing: connection shared --flow--> call b`,
 		`missing: line two`,
 		`missing: line two --seen--> call a`,
 		`nobody knows of: call c: ""`,
 		`nobody knows of: query GET /x --flow--> call a`,
 		`nobody knows of: query GET /x --seen--> call b`,
+		`query GET /x: 3 records, want 2`,
 	}
 	if d := sample().Differences(got); !slices.Equal(d, want) {
 		t.Errorf("%q\nwant %q", d, want)

@@ -243,6 +243,7 @@ func (t *truth) beside(asked []asked, log []string) {
 	for _, a := range asked {
 		n := Node{Query, a.method + " " + a.target}
 		t.graph.Nodes[n] = strconv.Itoa(a.status)
+		t.graph.Told[n] += 2 // the query, and its reply
 		t.over(n, a.from)
 		if a.callID != "" {
 			t.graph.link(n, t.names[a.callID], "seen")
@@ -256,6 +257,7 @@ func (t *truth) beside(asked []asked, log []string) {
 			if strings.Contains(line, id) {
 				n := Node{Line, t.normal(text(line))}
 				t.graph.Nodes[n] = ""
+				t.graph.Told[n]++
 				t.graph.link(n, t.names[id], "seen")
 			}
 		}
@@ -263,6 +265,7 @@ func (t *truth) beside(asked []asked, log []string) {
 	for _, c := range t.commands {
 		n := Node{Command, c.name + " over " + c.over}
 		t.graph.Nodes[n] = map[bool]string{true: "ok", false: "failed"}[c.ok]
+		t.graph.Told[n] += 2
 		if c.from.IsValid() {
 			t.over(n, c.from)
 		}
