@@ -21,6 +21,10 @@ type call struct {
 // a btree, where one over a third of a page (2,704 octets) fails the whole batch.
 const maxCID = 1024
 
+// maxSID is how long the Call-ID of a SIP message may be, which heplify-server makes a key of such a tree,
+// too. A message with a longer one is filed as nobody's log record.
+const maxSID = 2600
+
 // appendHomer7 appends the frames of the record in p.rec, of which h is what any
 // profile has. On an error dst is unchanged.
 func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
@@ -29,7 +33,7 @@ func (p *Profile) appendHomer7(dst []byte, h *hep.Packet) ([]byte, error) {
 		p.name = appendPlain(p.name[:0], r.Node)
 		h.Node = p.name
 	}
-	if r.Type == record.SIP {
+	if r.Type == record.SIP && len(r.Primary) <= maxSID {
 		h.Correlation = p.legOf(r, h)
 		return p.appendFrame(dst, h)
 	}

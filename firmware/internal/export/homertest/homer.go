@@ -1,7 +1,10 @@
-package export_test
+// Package homertest models heplify-server with PostgreSQL, and Homer 7 above it, for tests: what is stored of
+// a frame, and what is shown of what is stored. Every rule names the function that it stands for, in
+// sipcapture/heplify-server (HSRV), homer-app (HAPP) or homer-ui (HUI), or the section of the HEP notes
+// ("facts").
+package homertest
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,28 +13,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 	"unicode/utf8"
 )
 
-// This file is a model of heplify-server with PostgreSQL and of Homer 7 above it:
-// what is stored of a frame, and what is shown of what is stored. Every rule
-// names the function it stands for, in sipcapture/heplify-server (HSRV),
-// homer-app (HAPP) or homer-ui (HUI), or the section of the HEP notes ("facts").
-
-// row is one row of a table (facts 3.3).
-type row struct {
-	table          string
-	sid            string
-	at             time.Time // create_date
-	protocolHeader string
-	dataHeader     string
-	raw            string
+// Row is one row of a table (facts 3.3).
+type Row struct {
+	Table          string
+	SID            string
+	At             time.Time // create_date
+	ProtocolHeader string
+	DataHeader     string
+	Raw            string
 }
 
-// header reads one member of a row's header.
-func header(text, name string) any {
+// Header reads one member of a row's header.
+func Header(text, name string) any {
 	var m map[string]any
 	if json.Unmarshal([]byte(text), &m) != nil {
 		return nil
@@ -39,15 +36,15 @@ func header(text, name string) any {
 	return m[name]
 }
 
-// homer is the server and its database.
-type homer struct {
-	rows   []row
-	oldest time.Time // of the partitions; zero for any
+// Homer is the server and its database.
+type Homer struct {
+	Rows   []Row
+	Oldest time.Time // of the partitions; zero for any
 }
 
-// errBatch is what fails a whole COPY, and with it the rows of everybody else in it
+// ErrBatch is what fails a whole COPY, and with it the rows of everybody else in it
 // (HSRV database/postgres.go bulkInsert: the error comes with the last Exec).
-var errBatch = errors.New("the batch fails")
+var ErrBatch = errors.New("the batch fails")
 
 // packet is HSRV decoder.HEP.
 type packet struct {
@@ -55,8 +52,8 @@ type packet struct {
 	sport, dport, sec, usec                                     uint64
 }
 
-// store takes frames as they come over TCP, cut by their length (HSRV server/tcp.go).
-func (s *homer) store(b []byte) error {
+// Store takes frames as they come over TCP, cut by their length (HSRV server/tcp.go).
+func (s *Homer) Store(b []byte) error {
 	for len(b) > 0 {
 		if len(b) < 6 || string(b[:4]) != "HEP3" {
 			return fmt.Errorf("no frame: %q", b[:min(len(b), 8)])
@@ -128,8 +125,8 @@ func (p *packet) parse(b []byte) error {
 	return nil
 }
 
-// toUTF8 is HSRV decoder.toUTF8(s, "").
-func toUTF8(s string) string {
+// ToUTF8 is HSRV decoder.ToUTF8(s, "").
+func ToUTF8(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
@@ -142,7 +139,7 @@ func toUTF8(s string) string {
 }
 
 // frame is HSRV decoder.parse and database/postgres.go insert.
-func (s *homer) frame(b []byte) error {
+func (s *Homer) frame(b []byte) error {
 	var p packet
 	if err := p.parse(b); err != nil {
 		return err
@@ -150,8 +147,8 @@ func (s *homer) frame(b []byte) error {
 	if p.name == "" {
 		p.name = p.node
 	}
-	p.payload = toUTF8(p.payload) // normPayload
-	r := row{at: time.Unix(int64(p.sec), int64(p.usec)*1000).UTC(), raw: p.payload}
+	p.payload = ToUTF8(p.payload) // normPayload
+	r := Row{At: time.Unix(int64(p.sec), int64(p.usec)*1000).UTC(), Raw: p.payload}
 	switch {
 	case p.payload == "": // all three branches want one
 		return nil
@@ -160,22 +157,22 @@ func (s *homer) frame(b []byte) error {
 			return nil // parseSIP: logged and dropped
 		}
 	case p.typ == "54":
-		r.table = "hep_proto_54_default"
+		r.Table = "hep_proto_54_default"
 		isup(&r)
 	case p.typ == "0" || p.typ == "1" || p.cid == "":
 		return nil
 	default:
-		r.table, r.sid = "hep_proto_35_default", p.cid
+		r.Table, r.SID = "hep_proto_35_default", p.cid
 		if p.typ == "5" || p.typ == "53" || p.typ == "100" {
-			r.table = "hep_proto_" + p.typ + "_default"
+			r.Table = "hep_proto_" + p.typ + "_default"
 		}
 		name := map[string]string{"5": "rtcp", "34": "rtpagent", "35": "rtcpxr", "38": "horaclifix", "53": "dns", "100": "log"}[p.typ]
 		if name == "" {
 			name = p.typ // parseHEP's ProtoString
 		}
-		r.dataHeader = `{"node":"` + p.name + `","proto":"` + name + `"}` // makeRTCDataHeader
+		r.DataHeader = `{"node":"` + p.name + `","proto":"` + name + `"}` // makeRTCDataHeader
 	}
-	r.protocolHeader = p.header()
+	r.ProtocolHeader = p.header()
 	return s.insert(r)
 }
 
@@ -190,32 +187,32 @@ func (p *packet) header() string {
 }
 
 // insert is what PostgreSQL says to the row.
-func (s *homer) insert(r row) error {
+func (s *Homer) insert(r Row) error {
 	switch {
-	case r.table == "hep_proto_53_default":
-		return fmt.Errorf("%w: no table %s", errBatch, r.table) // HSRV rotator/pgfiles.go makes none (facts 3.3)
-	case !s.oldest.IsZero() && r.at.Before(s.oldest):
-		return fmt.Errorf("%w: no partition for %v", errBatch, r.at) // facts, Delivery: partitions are dropped
-	case len(r.sid) > 2704:
-		return fmt.Errorf("%w: a sid of %d octets in the index", errBatch, len(r.sid)) // btree, a third of a page
+	case r.Table == "hep_proto_53_default":
+		return fmt.Errorf("%w: no table %s", ErrBatch, r.Table) // HSRV rotator/pgfiles.go makes none (facts 3.3)
+	case !s.Oldest.IsZero() && r.At.Before(s.Oldest):
+		return fmt.Errorf("%w: no partition for %v", ErrBatch, r.At) // facts, Delivery: partitions are dropped
+	case len(r.SID) > 2704:
+		return fmt.Errorf("%w: a sid of %d octets in the index", ErrBatch, len(r.SID)) // btree, a third of a page
 	}
-	for _, column := range []string{r.sid, r.protocolHeader, r.dataHeader, r.raw} {
+	for _, column := range []string{r.SID, r.ProtocolHeader, r.DataHeader, r.Raw} {
 		if !utf8.ValidString(column) || strings.ContainsRune(column, 0) {
-			return fmt.Errorf("%w: not UTF-8: %q", errBatch, column)
+			return fmt.Errorf("%w: not UTF-8: %q", ErrBatch, column)
 		}
 	}
-	for _, jsonb := range []string{r.protocolHeader, r.dataHeader} {
+	for _, jsonb := range []string{r.ProtocolHeader, r.DataHeader} {
 		if !json.Valid([]byte(jsonb)) || strings.Contains(jsonb, `\u0000`) {
-			return fmt.Errorf("%w: not jsonb: %s", errBatch, jsonb)
+			return fmt.Errorf("%w: not jsonb: %q", ErrBatch, jsonb)
 		}
 	}
-	s.rows = append(s.rows, r)
+	s.Rows = append(s.Rows, r)
 	return nil
 }
 
 // sip is HSRV decoder/sip.go parseSIP with AlegIDs ["X-CID"], and the branch of
 // insert.
-func (s *homer) sip(p *packet, r *row) bool {
+func (s *Homer) sip(p *packet, r *Row) bool {
 	field := func(name string) string {
 		for line := range strings.Lines(p.payload) {
 			if v, ok := strings.CutPrefix(line, name+":"); ok {
@@ -241,51 +238,51 @@ func (s *homer) sip(p *packet, r *row) bool {
 	case "REGISTER":
 		profile = "registration"
 	}
-	escaped, err := json.Marshal(callID) // makeSIPDataHeader escapes (EscapeFields)
-	r.table, r.sid = "hep_proto_1_"+profile, callID
-	r.dataHeader = `{"callid":` + string(escaped) + `,"method":"` + method + `"}`
+	escaped, err := json.Marshal(map[string]string{"callid": callID, "method": method}) // makeSIPDataHeader escapes (EscapeFields)
+	r.Table, r.SID = "hep_proto_1_"+profile, callID
+	r.DataHeader = string(escaped)
 	return err == nil
 }
 
 // isup is HSRV database/header.go makeISUPDataHeader: the sid is the circuit's,
 // and texts are unescaped and then pasted.
-func isup(r *row) {
+func isup(r *Row) {
 	var m struct {
 		CIC, DPC, OPC  json.Number
 		MsgName        string `json:"msg_name"`
 		Called, Caller struct{ Num string }
 	}
-	d := json.NewDecoder(strings.NewReader(r.raw))
+	d := json.NewDecoder(strings.NewReader(r.Raw))
 	d.UseNumber()
 	_ = d.Decode(&m) // what cannot be read stays empty
 	num := func(n json.Number) int64 { v, _ := strconv.ParseInt(string(n), 10, 64); return v }
 	cic, dpc, opc := num(m.CIC), num(m.DPC), num(m.OPC)
-	r.sid = fmt.Sprintf("%d:%d:%d", min(opc, dpc), max(opc, dpc), cic)
-	r.dataHeader = fmt.Sprintf(`{"cic":%d,"dpc":%d,"opc":%d,"msg_name":"%s","callid":"%s"}`, cic, dpc, opc, m.MsgName, r.sid)
+	r.SID = fmt.Sprintf("%d:%d:%d", min(opc, dpc), max(opc, dpc), cic)
+	r.DataHeader = fmt.Sprintf(`{"cic":%d,"dpc":%d,"opc":%d,"msg_name":"%s","callid":"%s"}`, cic, dpc, opc, m.MsgName, r.SID)
 }
 
 // in are the rows of a table with one of these values in a field, within a time.
-func (s *homer) in(table string, from, to time.Time, field func(*row) any, values []string) (out []row) {
-	for i := range s.rows {
-		r := &s.rows[i]
+func (s *Homer) in(table string, from, to time.Time, field func(*Row) any, values []string) (out []Row) {
+	for i := range s.Rows {
+		r := &s.Rows[i]
 		v, _ := field(r).(string)
-		if r.table == table && !r.at.Before(from) && !r.at.After(to) && slices.Contains(values, v) {
+		if r.Table == table && !r.At.Before(from) && !r.At.After(to) && slices.Contains(values, v) {
 			out = append(out, *r)
 		}
 	}
 	return out
 }
 
-func bySID(r *row) any { return r.sid }
+func bySID(r *Row) any { return r.SID }
 
-// transaction is HAPP data/service/search.go GetTransaction of calls that were
+// Transaction is HAPP data/service/search.go GetTransaction of calls that were
 // found between from and to, with the default rules of 1_call (facts 3.4).
-func (s *homer) transaction(from, to time.Time, callIDs ...string) []row {
+func (s *Homer) Transaction(from, to time.Time, callIDs ...string) []Row {
 	all := s.in("hep_proto_1_call", from, to, bySID, callIDs)
 	var ids, correlations []string
 	for _, r := range all {
-		id, _ := header(r.dataHeader, "callid").(string)
-		cid, _ := header(r.protocolHeader, "correlation_id").(string)
+		id, _ := Header(r.DataHeader, "callid").(string)
+		cid, _ := Header(r.ProtocolHeader, "correlation_id").(string)
 		ids, correlations = append(ids, id), append(correlations, cid)
 	}
 	from, to = from.Add(-300*time.Second), to.Add(200*time.Second)
@@ -299,23 +296,23 @@ func (s *homer) transaction(from, to time.Time, callIDs ...string) []row {
 	for i := range ids {
 		ids[i] += "_b2b-1"
 	}
-	return append(all, s.in("hep_proto_1_call", from, to, func(r *row) any { return header(r.dataHeader, "callid") }, ids)...)
+	return append(all, s.in("hep_proto_1_call", from, to, func(r *Row) any { return Header(r.DataHeader, "callid") }, ids)...)
 }
 
-// logTab is HAPP's /call/report/log (facts 3.4) and HUI tab-logs.component.ts,
+// LogTab is HAPP's /call/report/log (facts 3.4) and HUI tab-logs.component.ts,
 // which shows text as it is when it is no JSON.
-func (s *homer) logTab(from, to time.Time, callIDs ...string) []row {
+func (s *Homer) LogTab(from, to time.Time, callIDs ...string) []Row {
 	return s.in("hep_proto_100_default", from, to, bySID, callIDs)
 }
 
-// charts is HAPP's /call/report/qos (facts 3.4) and HUI workers/qos.worker.ts init:
+// Charts is HAPP's /call/report/qos (facts 3.4) and HUI workers/qos.worker.ts init:
 // both parsers run in one try block, RTCP first. It returns how many points each
 // chart has, and what stops it.
-func (s *homer) charts(from, to time.Time, callIDs ...string) (rtcp, rtp int, err error) {
+func (s *Homer) Charts(from, to time.Time, callIDs ...string) (rtcp, rtp int, err error) {
 	for _, r := range s.in("hep_proto_5_default", from, to, bySID, callIDs) {
 		var v any
-		if err := json.Unmarshal([]byte(r.raw), &v); err != nil {
-			return 0, 0, fmt.Errorf("JSON.parse of RTCP %q: %w", r.raw, err)
+		if err := json.Unmarshal([]byte(r.Raw), &v); err != nil {
+			return 0, 0, fmt.Errorf("JSON.parse of RTCP %q: %w", r.Raw, err)
 		}
 		m, _ := v.(map[string]any)
 		sender, _ := m["sender_information"].(map[string]any)
@@ -330,14 +327,14 @@ func (s *homer) charts(from, to time.Time, callIDs ...string) (rtcp, rtp int, er
 		switch m["report_blocks"].(type) {
 		case nil, []any, string:
 		default:
-			return 0, 0, fmt.Errorf("report_blocks is not iterable: %s", r.raw)
+			return 0, 0, fmt.Errorf("report_blocks is not iterable: %s", r.Raw)
 		}
 		rtcp++
 	}
 	for _, r := range s.in("hep_proto_35_default", from, to, bySID, callIDs) {
 		var v any
-		if err := json.Unmarshal([]byte(r.raw), &v); err != nil {
-			return rtcp, 0, fmt.Errorf("JSON.parse of RTP %q: %w", r.raw, err)
+		if err := json.Unmarshal([]byte(r.Raw), &v); err != nil {
+			return rtcp, 0, fmt.Errorf("JSON.parse of RTP %q: %w", r.Raw, err)
 		}
 		m, ok := v.(map[string]any)
 		if v == nil {
@@ -345,7 +342,7 @@ func (s *homer) charts(from, to time.Time, callIDs ...string) (rtcp, rtp int, er
 		}
 		for _, name := range []string{"TOTAL_PK", "EXPECTED_PK", "JITTER", "MOS", "DELTA", "PACKET_LOSS"} {
 			if _, number := m[name].(float64); m[name] != nil && !number {
-				return rtcp, 0, fmt.Errorf("%s is not a number: %s", name, r.raw) // draws nothing, or nonsense
+				return rtcp, 0, fmt.Errorf("%s is not a number: %s", name, r.Raw) // draws nothing, or nonsense
 			}
 		}
 		if ok {
@@ -357,53 +354,12 @@ func (s *homer) charts(from, to time.Time, callIDs ...string) (rtcp, rtp int, er
 
 func truthy(v any) bool { return v != nil && v != 0. && v != "" && v != false }
 
-// circuit is what a search of 54_default by the circuit finds.
-func (s *homer) circuit(sid string) (out []row) {
-	for _, r := range s.rows {
-		if r.table == "hep_proto_54_default" && r.sid == sid {
+// Circuit is what a search of 54_default by the circuit finds.
+func (s *Homer) Circuit(sid string) (out []Row) {
+	for _, r := range s.Rows {
+		if r.Table == "hep_proto_54_default" && r.SID == sid {
 			out = append(out, r)
 		}
 	}
 	return out
-}
-
-// TestModelRefuses keeps the model honest: what is known to break is seen to.
-func TestModelRefuses(t *testing.T) {
-	now := time.Unix(1700000000, 0).UTC()
-	frame := func(typ byte, cid, payload string) []byte {
-		var c [][]byte
-		for id, v := range map[byte]string{1: "\x02", 2: "\x11", 3: "\xc0\x00\x02\x01", 4: "\xc0\x00\x02\x02", 7: "\x13\xc4", 8: "\x13\xc4",
-			9: "\x65\x53\xf1\x00", 10: "\x00\x00\x00\x00", 11: string(typ), 12: "\x00\x00\x07\xd1", 17: cid, 15: payload} {
-			if v != "" {
-				c = append(c, append([]byte{0, 0, 0, id, 0, byte(6 + len(v))}, v...))
-			}
-		}
-		b := append([]byte("HEP3\x00\x00"), bytes.Join(c, nil)...)
-		binary.BigEndian.PutUint16(b[4:], uint16(len(b)))
-		return b
-	}
-	for _, tt := range []struct {
-		name         string
-		typ          byte
-		cid, payload string
-		batch, chart bool
-	}{
-		{"sound", 34, "call", `{"MOS":4.1}`, false, false},
-		{"a quote in 0x11", 34, `ca"ll`, `{"MOS":4.1}`, true, false},
-		{"0x11 not UTF-8", 100, "\xff", `x`, true, false},
-		{"DNS has no table", 53, "call", `{}`, true, false},
-		{"text among reports", 88, "call", "GET /", false, true},
-		{"text among RTCP", 5, "call", "RTCP", false, true},
-		{"null among reports", 34, "call", "null", false, true},
-		{"blocks of an object", 5, "call", `{"type":200,"sender_information":{"packets":1,"octets":1},"report_blocks":{}}`, false, true},
-	} {
-		var s homer
-		err := s.store(frame(tt.typ, tt.cid, tt.payload))
-		if errors.Is(err, errBatch) != tt.batch {
-			t.Errorf("%s: stored %v", tt.name, err)
-		}
-		if _, _, err := s.charts(now, now, "call"); (err != nil) != tt.chart {
-			t.Errorf("%s: charts %v", tt.name, err)
-		}
-	}
 }
