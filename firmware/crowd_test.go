@@ -106,15 +106,23 @@ func heap() int64 {
 
 // TestCrowd has 100,000 calls over UDP and as many connections of each kind at
 // once: the probe holds no more than it says at its start, and says what it did not
-// follow.
+// follow; all of them, if it is told that there are so many.
 func TestCrowd(t *testing.T) {
 	n := 100_000
 	if raceDetector {
 		n = 10_000
 	}
+	t.Run("by default", func(t *testing.T) { testCrowd(t, n, config.Default(), false) })
+	t.Run("with room for all", func(t *testing.T) {
+		cfg := config.Default()
+		cfg.Calls.Max, cfg.Streams.Connections, cfg.Streams.Memory = 2*n+n/10, 4*n, 256<<20
+		testCrowd(t, n, cfg, true)
+	})
+}
+
+func testCrowd(t *testing.T, n int, cfg config.Config, all bool) {
 	cast := tlstalk.NewCast(t)
 	hello := tlstalk.Converse(cast.Client(tls.VersionTLS12), cast.Serve(tls.VersionTLS12))[0].Octets
-	cfg := config.Default()
 	before := heap()
 	source := &crowd{n: n, now: time.Now().UnixNano(), hello: hello}
 	pc := probe.Config{
@@ -141,6 +149,9 @@ func TestCrowd(t *testing.T) {
 	}
 	if got := c.NotesLinked.Load() + c.NotesUnlinked.Load(); got < uint64(n) {
 		t.Errorf("%d lines of logs were linked or not, %d were there", got, n)
+	}
+	if evicted := st.Assembly.Stream.Evicted; all && (c.CallsRefused.Load() > 0 || evicted != [len(evicted)]uint64{}) {
+		t.Errorf("with room for all, %d calls were refused, connections %v evicted", c.CallsRefused.Load(), evicted)
 	}
 	for _, in := range st.Inputs {
 		if in.InFlight() != 0 {
