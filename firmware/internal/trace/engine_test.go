@@ -102,6 +102,13 @@ func other(t record.Type, primary, src, dst string, calls ...string) *record.Rec
 	return r
 }
 
+// connection is a record of one.
+func connection(protocol string, proto uint8) *record.Record {
+	r := other(record.Net, "18", phone, proxy)
+	r.Flow.Proto, r.Payload = proto, []byte(`{"Protocol":"`+protocol+`","Event":"CLOSED"}`)
+	return r
+}
+
 func engine(t testing.TB, lines string) *Engine {
 	t.Helper()
 	e, err := New(config(t, groups+lines), Limits{Calls: 100, Idle: time.Hour})
@@ -116,9 +123,7 @@ func TestConditions(t *testing.T) {
 	inv := message{start: "INVITE tel:+49-30-1 SIP/2.0"}
 	ok200 := message{start: "SIP/2.0 200 OK", cseq: "INVITE", src: proxy, dst: phone}
 	ws := message{start: "INVITE sip:bob@example.net SIP/2.0", via: "WSS x.invalid;branch=1", proto: capture.ProtoTCP}
-	net89 := other(record.Net, "17", phone, proxy)
-	net89.Flow.Proto = capture.ProtoTCP
-	net89.Payload = []byte(`{"Protocol":"WS","Event":"CLOSED"}`)
+	net89 := connection("WS", capture.ProtoTCP)
 	report := other(record.RTPReport, "unknown", "10.0.0.1:6000", "198.51.100.1:7000")
 	six := message{start: "REGISTER sip:example.com SIP/2.0", src: "[2001:db8:a::1]:5060", dst: "[2001:db8:b::1]:5061"}
 	mapped := message{start: "REGISTER sip:example.com SIP/2.0", src: "[::ffff:10.0.0.1]:5060", dst: "[::ffff:192.0.2.1]:5060"}
@@ -147,6 +152,12 @@ func TestConditions(t *testing.T) {
 		{message{start: "INVITE sip:a@b SIP/2.0", proto: 47}.record(), "transport udp,tcp,tls,ws,wss,sctp", false},
 		{net89, "transport ws", true},
 		{net89, "transport tcp", false},
+		{connection("TLS", capture.ProtoTCP), "transport tls", true},
+		{connection("TLS", capture.ProtoTCP), "transport tcp,ws,wss", false},
+		{connection("WSS", capture.ProtoTCP), "transport wss", true},
+		{connection("WSS", capture.ProtoTCP), "transport tls,ws", false},
+		{connection("TCP", capture.ProtoTCP), "transport tcp", true},
+		{connection("SCTP", capture.ProtoSCTP), "transport sctp", true},
 		{inv.record(), "from phones", true},
 		{inv.record(), "from trunks,10.0.0.1", true},
 		{inv.record(), "from 10.0.0.2", false},
