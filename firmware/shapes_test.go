@@ -16,10 +16,11 @@ import (
 // otherShapes is a second workload: hosts with habits of their own, 200 requests and 540 questions a second
 // together, of which 280 belong to no request. A proxy asks the DNS by ENUM (RFC 6116) where calls go, and logs
 // them. A registrar looks users up by name. A call centre with one number looks callers up, over a connection for each
-// query. A gateway sends numbers in forms, in the ways in which people write them.
+// query. A gateway sends numbers in forms, in the ways in which people write them. An exchange makes calls of calls, with a
+// prefix and without the caller's number, and some of its own.
 func otherShapes(seed uint64, seconds int64) *exchangeSwitch {
 	all := newSwitch(seed)
-	for i, habit := range []func(*exchangeSwitch, int64){enumProxy, registrar, callCentre, formGateway} {
+	for i, habit := range []func(*exchangeSwitch, int64){enumProxy, registrar, callCentre, formGateway, hidingExchange} {
 		s := newSwitch(seed*10 + uint64(i))
 		s.at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i + 1)}), 5060)
 		s.web = netip.AddrFrom4([4]byte{10, 9, 1, byte(i + 1)})
@@ -169,6 +170,23 @@ func formGateway(s *exchangeSwitch, seconds int64) {
 	})
 	s.every(40, seconds, func(at int64) {
 		s.ask("", 5, at, s.took(), "/v2/rate", "a="+write(s.german(3000))+"&b="+write(s.german(3000)))
+	})
+}
+
+func hidingExchange(s *exchangeSwitch, seconds int64) {
+	s.every(30, seconds, func(at int64) {
+		called := s.german(1500)
+		id, rest := s.arrives(at, called, s.german(1500))
+		t := at + s.between(2*msec, 60*msec)
+		s.leg(id, t, "99"+called[1:], "anonymous", false)
+		s.goesOn(rest, t+20*msec)
+	})
+	own := 0
+	s.every(6, seconds, func(at int64) {
+		own++
+		id := fmt.Sprintf("own-%d", own)
+		s.leg(id, at, "99"+s.german(1500)[1:], "anonymous", false)
+		s.truth["out-"+id] = ""
 	})
 }
 
