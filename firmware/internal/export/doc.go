@@ -28,7 +28,8 @@
 // inferred, among the inferred the highest score. When several are as good, as
 // the calls that one connection carried, the id is an array of strings:
 // {"sip":["one@pc33","two@pc33"]}. OpenSIPS's own sender knows strings only; its
-// reader stores the object as it is.
+// reader stores the object as it is. How a link was found has no place there: a payload whose call
+// was inferred has "link" and "link_score" as its last members.
 //
 // # Profile homer7
 //
@@ -42,6 +43,7 @@
 //	record                  type 0x0b  0x11
 //	sip                     1          absent, so that the server's AlegIDs keep working;
 //	                                   the other leg's Call-ID for a seen link to it
+//	                                   with a Call-ID that no index of the server takes, as log
 //	rtcp                    5          Call-ID; one frame for each call that shares the media
 //	rtp report              34         Call-ID; the correlator makes one record for each call
 //	isup of a circuit       54         the circuit; for each call a log record beside it

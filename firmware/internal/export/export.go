@@ -1,10 +1,12 @@
 package export
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -209,7 +211,32 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 	if p.homer7 {
 		return p.appendHomer7(dst, &h)
 	}
+	h.Payload = p.withDoubt(h.Payload)
 	return p.appendFrame(dst, &h)
+}
+
+// withDoubt returns the payload, an object, with how sure its link to a call is if that was inferred: chunk 0x65
+// has no place for it. The record of a link says so itself, and has the reasons.
+func (p *Profile) withDoubt(payload []byte) []byte {
+	r := &p.rec
+	for i := range r.Links {
+		l := &r.Links[i]
+		if l.Type != record.SIP || l.How != record.Inferred || r.Type == record.Control || r.Type == record.SIP {
+			continue
+		}
+		if equal, _ := best(r.Links, i); equal == 0 || !object(payload, &p.scan) || p.scan.has("link") {
+			return payload
+		}
+		payload = bytes.TrimRight(payload, " \t\r\n")
+		p.log = append(p.log[:0], payload[:len(payload)-1]...)
+		if p.scan.any {
+			p.log = append(p.log, ',')
+		}
+		p.log = append(p.log, `"link":"inferred","link_score":`...)
+		p.log = append(strconv.AppendUint(p.log, uint64(l.Score), 10), '}')
+		return p.log
+	}
+	return payload
 }
 
 // Old reports whether rec, a neutral record, is older than Options.MaxAge, so

@@ -133,6 +133,37 @@ func TestLinkRecord(t *testing.T) {
 	}
 }
 
+// A payload says so if the call in chunk 101 was inferred.
+func TestInferredIsSaid(t *testing.T) {
+	seen, guess := record.Link{Type: record.SIP, How: record.Seen, ID: []byte("a")}, record.Link{Type: record.SIP, How: record.Inferred, Score: 98, ID: []byte("a")}
+	flow := record.Link{Type: record.Net, How: record.Flow, ID: []byte("17")}
+	for _, tt := range []struct {
+		typ           record.Type
+		links         []record.Link
+		payload, want string
+	}{
+		{record.REST, []record.Link{flow, guess}, `{"status":200}`, `{"status":200,"link":"inferred","link_score":98}`},
+		{record.DNS, []record.Link{guess}, " {} \n", ` {"link":"inferred","link_score":98}`},
+		{record.REST, []record.Link{guess, seen}, `{"status":200}`, `{"status":200}`},
+		{record.REST, []record.Link{flow, seen}, `{"status":200}`, `{"status":200}`},
+		{record.REST, nil, `{"status":200}`, `{"status":200}`},
+		{record.REST, []record.Link{guess}, `{"link":"x"}`, `{"link":"x"}`},
+		{record.REST, []record.Link{guess}, `{"status":`, `{"status":`},
+		{record.Log, []record.Link{guess}, `text`, `text`},
+		{record.Control, []record.Link{guess}, `{"event":"link"}`, `{"event":"link"}`},
+		{record.SIP, []record.Link{guess}, message("BYE sip:b@x", "b", ""), message("BYE sip:b@x", "b", "")},
+	} {
+		b, err := profile(t, options).Encode(nil, seal(t, of(tt.typ, "r1", tt.payload, tt.links...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := parse(t, b)
+		if string(v.Payload()) != tt.want {
+			t.Errorf("%v %v: %q, want %q", tt.typ, tt.links, v.Payload(), tt.want)
+		}
+	}
+}
+
 func TestSIPIsRaw(t *testing.T) {
 	b, err := profile(t, export.Options{}).Encode(nil, seal(t, sip()))
 	if err != nil {
