@@ -148,6 +148,9 @@ func (s *exchangeSwitch) took() int64 {
 func (s *exchangeSwitch) call(at int64, called, caller string) {
 	s.calls++
 	id := fmt.Sprintf("call-%d@phones.example", s.calls)
+	if s.calls%20 == 0 { // as many phones make them
+		id = fmt.Sprintf("%08x-1dd2-11b2-a105-0123456789ab", s.calls)
+	}
 	phone := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(s.calls >> 8), byte(s.calls)}), 5060)
 	media := netip.AddrPortFrom(phone.Addr(), 6000)
 	ds := capturetest.SIPCall(capturetest.Call{Caller: phone, Callee: switchSIP, CallerMedia: media, CalleeMedia: netip.AddrPortFrom(switchSIP.Addr(), 7000),

@@ -30,12 +30,12 @@ type Note struct {
 	Links  []record.Link // that are known already
 	Calls  [][]byte      // what is called a Call-ID: linked whether or not the call is known
 	Keyed  [][]byte      // values of keys that the user says to name a call: as Calls, but for a session's UUID or a trace's id
-	Tokens [][]byte      // what may be the Call-ID of a call that is alive, its session's UUID or trace's id, or a name learnt for it
+	Tokens [][]byte      // what may be the Call-ID of a call that is alive, or was heard of late (see heard), its session's UUID or trace's id, or a name learnt for it
 	Labels [][]byte      // likewise, or the part before the @ of the Call-ID of one call alone that is alive
 	Names  [][]byte      // of the tokens, those that are a platform's own names of calls: learnt for the calls found
 	Where  []byte        // the host that the names are of: others may call other calls so; what is as long as a UUID is everywhere the same
 	Ask    *Ask          // the query or reply that it is about, if it is
-	// OnlyLinked makes no record when no call is found.
+	// OnlyLinked makes no record when no call is found: what is no call's does not count then.
 	OnlyLinked bool
 	// Again says that n will be noted once more if it names no call: it is not
 	// counted then.
@@ -46,7 +46,7 @@ type Note struct {
 // whether it names any.
 func (c *Correlator) Note(n *Note) (linked bool) {
 	c.Advance(n.At.Mono)
-	c.links, c.named = c.links[:0], c.named[:0]
+	c.links, c.named, c.names.callsOnly = c.links[:0], c.named[:0], n.OnlyLinked
 	if n.Conn != 0 {
 		c.net = decimal(c.net[:0], n.Conn)
 		c.addLink(record.Link{Type: record.Net, How: record.Flow, ID: c.net})
@@ -142,11 +142,17 @@ func (c *Correlator) nameCall(id []byte) *call {
 // nameToken links the record at hand to what id may name, and reports whether it names
 // anything.
 func (c *Correlator) nameToken(id []byte) bool {
-	k := c.nameCall(id)
-	if k != nil {
-		c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: k.id})
+	known := false
+	if k := c.nameCall(id); k != nil {
+		id, known = k.id, true
+	} else if len(id) >= minHeard && len(id) <= maxCallID {
+		any, call := c.names.heard.has(maphash.Bytes(c.seed, id), c.now)
+		known = call || any && !c.names.callsOnly
 	}
-	return c.identified(id) || k != nil
+	if known {
+		c.addLink(record.Link{Type: record.SIP, How: record.Seen, ID: id})
+	}
+	return c.identified(id) || known
 }
 
 // firstCall returns the Call-ID that was found first, nil without one.
@@ -164,6 +170,9 @@ func (c *Correlator) firstCall() []byte {
 // carry both. It is a table without chains, as hosts is.
 type names struct {
 	slots [1 << nameBits]name
+	heard heard
+	// callsOnly says that the note at hand makes a record only if it names a call.
+	callsOnly bool
 }
 
 const (

@@ -68,6 +68,41 @@ func TestNoteFindsCalls(t *testing.T) {
 	}
 }
 
+// What names a Call-ID that no followed call has names SIP all the same: of a registration, or of a call whose INVITE
+// was missed. Where only lines that name a call make records, a registration's is not enough.
+func TestNoteFindsWhatWasHeard(t *testing.T) {
+	r := newRig(t, nil)
+	const reg, missed = "4f1c-11ee-registration", "4f1c-11ee-missed-call"
+	ds := capturetest.SIPCall(capturetest.Call{Caller: aliceSIP, Callee: bobSIP, CallID: missed})
+	r.sip(ds[1]) // 100 Trying
+	for _, d := range []string{reg, "1001"} {
+		ds[1].Payload = []byte("SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: " + d + "\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n")
+		r.sip(ds[1])
+	}
+	lines := func(n *correlate.Note) { n.OnlyLinked = true }
+	r.wantNote(reg, []string{"sip:" + reg}, nil, reg)
+	r.wantNote("", nil, lines, reg)
+	r.wantNote(missed, []string{"sip:" + missed}, nil, missed)
+	r.wantNote(missed, []string{"sip:" + missed}, lines, missed)
+	r.wantNote("log@host", nil, nil, "1001")
+	r.wantNote("log@host", nil, nil, "x"+reg)
+	r.wait(3 * time.Minute)
+	r.wantNote("log@host", nil, nil, reg)
+	for i := range 100_000 { // a flood
+		ds[1].Payload = fmt.Appendf(nil, "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: flood-%06d\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n", i)
+		r.sip(ds[1])
+	}
+	found := 0
+	for i := range 100_000 {
+		if p, _ := r.note(nil, fmt.Sprintf("flood-%06d", i)); p != "log@host" {
+			found++
+		}
+	}
+	if found < 4000 || found > 8192 {
+		t.Errorf("%d of 100,000 are remembered, want most of 8192 and no more", found)
+	}
+}
+
 // A platform's own name of a call is learnt from a line with one name and one
 // call, and then stands for all calls that it was seen with.
 func TestNoteLearnsNames(t *testing.T) {

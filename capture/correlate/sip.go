@@ -29,6 +29,7 @@ func (c *Correlator) sipMessage(m *capture.Message) {
 	} else {
 		if k = c.followCall(m); k == nil {
 			c.carriedOther(m.Conn, v.CallID, m.Wall)
+			c.names.heard.note(maphash.Bytes(c.seed, v.CallID), string(v.CSeqMethod) == "INVITE", c.now)
 		}
 	}
 	from, to := c.saw(&m.Flow)
