@@ -73,7 +73,7 @@ type Stats struct {
 	QueriesFailed                                        [rest.NumReasons]atomic.Uint64
 	QueriesOther                                         atomic.Uint64 // sent by hosts that are no servers of SIP
 	HTTPRefused                                          atomic.Uint64 // connections beyond those that are followed
-	HTTPLeft                                             atomic.Uint64 // silent connections that made room for others
+	HTTPLeft, MILeft                                     atomic.Uint64 // silent connections that made room for others
 	HTTPFollowed                                         atomic.Int64  // connections followed now
 }
 

@@ -112,7 +112,7 @@ func (b *Beyond) followHTTP(flow capture.FiveTuple, tell func() uint64) dissect.
 		return nil
 	}
 	c := &httpConn{b: b, flow: flow, tell: tell, shown: &shown{}}
-	c.shown.c, c.conn = c, w.parser.NewConn(c)
+	c.shown.to, c.conn = c, w.parser.NewConn(c)
 	w.enter(c)
 	w.n++
 	b.Stats.HTTPFollowed.Store(int64(w.n))
@@ -153,38 +153,6 @@ func (w *web) remove(c *httpConn) {
 		c.next.prev = c.prev
 	} else {
 		w.last = c.prev
-	}
-}
-
-// shown is what a connection is shown to: all that is left of one that made room.
-type shown struct{ c *httpConn }
-
-// Write implements dissect.Follower.
-func (s *shown) Write(dir int, at *dissect.At, p []byte) {
-	if s.c != nil {
-		s.c.write(dir, at, p)
-	}
-}
-
-// Gap implements dissect.Follower.
-func (s *shown) Gap(dir int, n int64) {
-	if s.c != nil {
-		s.c.conn.Gap(dir, n)
-	}
-}
-
-// Cut implements dissect.Follower.
-func (s *shown) Cut(dir int, at *dissect.At) {
-	if s.c != nil {
-		s.c.ends.finished(dir, at)
-		s.c.conn.Cut(dir)
-	}
-}
-
-// End implements dissect.Follower.
-func (s *shown) End(e dissect.Ending) {
-	if s.c != nil {
-		s.c.end(e)
 	}
 }
 
@@ -230,8 +198,8 @@ type httpConn struct {
 	prev, next *httpConn
 }
 
-// write takes octets of a direction, which came with the frame at.
-func (c *httpConn) write(dir int, at *dissect.At, p []byte) {
+// Write implements dissect.Follower.
+func (c *httpConn) Write(dir int, at *dissect.At, p []byte) {
 	c.at = *at
 	if w := c.b.web; w.first != c {
 		w.remove(c)
@@ -242,6 +210,15 @@ func (c *httpConn) write(dir int, at *dissect.At, p []byte) {
 	}
 }
 
+// Gap implements dissect.Follower.
+func (c *httpConn) Gap(dir int, n int64) { c.conn.Gap(dir, n) }
+
+// Cut implements dissect.Follower.
+func (c *httpConn) Cut(dir int, at *dissect.At) {
+	c.ends.finished(dir, at)
+	c.conn.Cut(dir)
+}
+
 // expire fails what has waited for too long at mono.
 func (c *httpConn) expire(mono int64) {
 	before := c.ends
@@ -250,8 +227,8 @@ func (c *httpConn) expire(mono int64) {
 	c.ends = before
 }
 
-// end tells that nothing more will come.
-func (c *httpConn) end(e dissect.Ending) {
+// End implements dissect.Follower.
+func (c *httpConn) End(e dissect.Ending) {
 	c.ends.over(&e, &c.at)
 	reasons := [...]rest.Reason{dissect.EndLeft: rest.NoReply, dissect.EndClosed: rest.Closed, dissect.EndReset: rest.Reset}
 	c.leave(reasons[e.Why])
@@ -262,7 +239,7 @@ func (c *httpConn) leave(why rest.Reason) {
 	c.conn.End(why)
 	w := c.b.web
 	w.remove(c)
-	c.shown.c = nil
+	c.shown.to = nil
 	w.n--
 	c.b.Stats.HTTPFollowed.Store(int64(w.n))
 	c.b.Stats.keep(w.parser.Stats())

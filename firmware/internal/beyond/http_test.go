@@ -552,3 +552,49 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		t.Errorf("%d followed", n)
 	}
 }
+
+// So do those of management protocols, of which 64 are followed.
+func TestSilentMIConnectionsMakeRoom(t *testing.T) {
+	const hello, ping, pong = "Asterisk Call Manager/2.10.4\r\n", "Action: Hangup\r\nActionID: 2\r\nChannel: SIP/x-1\r\n\r\n", "Response: Success\r\nActionID: 2\r\n\r\n"
+	s := newSite(t, func(c *beyond.Config) { c.MI = true })
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}
+	say := func(f dissect.Follower, dir int, text string) {
+		s.now += int64(time.Second)
+		s.b.Advance(s.now)
+		f.Write(dir, &dissect.At{Mono: s.now, Wall: s.now}, []byte(text))
+	}
+	follow := func() dissect.Follower {
+		f := s.b.Follow(flow, s.tell(flow), capture.MI, []byte(hello))
+		if f != nil {
+			f.Write(1, &dissect.At{Mono: s.now, Wall: s.now}, []byte(hello))
+		}
+		return f
+	}
+	var all []dissect.Follower
+	for range 64 {
+		all = append(all, follow())
+		s.now += int64(time.Second)
+		s.b.Advance(s.now)
+	}
+	say(all[0], 0, ping)
+	say(all[0], 1, pong)
+	say(all[2], 0, ping) // it waits, and is told as failed after a minute
+	s.recs = nil
+	// It is 67 s since the first: the first eight are silent for a minute, but for the one that spoke and the one that waits.
+	for i := range 7 {
+		if f := follow(); (f != nil) != (i < 6) {
+			t.Errorf("%d: followed %v", i, f != nil)
+		}
+	}
+	if n, left := s.b.Stats.MIRefused.Load(), s.b.Stats.MILeft.Load(); n != 1 || left != 6 {
+		t.Errorf("%d refused, %d left", n, left)
+	}
+	say(all[1], 0, ping) // it made room
+	all[1].End(dissect.Ending{By: -1})
+	if len(s.recs) != 0 {
+		t.Errorf("%v", s.recs)
+	}
+	say(all[2], 1, pong)
+	say(all[0], 0, ping)
+	s.want(map[string]string{"event": "MI Hangup ok"}, map[string]string{"event": "MI Hangup"})
+}

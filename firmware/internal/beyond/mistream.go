@@ -11,6 +11,8 @@ import (
 
 const (
 	maxMIConns = 64
+	// miGivesWay is how long one must have been silent to make room for another.
+	miGivesWay = int64(60e9)
 	miWaiting  = 64 // commands without reply on one of them
 	// miTimeout is how long one waits for its reply, as long as a query does.
 	miTimeout = int64(60e9)
@@ -28,6 +30,7 @@ type miConn struct {
 	dir     int               // of them
 	ends    ends
 	tell    func() uint64 // as httpConn's
+	shown   *shown
 	waiting [miWaiting]miWaits
 }
 
@@ -44,14 +47,43 @@ func (b *Beyond) followMI(flow capture.FiveTuple, tell func() uint64, front []by
 	if t == mi.NoTransport {
 		return nil // its beginning was not seen
 	}
-	if len(b.miConns) == maxMIConns {
+	if len(b.miConns) == maxMIConns && !b.makeMIRoom() {
 		b.Stats.MIRefused.Add(1)
 		return nil
 	}
-	c := &miConn{b: b, flow: flow, tell: tell}
-	c.conn = mi.NewConn(t, c)
+	c := &miConn{b: b, flow: flow, tell: tell, shown: &shown{}, at: dissect.At{Mono: b.latest}}
+	c.shown.to, c.conn = c, mi.NewConn(t, c)
 	b.miConns = append(b.miConns, c)
-	return c
+	return c.shown
+}
+
+// makeMIRoom gives up the longest silent of the connections on which no command waits for its reply, for the reason
+// that web.makeRoom has. It reports whether there is one.
+func (b *Beyond) makeMIRoom() bool {
+	var silent *miConn
+	for _, c := range b.miConns {
+		waits := false
+		for seq := range c.conn.Waiting {
+			w := &c.waiting[seq%miWaiting]
+			waits = waits || w.seq == seq && !w.failed
+		}
+		if !waits && c.at.Mono <= b.latest-miGivesWay && (silent == nil || c.at.Mono < silent.at.Mono) {
+			silent = c
+		}
+	}
+	if silent == nil {
+		return false
+	}
+	b.Stats.MILeft.Add(1)
+	silent.leave()
+	return true
+}
+
+// leave lets go of c.
+func (c *miConn) leave() {
+	c.conn.End()
+	c.shown.to = nil
+	c.b.miConns = slices.DeleteFunc(c.b.miConns, func(o *miConn) bool { return o == c })
 }
 
 // Write implements dissect.Follower.
@@ -73,8 +105,7 @@ func (c *miConn) End(e dissect.Ending) {
 	for seq := range c.conn.Waiting {
 		c.fail(seq, reasons[e.Why])
 	}
-	c.conn.End()
-	c.b.miConns = slices.DeleteFunc(c.b.miConns, func(o *miConn) bool { return o == c })
+	c.leave()
 }
 
 // expire fails what has waited for too long at mono. A reply may come all the same.

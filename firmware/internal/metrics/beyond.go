@@ -35,7 +35,9 @@ func (l *list) beyond(s *beyond.Stats) {
 	}
 	l.counter("heptap_queries_late_total", "Replies to requests that were given up.", s.QueriesLate.Load())
 	l.gauge("heptap_http_connections", "Connections of HTTP that are followed now.", float64(s.HTTPFollowed.Load()))
-	l.counter("heptap_http_connections_left_total", "Silent connections of HTTP that made room for others.", s.HTTPLeft.Load())
+	const left = "Silent connections that were followed and made room for others."
+	l.counter("heptap_followed_left_total", left, s.HTTPLeft.Load(), "protocol", "http")
+	l.counter("heptap_followed_left_total", left, s.MILeft.Load(), "protocol", "mi")
 	const refused = "Connections that were not followed: there were too many."
 	l.counter("heptap_followed_refused_total", refused, s.HTTPRefused.Load(), "protocol", "http")
 	l.counter("heptap_followed_refused_total", refused, s.MIRefused.Load(), "protocol", "mi")
