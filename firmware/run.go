@@ -29,6 +29,7 @@ import (
 	"heptap/firmware/internal/packets"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
+	"heptap/firmware/internal/resident"
 	"heptap/firmware/internal/syslogd"
 	"heptap/firmware/internal/uplink"
 	"heptap/hal/sysfs"
@@ -319,6 +320,9 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { r.healSpool(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
+	if err := resident.UnmapProgram(); err != nil {
+		r.log.Debug("the pages of the start stay in memory", "err", err)
+	}
 	r.log.Info("capturing", "ports", len(r.cfg.Ports), "version", version)
 	r.started()
 	errs.add(r.capture(ctx, cancel))

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 
@@ -81,7 +82,7 @@ type binding struct {
 	place        place
 	call         *call
 	since        int64     // mono of the first SDP with it
-	via          [2]uint64 // the address that the signalling with it came from, as IPv6; zero for none
+	via          uint64    // of the address that the signalling with it came from, see viaOf; 0 for none
 	set          *codecSet // of its payload types, nil for RFC 3551's alone
 	aprev, anext *binding  // at the place; anext alone, among the free ones
 	tag          uint32    // of who advertised it
@@ -99,13 +100,12 @@ type binding struct {
 // between them.
 const bindingSlab = 85
 
-// viaOf is how a binding keeps an address.
-func viaOf(a netip.Addr) (v [2]uint64) {
-	if a.IsValid() {
-		b := a.As16()
-		v[0], v[1] = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+// viaOf is how a binding keeps an address, which it only compares.
+func (c *Correlator) viaOf(a netip.Addr) uint64 {
+	if !a.IsValid() {
+		return 0
 	}
-	return v
+	return maphash.Comparable(c.seed, a.As16()) | 1
 }
 
 // origin is what the bindings of one SDP have in common.
@@ -283,7 +283,7 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 	}
 	b := c.freeBindings
 	c.freeBindings = b.anext
-	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: viaOf(f.via), tag: f.tag, hidden: f.hidden}
+	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: c.viaOf(f.via), tag: f.tag, hidden: f.hidden}
 	if c.endpoints.push(b); b.here == 1 {
 		c.toggle(at, 1)
 	}

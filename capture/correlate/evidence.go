@@ -163,7 +163,7 @@ func (c *Correlator) sawReport(f capture.FiveTuple, reporter uint32, b *rtcp.Rep
 	t.reporter, t.reportedAt = reporter, max(c.now, 1)
 	e, s := c.evidence(t.last.Port), &t.last
 	e.receipts.Add(t.pair.Add(
-		mirror.OwnLoss{Expected: s.Expected, Missing: s.Missing, Runs: uint64(s.LossEvents), KernelDrops: e.kernelDrops},
+		mirror.OwnLoss{Expected: uint32(s.Expected), Missing: uint32(s.Missing), Runs: s.LossEvents, KernelDrops: uint32(e.kernelDrops)},
 		mirror.ReportedLoss{Highest: b.HighestSeq, Lost: b.PacketsLost}))
 }
 

@@ -67,7 +67,7 @@ func (c *Correlator) match(e *ends, w want) []match {
 	}
 	c.chooseBest()
 	if len(c.matches) > maxLegs {
-		c.matches = slices.DeleteFunc(c.matches, func(m match) bool { return !m.sameNAT(e) })
+		c.matches = slices.DeleteFunc(c.matches, func(m match) bool { return !c.sameNAT(&m, e) })
 	}
 	if len(c.matches) > maxLegs {
 		return nil
@@ -111,12 +111,12 @@ func (c *Correlator) best() (best uint8) {
 
 // sameNAT reports whether the flow's other end has the address that the other
 // party's signalling came from.
-func (m *match) sameNAT(e *ends) bool {
+func (c *Correlator) sameNAT(m *match, e *ends) bool {
 	ip := e.dstIP
 	if m.toward {
 		ip = e.srcIP
 	}
-	via := viaOf(ip)
+	via := c.viaOf(ip)
 	return slices.ContainsFunc(m.call.bindings, func(b *binding) bool { return b.party != m.binding.party && b.via == via })
 }
 

@@ -64,11 +64,12 @@ func (k *codec) speech() bool {
 	return (k.kind == sdp.Audio || k.clock != 90000 && k.kind != sdp.Video) && !strings.EqualFold(name, "telephone-event") && !strings.EqualFold(name, "CN")
 }
 
-// scores sums up the intervals of a stream.
+// scores sums up the intervals of a stream. There are scores for each stream, and what
+// is said of them has two digits.
 type scores struct {
-	n                    int
-	minMOS, minR         float64
-	sumMOS, sumR, weight float64
+	n                    uint32
+	minMOS, minR         float32
+	sumMOS, sumR, weight float32
 }
 
 // note adds an interval for the smallest and the mean.
@@ -76,13 +77,13 @@ func (s *scores) note(q score) {
 	if q.mos == 0 {
 		return
 	}
-	if s.n == 0 || q.mos < s.minMOS {
-		s.minMOS, s.minR = q.mos, q.r
+	if mos := float32(q.mos); s.n == 0 || mos < s.minMOS {
+		s.minMOS, s.minR = mos, float32(q.r)
 	}
 	s.n++
-	s.sumMOS += q.mos * q.weight
-	s.sumR += q.r * q.weight
-	s.weight += q.weight
+	s.sumMOS += float32(q.mos * q.weight)
+	s.sumR += float32(q.r * q.weight)
+	s.weight += float32(q.weight)
 }
 
 // report emits one report on what the stream has done since a snapshot, for
@@ -207,20 +208,20 @@ func (t *stream) appendTimes(o *object, kd kind, q score, all *scores) {
 	if kd == final {
 		delta, jitter = s.MaxDelta, int64(s.MaxJitter)
 	}
-	o.float("DELTA", ms(delta))
-	o.float("MAX_DELTA", ms(s.MaxDelta))
+	o.float("DELTA", float64(delta)/1000)
+	o.float("MAX_DELTA", float64(s.MaxDelta)/1000)
 	o.float("JITTER", ms(int64(s.Jitter)))
 	o.float("MEAN_JITTER", ms(q.jitter))
 	o.float("MAX_JITTER", ms(jitter))
-	o.float("SKEW", ms(s.Skew))
-	o.float("MAX_SKEW", ms(s.MaxSkew))
+	o.float("SKEW", float64(s.Skew)/1000)
+	o.float("MAX_SKEW", float64(s.MaxSkew)/1000)
 	if q.mos == 0 {
 		return
 	}
 	low, mean := q, q
 	if all.n > 0 {
-		low.mos, low.r = all.minMOS, all.minR
-		mean.mos, mean.r = all.sumMOS/all.weight, all.sumR/all.weight
+		low.mos, low.r = float64(all.minMOS), float64(all.minR)
+		mean.mos, mean.r = float64(all.sumMOS/all.weight), float64(all.sumR/all.weight)
 	}
 	o.float("MOS", q.mos)
 	o.float("MIN_MOS", low.mos)

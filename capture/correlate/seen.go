@@ -2,7 +2,9 @@ package correlate
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
+	"time"
 
 	"heptap/capture"
 	"heptap/capture/media"
@@ -16,8 +18,8 @@ type seen struct {
 	src, dst             place
 	FirstWall, FirstMono int64
 
-	MaxDelta, IntervalMaxDelta           int64
-	Skew, MaxSkew                        int64
+	MaxDelta, IntervalMaxDelta           uint32 // µs, which is what a report tells; over an hour is more than it says
+	Skew, MaxSkew                        int32  // the same
 	EventUnits                           uint64
 	CopyLagMean, CopyLagMax              uint32 // ns: a copy comes within media.MaxCopyWindow
 	Jitter, MaxJitter, IntervalMaxJitter uint32
@@ -45,7 +47,8 @@ func (s *seen) name(x *media.Snapshot) {
 func (s *seen) take(x *media.Snapshot) {
 	s.Mark = x.Mark
 	s.FirstWall, s.FirstMono = x.FirstWall, x.FirstMono
-	s.MaxDelta, s.IntervalMaxDelta, s.Skew, s.MaxSkew = x.MaxDelta, x.IntervalMaxDelta, x.Skew, x.MaxSkew
+	s.MaxDelta, s.IntervalMaxDelta = uint32(micros(x.MaxDelta, 0, math.MaxUint32)), uint32(micros(x.IntervalMaxDelta, 0, math.MaxUint32))
+	s.Skew, s.MaxSkew = int32(micros(x.Skew, math.MinInt32, math.MaxInt32)), int32(micros(x.MaxSkew, math.MinInt32, math.MaxInt32))
 	s.CopyLagMean, s.CopyLagMax = uint32(x.CopyLagMean), uint32(x.CopyLagMax)
 	s.Jitter, s.MaxJitter, s.IntervalMaxJitter = x.Jitter, x.MaxJitter, x.IntervalMaxJitter
 	s.EventUnits, s.Events, s.EventType = x.EventUnits, x.Events, x.EventType
@@ -53,6 +56,11 @@ func (s *seen) take(x *media.Snapshot) {
 	s.PayloadType, s.LastPayloadType = x.PayloadType, x.LastPayloadType
 	s.Port, s.TOS, s.HasVLAN, s.VLAN = x.Port, x.TOS, x.HasVLAN, x.VLAN
 	s.Confirmed, s.Ended = x.Confirmed, x.Ended
+}
+
+// micros rounds nanoseconds, and keeps them within bounds.
+func micros(ns, least, most int64) int64 {
+	return min(max(time.Duration(ns).Round(time.Microsecond).Microseconds(), least), most)
 }
 
 // flow is the stream's five-tuple.

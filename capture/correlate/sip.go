@@ -255,8 +255,7 @@ func (c *Correlator) takeSDP(k *call, body []byte, m *capture.Message) {
 
 // said names an SDP that came as c.from says.
 func (c *Correlator) said(body []byte) uint64 {
-	via := viaOf(c.from.via)
-	return maphash.Bytes(c.seed, body) ^ maphash.Comparable(c.seed, [...]uint64{via[0], via[1], uint64(c.from.tunnel)<<32 | uint64(c.from.tag)})
+	return maphash.Bytes(c.seed, body) ^ maphash.Comparable(c.seed, [...]uint64{c.viaOf(c.from.via), uint64(c.from.tunnel)<<32 | uint64(c.from.tag)})
 }
 
 // sender returns the tag of who sent the message in c.sip.

@@ -24,12 +24,13 @@ func (s Side) String() string {
 	return "invalid"
 }
 
-// OwnLoss is what we count of a stream, in running totals.
+// OwnLoss is what we count of a stream, in running totals modulo 2^32: there is
+// one for each stream.
 type OwnLoss struct {
-	Expected    uint64 // packets, by the sequence numbers
-	Missing     uint64 // of these never seen
-	Runs        uint64 // runs that the missing ones form
-	KernelDrops uint64 // of the whole port: what our own ring loses is not the mirror's
+	Expected    uint32 // packets, by the sequence numbers
+	Missing     uint32 // of these never seen
+	Runs        uint32 // runs that the missing ones form
+	KernelDrops uint32 // of the whole port: what our own ring loses is not the mirror's
 }
 
 // ReportedLoss is what a report block says of the same stream (RFC 3550
@@ -72,8 +73,9 @@ type LossPair struct {
 // was compared.
 func (p *LossPair) Add(own OwnLoss, report ReportedLoss) (Side, Compared) {
 	p.hears = p.hears || report.Lost > 0
-	expected := int64(own.Expected - p.own.Expected)
-	missing := int64(own.Missing - p.own.Missing)
+	expected := int64(int32(own.Expected - p.own.Expected))
+	missing := int64(int32(own.Missing - p.own.Missing))
+	runs := int64(int32(own.Runs - p.own.Runs))
 	reportExpected := int64(int32(report.Highest - p.report.Highest))
 	lost := int64(report.Lost) - int64(p.report.Lost)
 	skew := expected - reportExpected
@@ -82,7 +84,7 @@ func (p *LossPair) Add(own OwnLoss, report ReportedLoss) (Side, Compared) {
 		return SideOpen, Compared{}
 	case !p.begun, p.rests, own.KernelDrops != p.own.KernelDrops,
 		// One of the two has begun anew, or the reports stopped for long.
-		expected < 0, missing < 0, own.Runs < p.own.Runs, reportExpected < 0, max(expected, reportExpected) > pairMost,
+		expected < 0, missing < 0, runs < 0, reportExpected < 0, max(expected, reportExpected) > pairMost,
 		max(skew, -skew) > pairSkew+expected/10:
 		p.begin(own, report)
 		return SideOpen, Compared{}
@@ -90,7 +92,7 @@ func (p *LossPair) Add(own OwnLoss, report ReportedLoss) (Side, Compared) {
 		return SideOpen, Compared{}
 	}
 	missing, lost = min(missing, expected), min(max(lost, 0), reportExpected)
-	side := side(missing, int64(own.Runs-p.own.Runs), expected, lost, reportExpected)
+	side := side(missing, runs, expected, lost, reportExpected)
 	p.begin(own, report)
 	p.rests = true
 	return side, Compared{Expected: uint64(expected), Missing: uint64(missing), Reported: uint64(lost), Hears: p.hears}

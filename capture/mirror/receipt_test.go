@@ -100,7 +100,7 @@ func TestLossPairNeverAccuses(t *testing.T) {
 }
 
 func TestLossPairBegins(t *testing.T) {
-	own := func(expected, missing uint64) mirror.OwnLoss {
+	own := func(expected, missing uint32) mirror.OwnLoss {
 		return mirror.OwnLoss{Expected: expected, Missing: missing, Runs: missing}
 	}
 	type step struct {

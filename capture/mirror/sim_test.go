@@ -253,15 +253,15 @@ func (s *site) second(l *leg, shared, overload, ring bool) int {
 	missed = min(missed, pps-before)
 	after := min(pps-before, s.poisson(float64(pps-before)*l.after))
 	l.own.Expected += pps
-	l.own.Missing += uint64(before + missed)
-	l.own.Runs += uint64(runs + missed)
-	l.own.KernelDrops = s.s.KernelDrops
+	l.own.Missing += uint32(before + missed)
+	l.own.Runs += uint32(runs + missed)
+	l.own.KernelDrops = uint32(s.s.KernelDrops)
 	l.report.Highest += pps
 	if !l.deaf {
 		l.report.Lost += int32(before + after)
 	}
 	if s.t%2 == l.phase%2 {
-		s.common.Add(int64(s.t)*second, l.own.Expected-l.snapshot.Expected, l.own.Missing-l.snapshot.Missing)
+		s.common.Add(int64(s.t)*second, uint64(l.own.Expected-l.snapshot.Expected), uint64(l.own.Missing-l.snapshot.Missing))
 		l.snapshot = l.own
 	}
 	if s.t%5 == l.phase%5 {

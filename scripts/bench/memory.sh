@@ -15,7 +15,7 @@
 # batches then. Needs root, iproute2, gcc.
 #
 #   HEPTAP        a heptap that is built already
-#   CONFIG        more lines of configuration
+#   CONFIG        more lines of configuration, such as "set packets memory off"
 #   EMBEDDED      not empty: heptap run -collect instead of a second process
 #   CALLS 10000, SECONDS_EACH 60 of media, RATE 60000 packets/s: see gen.c
 #   SCHED         put before every program. No real-time priority on a busy machine:

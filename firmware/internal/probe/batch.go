@@ -9,9 +9,10 @@ import (
 // Sizes of a batch, and how many of them a worker's queue has.
 const (
 	batchItems = 128
-	batchArena = 128 << 10 // holds 128 messages of 1 KiB, or at least one payload of the largest size
+	batchArena = 68 << 10 // holds 128 messages of 540 octets, or at least one payload of the largest size
 	batchSnaps = 64
 	queueDepth = 128
+	fewWaiting = 4 // as long as no more wait, a batch is handed over before it is full
 )
 
 // item is one thing a worker hands over: a packet, the snapshot of a stream, or

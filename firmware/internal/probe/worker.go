@@ -474,8 +474,8 @@ func (w *worker) afterRead(n int) {
 		w.mirror.Tick(w.time)
 	}
 	// When the merge is behind, batches are filled before they are handed over:
-	// there is only a certain number of them.
-	if n := len(w.cur.items); n > 0 && (n >= batchItems/2 || len(w.full) < queueDepth/2) {
+	// there is only a certain number of them, and each is memory.
+	if len(w.cur.items) > 0 && len(w.full) < fewWaiting {
 		w.send()
 	}
 	if w.time >= w.trimAt {

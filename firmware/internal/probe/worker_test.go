@@ -24,7 +24,7 @@ func TestSegmentsGiveWay(t *testing.T) {
 	feed(0, 100_000)
 	c := &w.counters
 	handed := c.Segments.Load() - c.StreamDrops.Load()
-	if c.StreamDrops.Load() == 0 || c.QueueDrops.Load() != 0 || handed < 128*queueDepth/2 {
+	if c.StreamDrops.Load() == 0 || c.QueueDrops.Load() != 0 || handed < batchArena/1500*queueDepth/2 {
 		t.Fatalf("%d segments handed over, %d left out, %d messages lost", handed, c.StreamDrops.Load(), c.QueueDrops.Load())
 	}
 	feed(1, 2000)

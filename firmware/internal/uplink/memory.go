@@ -125,10 +125,11 @@ func (m *memory) unpin(p *page) {
 	m.recycle(p)
 }
 
-// recycle keeps a page for reuse once nobody reads it. An eighth of the limit is
-// kept at most, what passes between two barriers by default: an outage must not cost its memory for ever after.
+// recycle keeps a page for reuse once nobody reads it. A sixth of the limit is kept at
+// most, what passes between two barriers by default and until the second is answered: an
+// outage must not cost its memory for ever after.
 func (m *memory) recycle(p *page) {
-	if !p.out || p.pins > 0 || cap(p.buf) != m.pageSize || len(m.free) >= m.limit/m.pageSize/8 {
+	if !p.out || p.pins > 0 || cap(p.buf) != m.pageSize || len(m.free) >= m.limit/m.pageSize/6 {
 		return
 	}
 	p.buf, p.offs, p.skips, p.out = p.buf[:0], p.offs[:0], [8]int{}, false
