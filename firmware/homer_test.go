@@ -118,6 +118,21 @@ func TestHomerShows(t *testing.T) {
 	if _, _, rtp := checkHomer(t, s, types); rtp != 4 || len(callsIn(s)) != 2 {
 		t.Errorf("%d reports in the charts of %v, want 2 of each of two calls", rtp, slices.Collect(maps.Keys(callsIn(s))))
 	}
+	for id, at := range callsIn(s) { // a second beside it is the other's
+		if n := len(s.Transaction(at[0], at[1], id)); n != 7 {
+			t.Errorf("the transaction view of %s has %d messages, want 7", id, n)
+		}
+	}
+	// A call with a query and a leg, which are its own by inference: the query is in its log tab, and the link to the leg.
+	s, _ = toHomer(t, writeCapture(t, "links.pcap", linkScene()))
+	at := callsIn(s)["a@phones.example"]
+	tables := map[string]int{}
+	for _, r := range s.Transaction(at[0], at[1], "a@phones.example") {
+		tables[r.Table]++
+	}
+	if tables["hep_proto_1_call"] != 5 || tables["hep_proto_100_default"] != 2 || len(tables) != 2 {
+		t.Errorf("the transaction view of a call with a query and a leg has %v", tables)
+	}
 }
 
 // TestHomerShowsCaptures does so with every shared capture.
