@@ -223,3 +223,24 @@ func TestNoKeys(t *testing.T) {
 	s.say(capture.Syslog, sipServer, admin, "<14>Nov 14 22:13:20 sbc1 app: leg_id=call1@phone")
 	s.want(map[string]string{"links": ""}, map[string]string{"links": "sip:call1@phone"})
 }
+
+// What a reply names is no link of the request's record, whichever the mirror shows first.
+func TestReplyFirst(t *testing.T) {
+	for _, reply := range []string{
+		"HTTP/1.1 200 OK\r\nX-Call-ID: call9@phone\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 24\r\n\r\n{\"callid\":\"call9@phone\"}",
+	} {
+		for _, first := range []bool{false, true} {
+			s := newIDs(t)
+			ask, answer, _ := s.http(sipServer, database)
+			if first {
+				answer(reply)
+			}
+			ask("GET /x HTTP/1.1\r\nHost: db\r\n\r\n")
+			if !first {
+				answer(reply)
+			}
+			s.want(map[string]string{"first_line": "GET /x HTTP/1.1", "links": ""}, map[string]string{"status": "200", "links": "sip:call9@phone"})
+		}
+	}
+}
