@@ -1,6 +1,9 @@
 package infer
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // quiet builds a host with a call every other second for half an hour, each of which
 // fetches a menu without saying whose; and health checks and metrics.
@@ -66,4 +69,37 @@ func TestSmallOffice(t *testing.T) {
 		}
 	}
 	res.check(t, 0)
+}
+
+// TestOnlyOneCall asserts that a query without any key, of a kind that is linked, is not when a second request
+// is open, however long ago that came.
+func TestOnlyOneCall(t *testing.T) {
+	m, out := collect(Config{})
+	at, id := 10*sec, uint64(0)
+	menu := func(callID string) Decision {
+		id++
+		m.Arrived(invite(callID, at, fmt.Sprintf("+4930%07d", id*7919), "+4940654321"))
+		q := ask(id, at+3*ms, "/menu/start")
+		q.More[0] = []byte(`{"lang":"de"}`)
+		m.Query(q)
+		m.Reply(id, at+10*ms)
+		m.Sent(host(1), []byte(callID), at+12*ms)
+		at += 9500 * ms
+		m.Advance(at)
+		return (*out)[len(*out)-1]
+	}
+	for i := range 150 {
+		menu(fmt.Sprint("c", i))
+	}
+	if d := menu("last"); d.Outcome != Linked || string(d.CallID) != "last" {
+		t.Fatalf("one open request: %v", d.Outcome)
+	}
+	m.Arrived(invite("other", at-5*sec, "+498912345678", "+4940111222")) // waits for somebody to answer
+	if d := menu("newer"); d.Outcome != TooClose {
+		t.Errorf("two open requests: %v %s", d.Outcome, d.CallID)
+	}
+	m.Sent(host(1), []byte("other"), at)
+	if d := menu("again"); d.Outcome != Linked || string(d.CallID) != "again" {
+		t.Errorf("one open request again: %v", d.Outcome)
+	}
 }
