@@ -246,6 +246,52 @@ func TestLinkRecord(t *testing.T) {
 	}
 }
 
+// TestWhatSpeaksForALink holds what a link's record names against what there was: of the SIP before and after.
+func TestWhatSpeaksForALink(t *testing.T) {
+	leg := func(maxForwards, from, to string, lines ...string) capturetest.Datagram {
+		d := capturetest.SIPCall(capturetest.Call{Caller: bobSIP, Callee: carolSIP, CallerMedia: aliceMedia, CalleeMedia: bobMedia, CallID: "b", From: from, To: to})[0]
+		d.Payload = bytes.Replace(d.Payload, []byte("Max-Forwards: 70\r\n"), []byte(strings.Join(append(lines, "Max-Forwards: "+maxForwards+"\r\n"), "\r\n")), 1)
+		return d
+	}
+	for _, tt := range []struct {
+		name  string
+		story func(r *rig)
+		want  string
+	}{
+		{"the SDP's session, numbers rewritten", func(r *rig) {
+			r.sip(numbered("a", aliceSIP, bobSIP)[:2]...)
+			r.sip(leg("69", "anonymous", "33145678901"))
+		}, `["same host","between request and answer","sdp session","max-forwards one less"]`},
+		{"no hop less", func(r *rig) {
+			r.sip(numbered("a", aliceSIP, bobSIP)[:2]...)
+			r.sip(leg("70", "anonymous", "33145678901"))
+		}, `["same host","between request and answer","sdp session"]`},
+		{"who is asserted to call", func(r *rig) {
+			ds := numbered("a", aliceSIP, bobSIP)
+			ds[0].Payload = bytes.Replace(ds[0].Payload, []byte("From: <sip:"+callerNumber), []byte("P-Asserted-Identity: <tel:+"+callerNumber+">\r\nFrom: <sip:anonymous"), 1)
+			r.sip(ds[:2]...)
+			r.asks(1, bobSIP, bothNumbers, "")
+		}, `["same host","between request and answer","called number in url","caller number in url"]`},
+		{"a leg that says so is what the host sent next", func(r *rig) {
+			r.sip(numbered("a", aliceSIP, bobSIP)[:2]...)
+			r.asks(1, bobSIP, bothNumbers, "")
+			r.replies(1, bobSIP)
+			r.sip(leg("69", callerNumber, calledNumber, "X-CID: a"))
+		}, `["same host","between request and answer","answered after the reply","called number in url","caller number in url"]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := inferRig(t, func(c *correlate.Config) { c.LegHeaders = []string{"x-cid"} })
+			tt.story(r)
+			if n := len(r.links()); n != 1 {
+				t.Fatalf("%d links", n)
+			}
+			if b, _ := json.Marshal(r.recs[len(r.recs)-1].report["reasons"]); string(b) != tt.want {
+				t.Errorf("reasons %s\nwant %s", b, tt.want)
+			}
+		})
+	}
+}
+
 // A reply that comes after the decision has the link itself, and so has a question
 // that is repeated.
 func TestLateReplyHasTheLink(t *testing.T) {
