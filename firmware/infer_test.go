@@ -425,8 +425,8 @@ func disturbed(r *rand.Rand, frames []capture.Frame, by int64, lost, twice float
 	return out
 }
 
-// TestInferredFromABadMirror asserts that late, missing, repeated and reordered frames cost links and make no
-// wrong ones.
+// TestInferredFromABadMirror asserts that late, missing, repeated and reordered frames cost links and make
+// hardly a wrong one: at the worst, 100 ms out of order with 5 % missing, 98 of 100 queries' links are right.
 func TestInferredFromABadMirror(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -445,7 +445,7 @@ func TestInferredFromABadMirror(t *testing.T) {
 			of, known := s.compare(pipelineLinks(t, disturbed(rand.New(rand.NewPCG(5, 6)), s.frames, tt.by, tt.lost, tt.twice)))
 			t.Logf("%d of %d have records; queries: %v; legs: %v", known, len(s.truth), of[0], of[1])
 			all := found{of[0].belong + of[1].belong, of[0].linked + of[1].linked, of[0].right + of[1].right}
-			if all.precision() < 0.99 || all.linked < 100 || known < len(s.truth)*tt.records/100 {
+			if all.precision() < 0.99 || of[0].precision() < 0.98 || all.linked < 100 || known < len(s.truth)*tt.records/100 {
 				t.Errorf("%d of %d have records, %v", known, len(s.truth), all)
 			}
 		})
