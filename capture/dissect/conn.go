@@ -93,20 +93,20 @@ func (c *Conn) IsWebSocket() bool { return c.mode == readWebSocket }
 
 // Data takes octets of direction dir, 0 or 1: pending are all that are there and
 // not consumed yet, in order; the last fresh of them are new and came in the
-// frame at. Before pending[0] gap octets were never captured, -1 for an unknown
+// frame at, with these numbers. Before pending[0] gap octets were never captured, -1 for an unknown
 // number; on the first call that means that the beginning is missing. It
 // returns how many octets, from the front, it is done with. It emits messages
 // before it returns, and keeps nothing of pending.
 //
 // What it leaves in one direction may wait for the other one (a client's first
 // WebSocket frames for the server's handshake).
-func (c *Conn) Data(dir int, pending []byte, fresh int, gap int64, at *At) (consumed int) {
+func (c *Conn) Data(dir int, pending []byte, fresh int, gap int64, at *At, n Numbers) (consumed int) {
 	d := &c.dir[dir]
 	if gap != 0 {
 		c.lost(dir, gap)
 	}
 	d.started = true
-	consumed = c.read(piece{dir: dir, b: pending, old: len(pending) - fresh, at: at})
+	consumed = c.read(piece{dir: dir, b: pending, old: len(pending) - fresh, at: at, numbers: n})
 	d.at = *at
 	return consumed
 }
@@ -146,6 +146,8 @@ type piece struct {
 	at  *At // frame of b[old:]
 	dir int
 	old int
+
+	numbers Numbers // of all of b; their sender got Ack with b[old:]
 
 	last     bool // nothing will follow
 	finished bool // because that is all

@@ -49,6 +49,7 @@ type rig struct {
 	conn    dissect.Conn
 	pending [2][]byte
 	at      [2]dissect.At
+	sent    [2]uint32 // octets
 	clock   int64
 	got     []got
 	flow    capture.FiveTuple
@@ -87,7 +88,8 @@ func (r *rig) segment(s segment) {
 	}
 	r.pending[s.dir] = append(r.pending[s.dir], s.data...)
 	p := r.pending[s.dir]
-	n := r.conn.Data(s.dir, p, len(s.data), s.gap, &at)
+	r.sent[s.dir] += uint32(len(s.data))
+	n := r.conn.Data(s.dir, p, len(s.data), s.gap, &at, dissect.Numbers{End: r.sent[s.dir], Ack: r.sent[1-s.dir], Known: true})
 	if n < 0 || n > len(p) || len(p)-n > dissect.MaxPending {
 		r.t.Fatalf("%d of %d octets consumed", n, len(p))
 	}
@@ -628,15 +630,15 @@ func TestConnAllocs(t *testing.T) {
 	flow := capture.FiveTuple{Src: a, Dst: b, Proto: capture.ProtoTCP}
 	var c, ws dissect.Conn
 	ws.Reset(shared, flow, 1)
-	ws.Data(0, masked, len(masked), -1, &at)
+	ws.Data(0, masked, len(masked), -1, &at, dissect.Numbers{})
 	if n := testing.AllocsPerRun(100, func() {
 		c.Reset(shared, flow, 2)
 		for range 3 {
-			if n := c.Data(0, plain, len(plain), 0, &at); n != len(plain) {
+			if n := c.Data(0, plain, len(plain), 0, &at, dissect.Numbers{}); n != len(plain) {
 				t.Fatal(n)
 			}
 		}
-		if n := ws.Data(0, masked, len(masked), 0, &at); n != len(masked) {
+		if n := ws.Data(0, masked, len(masked), 0, &at, dissect.Numbers{}); n != len(masked) {
 			t.Fatal(n)
 		}
 	}); n != 0 {
@@ -654,11 +656,11 @@ func BenchmarkConn(b *testing.B) {
 			var conn dissect.Conn
 			conn.Reset(shared, capture.FiveTuple{Proto: capture.ProtoTCP}, 3)
 			data := []byte(c.data)
-			conn.Data(0, data, len(data), -1, &at)
+			conn.Data(0, data, len(data), -1, &at, dissect.Numbers{})
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if conn.Data(0, data, len(data), 0, &at) != len(data) {
+				if conn.Data(0, data, len(data), 0, &at, dissect.Numbers{}) != len(data) {
 					b.Fatal("left")
 				}
 			}

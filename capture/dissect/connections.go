@@ -21,6 +21,14 @@ type At struct {
 	Port       uint8 // mirror port index
 }
 
+// Numbers are the sequence numbers of octets that came by TCP (RFC 9293 3.4): End is behind
+// the last, and Ack is what their sender had got of the other direction. The zero value:
+// they are not known.
+type Numbers struct {
+	End, Ack uint32
+	Known    bool
+}
+
 // Config says how Connections works. Zero values mean the defaults.
 type Config struct {
 	// Windows bounds the windows for permessage-deflate with context takeover

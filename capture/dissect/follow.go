@@ -5,10 +5,10 @@ import "heptap/capture/mi"
 // Follower is shown what a connection carries that a Conn frames, or knows, and
 // does not read itself: HTTP and the management protocols.
 type Follower interface {
-	// Write shows octets of a direction, which came with the frame at. It keeps
-	// nothing of them. Of HTTP heads are shown whole, and only what belongs to a message
+	// Write shows octets of a direction, which came with the frame at, and their
+	// numbers. It keeps nothing of them. Of HTTP heads are shown whole, and only what belongs to a message
 	// or between two.
-	Write(dir int, at *At, b []byte)
+	Write(dir int, at *At, n Numbers, b []byte)
 	// Gap tells that n octets of a direction are missing before those of the
 	// next Write, or an unknown number when n is not positive.
 	Gap(dir int, n int64)
@@ -62,11 +62,12 @@ func (c *Conn) show(p piece, n, size int) {
 		c.unfollowed = true
 		return
 	}
-	at := p.at
-	if n+size <= p.old {
-		at = &c.dir[p.dir].at
+	at, numbers := p.at, p.numbers
+	numbers.End -= uint32(len(p.b) - n - size)
+	if n+size <= p.old { // what its sender had got with that is not known any more
+		at, numbers.Known = &c.dir[p.dir].at, false
 	}
-	c.follower.Write(p.dir, at, p.b[n:n+size])
+	c.follower.Write(p.dir, at, numbers, p.b[n:n+size])
 }
 
 // Finished tells the follower, if there is one, that the sender of a direction has

@@ -13,12 +13,17 @@ import (
 type follower struct {
 	log   []string
 	shown [2]string
+	wrong int // octets whose number was not what was shown until then
 }
 
-func (f *follower) Write(dir int, at *dissect.At, b []byte) { f.shown[dir] += string(b) }
-func (f *follower) Gap(dir int, n int64)                    { f.note("gap %d of %d", n, dir) }
-func (f *follower) Cut(dir int, at *dissect.At)             { f.note("cut %d at %d", dir, at.Mono) }
-func (f *follower) End(e dissect.Ending)                    { f.note("end %d by %d", e.Why, e.By) }
+func (f *follower) Write(dir int, at *dissect.At, n dissect.Numbers, b []byte) {
+	if f.shown[dir] += string(b); n.End != uint32(len(f.shown[dir])) || n.Known && n.Ack > uint32(len(post)*3) {
+		f.wrong++
+	}
+}
+func (f *follower) Gap(dir int, n int64)        { f.note("gap %d of %d", n, dir) }
+func (f *follower) Cut(dir int, at *dissect.At) { f.note("cut %d at %d", dir, at.Mono) }
+func (f *follower) End(e dissect.Ending)        { f.note("end %d by %d", e.Why, e.By) }
 
 func (f *follower) note(format string, args ...any) {
 	f.log = append(f.log, fmt.Sprintf(format, args...))
@@ -58,6 +63,9 @@ func TestFollower(t *testing.T) {
 		r.conn.Cut(0, nil, true, &r.at[0])
 		r.conn.Finished(0, &dissect.At{Mono: 77})
 		r.conn.Unfollow(dissect.Ending{Why: dissect.EndReset, By: 1})
+		if f.wrong > 0 {
+			t.Errorf("size %d: %d pieces have a wrong number", size, f.wrong)
+		}
 		r.end()
 		if f.shown[0] != strings.Repeat(post, 3) || f.shown[1] != strings.Repeat(okay, 3) {
 			t.Errorf("in pieces of %d: %q", size, f.shown)

@@ -44,6 +44,13 @@ func (r *Reader) Begin(h *Head, asked Asked) {
 	}
 }
 
+// RequestBody returns how many octets the body of a request has on the wire, if the head
+// says so: not when it is chunked, and not when the head contradicts itself.
+func (h *Head) RequestBody() (octets int64, known bool) {
+	octets, chunked, known := h.framing()
+	return max(octets, 0), known && !chunked
+}
+
 // framing returns the Content-Length, -1 for none, and whether the body comes
 // in chunks. known is false when the fields leave no way to tell (RFC 9112
 // 6.3).

@@ -29,11 +29,11 @@ type tally struct {
 	replies         int
 }
 
-func (f *follower) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+func (f *follower) Data(dir int, pending []byte, fresh int, gap int64, at *stream.At) int {
 	if gap != 0 {
 		f.c.Gap(dir, gap)
 	}
-	n := f.c.Write(dir, at.Wall, pending)
+	n := f.c.Write(dir, at.Wall, rest.Numbers{End: at.End, Ack: at.Ack, Known: at.Numbered}, pending)
 	if f.c.Mode() != rest.Following {
 		return len(pending)
 	}

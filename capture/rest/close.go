@@ -1,7 +1,5 @@
 package rest
 
-import "slices"
-
 // Gap tells that n octets of the direction were not captured, an unknown number
 // when n is not positive, and that what was not consumed will not be shown
 // again: the next Write begins behind them.
@@ -12,8 +10,8 @@ func (c *Conn) Gap(dir int, n int64) {
 	c.flags |= holed
 	w := &c.way[dir]
 	if c.flags&rolesKnown != 0 && dir == int(c.client) {
-		for _, x := range c.early {
-			x.missing = true
+		for i := range c.early {
+			c.early[i].missing = true
 		}
 	}
 	if w.r.Lost(n) {
@@ -41,7 +39,7 @@ func (c *Conn) lose(dir int, why Reason) {
 			x.Request.Gap = true
 			x.Request.end(c.p, w.last, false)
 			c.tell(x)
-			c.asked(x)
+			c.told(x)
 		}
 		return
 	}
@@ -56,7 +54,7 @@ func (c *Conn) lose(dir int, why Reason) {
 	}
 	x.Reply.Gap = true
 	x.Reply.end(c.p, w.last, false)
-	if slices.Contains(c.early, x) {
+	if c.unlist(x) {
 		c.orphan(x)
 	} else {
 		c.fail(x, why)
@@ -102,9 +100,11 @@ func (c *Conn) Cut(dir int) {
 		c.finish(dir, w.last, true)
 	}
 	c.failAll(Closed)
-	if x := w.x; slices.Contains(c.early, x) {
+	switch x := w.x; {
+	case x == nil:
+	case c.unlist(x):
 		c.orphan(x)
-	} else if x != nil {
+	default:
 		c.fail(x, Closed)
 	}
 	*w = way{last: w.last}
@@ -139,8 +139,8 @@ func (c *Conn) Expire(now int64) {
 		c.flags &^= offered
 		c.fail(x, why)
 	}
-	for len(c.early) > 0 && c.early[0].Reply.First <= before {
-		c.orphan(c.early[0])
+	for len(c.early) > 0 && c.early[0].first <= before {
+		c.leaveEarly()
 	}
 }
 

@@ -32,9 +32,9 @@ const (
 )
 
 // maxOpen is how many exchanges of a connection are told at once, and how many replies
-// wait for their requests, maxLine how
-// many requests are remembered in all: while a hole in the replies is waited for,
-// the requests go on.
+// that wait for their requests are kept, maxLine how many requests, and how many such
+// replies, are remembered in all: while a hole in one direction is waited for, the other
+// goes on.
 const (
 	maxOpen = 16
 	maxLine = 256
@@ -44,25 +44,54 @@ const (
 	pipelining = 16
 )
 
+// Numbers are the sequence numbers of octets that came by TCP (RFC 9293 3.4): End is behind
+// the last, and Ack is what their sender had got of the other direction. The zero value:
+// they are not known.
+type Numbers struct {
+	End, Ack uint32
+	Known    bool
+}
+
+// start is where a message begins.
+type start struct {
+	first    int64  // when it came
+	seq      uint32 // number of its first octet
+	numbered bool   // which is known
+}
+
 // slot is a request's place in the line of those that wait for a reply.
 type slot struct {
-	x     *Exchange // nil when it is not told, or given up
-	first int64
+	x *Exchange // nil when it is not told, or given up
+	start
+	end   uint32 // number behind it, if
+	ended bool   // that is known, and its start numbered
+	late  bool   // it was given up
+	gap   bool   // octets went missing since that may have been the reply
 	asked httpwire.Asked
-	late  bool // it was given up
-	gap   bool // octets went missing since that may have been the reply
+}
+
+// early is a reply that was there before its request. It keeps its place where
+// there is no exchange for it, so that the next one is not taken for it.
+type early struct {
+	x *Exchange // nil when it will not be told
+	start
+	ack     uint32 // what its sender had got
+	missing bool   // something of the requests is missing since: it may have been its own
+	behind  bool   // something of the replies is missing before it: that may have been replies to earlier requests
 }
 
 // way is one direction.
 type way struct {
-	r     httpwire.Reader
-	x     *Exchange // whose message comes, nil when nobody wants it
-	first int64     // when the message began
-	last  int64     // when octets came last
-	began bool      // first is valid
-	busy  bool      // a message has begun and not ended
-	owns  bool      // it is the reply to the first in line
-	lost  bool      // a head has to be found, behind a gap
+	r httpwire.Reader
+	x *Exchange // whose message comes, nil when nobody wants it
+	start
+	ack    uint32 // what its sender had got by then, if start is numbered
+	last   int64  // when octets came last
+	began  bool   // start is valid, and ack
+	busy   bool   // a message has begun and not ended
+	listed bool   // it is the last in line
+	owns   bool   // it is the reply to the first in line
+	lost   bool   // a head has to be found, behind a gap
 }
 
 // Conn follows one connection.
@@ -70,11 +99,12 @@ type Conn struct {
 	p      *Parser
 	h      Handler
 	way    [2]way
-	line   []slot      // a ring, as long as it had to be so far
-	head   int         // of line: the oldest
-	n      int         // of line
-	open   int         // how many of line have an exchange
-	early  []*Exchange // replies that wait for their requests, which a hole holds up
+	line   []slot  // a ring, as long as it had to be so far
+	head   int     // of line: the oldest
+	n      int     // of line
+	open   int     // how many of line have an exchange
+	early  []early // replies that wait for their requests, which a hole holds up
+	kept   int     // how many of early have an exchange
 	order  uint32
 	client int8 // the direction of the requests
 
@@ -113,9 +143,9 @@ func (c *Conn) Idle() bool {
 }
 
 // Write takes octets of one direction: b holds all that was not consumed before,
-// and behind it what is new, which came at now, a time in nanoseconds. It
-// returns how many octets it consumed, from the front.
-func (c *Conn) Write(dir int, now int64, b []byte) (consumed int) {
+// and behind it what is new, which came at now, a time in nanoseconds, with these
+// numbers. It returns how many octets it consumed, from the front.
+func (c *Conn) Write(dir int, now int64, numbers Numbers, b []byte) (consumed int) {
 	w := &c.way[dir]
 	if len(b) > 0 {
 		if now-max(w.last, c.way[1-dir].last) >= silence {
@@ -125,7 +155,7 @@ func (c *Conn) Write(dir int, now int64, b []byte) (consumed int) {
 	}
 	for c.mode == Following {
 		if len(b) > consumed && !w.began && w.r.AtMessage() && !w.busy {
-			w.first, w.began = now, true
+			w.start, w.ack, w.began = numbers.at(now, len(b)-consumed), numbers.Ack, true
 		}
 		if c.holds(dir, len(b)-consumed) {
 			return consumed
@@ -137,7 +167,11 @@ func (c *Conn) Write(dir int, now int64, b []byte) (consumed int) {
 		case httpwire.More:
 			return consumed
 		case httpwire.HeadEnd:
-			c.begin(dir, now, part)
+			if !w.began { // found behind a gap
+				w.start, w.ack = numbers.at(now, len(b)-consumed+n), numbers.Ack
+			}
+			w.began = false
+			c.begin(dir, part)
 		case httpwire.Content:
 			if m := c.part(dir); m != nil {
 				m.content(part)
@@ -150,10 +184,49 @@ func (c *Conn) Write(dir int, now int64, b []byte) (consumed int) {
 			c.broken(dir)
 		}
 		if w.busy && w.r.AtMessage() {
+			if dir == int(c.client) {
+				c.endsAt(numbers.at(now, len(b)-consumed))
+			}
 			c.finish(dir, now, true)
 		}
 	}
 	return consumed
+}
+
+// at is where a message began, at now, so many octets before the last.
+func (n Numbers) at(now int64, octets int) start {
+	return start{first: now, seq: n.End - uint32(octets), numbered: n.Known}
+}
+
+// before says whether a request had been sent when a reply began whose sender had got
+// what is before ack. Without numbers the times tell, as far as they can: they are of two frames
+// that may have overtaken each other.
+func (request *start) before(reply *start, ack uint32) bool {
+	if request.numbered && reply.numbered {
+		return int32(ack-request.seq) > 0
+	}
+	return request.first <= reply.first+Skew
+}
+
+// endsAt says where the latest request ends.
+func (c *Conn) endsAt(e start) {
+	if c.way[c.client].listed && c.n > 0 {
+		s := c.at(c.n - 1)
+		s.end, s.ended = e.seq, s.numbered && e.numbered
+	}
+}
+
+// beyond says whether the reply that comes was sent by who had got more than the first in
+// line: unless the client asks on before it has its replies, it is not that one's.
+func (c *Conn) beyond() bool {
+	s, w := c.at(0), &c.way[1-c.client]
+	return s.ended && w.numbered && int32(w.ack-s.end) > 0
+}
+
+// asked says whether the i-th in line had been sent when the reply that comes began.
+func (c *Conn) asked(i int) bool {
+	w := &c.way[1-c.client]
+	return c.at(i).before(&w.start, w.ack)
 }
 
 // holds reports whether octets of the client have to wait, behind a request for
@@ -176,14 +249,9 @@ func (c *Conn) part(dir int) *Part {
 }
 
 // begin takes in a head.
-func (c *Conn) begin(dir int, now int64, raw []byte) {
-	w := &c.way[dir]
+func (c *Conn) begin(dir int, raw []byte) {
 	var h httpwire.Head
 	h.Parse(raw)
-	if !w.began { // found behind a gap
-		w.first = now
-	}
-	w.began = false
 	if c.flags&rolesKnown == 0 {
 		c.flags |= rolesKnown
 		if c.client = int8(dir); !h.IsRequest {
@@ -215,7 +283,7 @@ func (c *Conn) finish(dir int, now int64, complete bool) {
 		if x != nil {
 			x.Request.end(c.p, now, complete)
 			c.tell(x)
-			c.asked(x)
+			c.told(x)
 		}
 		return
 	}
@@ -238,9 +306,9 @@ func (c *Conn) tell(x *Exchange) {
 	}
 }
 
-// asked is done with a request that was told, if its reply is there or will never be
+// told is done with a request that was told, if its reply is there or will never be
 // known.
-func (c *Conn) asked(x *Exchange) {
+func (c *Conn) told(x *Exchange) {
 	switch {
 	case x.early && x.answered:
 		c.settle(x)
@@ -284,8 +352,17 @@ func (c *Conn) drop(x *Exchange) {
 			c.way[i].x = nil
 		}
 	}
-	if i := slices.Index(c.early, x); i >= 0 {
-		c.early = slices.Delete(c.early, i, i+1)
-	}
+	c.unlist(x)
 	c.p.give(x)
+}
+
+// unlist takes x out of the replies that wait for their requests, and reports whether it was there.
+func (c *Conn) unlist(x *Exchange) bool {
+	i := slices.IndexFunc(c.early, func(e early) bool { return e.x == x })
+	if x == nil || i < 0 {
+		return false
+	}
+	c.early = slices.Delete(c.early, i, i+1)
+	c.kept--
+	return true
 }

@@ -98,7 +98,7 @@ func play(p *Parser, steps []step) (*log, *Conn) {
 		switch {
 		case s.what == "":
 			rest[s.dir] = append(rest[s.dir], s.b...)
-			rest[s.dir] = rest[s.dir][c.Write(s.dir, s.at*ms, rest[s.dir]):]
+			rest[s.dir] = rest[s.dir][c.Write(s.dir, s.at*ms, Numbers{}, rest[s.dir]):]
 		case s.what == "fin":
 			c.Cut(s.dir)
 		case s.what == "expire":
@@ -322,13 +322,13 @@ func balanced(t *testing.T, p *Parser, l *log) {
 func TestTunnelLeavesTheRest(t *testing.T) {
 	p := NewParser(Config{})
 	c := p.NewConn(new(log))
-	if n := c.Write(0, 1, []byte(wsGet+"early")); n != len(wsGet) {
+	if n := c.Write(0, 1, Numbers{}, []byte(wsGet+"early")); n != len(wsGet) {
 		t.Errorf("consumed %d of the client's, want %d", n, len(wsGet))
 	}
-	if n := c.Write(1, 2, []byte(wsYes+"frames")); n != len(wsYes) || c.Mode() != Upgraded {
+	if n := c.Write(1, 2, Numbers{}, []byte(wsYes+"frames")); n != len(wsYes) || c.Mode() != Upgraded {
 		t.Errorf("consumed %d of the server's, want %d; mode %d", n, len(wsYes), c.Mode())
 	}
-	if n := c.Write(0, 3, []byte("early")); n != 0 {
+	if n := c.Write(0, 3, Numbers{}, []byte("early")); n != 0 {
 		t.Errorf("consumed %d frames", n)
 	}
 }
@@ -355,11 +355,11 @@ func TestExchangeFields(t *testing.T) {
 	req := "POST http://u:pw1@h/x?api_key=abc HTTP/1.1\r\nHost: h:81\r\nUser-Agent: a/1\r\nAuthorization: Bearer abc\r\nX-Call-ID: 1@h\r\nx-request-id: r7\r\n" +
 		"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nabc"
 	rep := "HTTP/1.1 201 Created\r\nServer: s\r\nContent-Length: 4\r\n\r\ndone"
-	n := c.Write(0, 10, []byte(req[:20]))
-	n += c.Write(0, 20, []byte(req[n:len(req)-1]))
-	c.Write(0, 30, []byte(req[n:]))
-	n = c.Write(1, 40, []byte(rep[:len(rep)-3]))
-	c.Write(1, 50, []byte(rep[n:]))
+	n := c.Write(0, 10, Numbers{}, []byte(req[:20]))
+	n += c.Write(0, 20, Numbers{}, []byte(req[n:len(req)-1]))
+	c.Write(0, 30, Numbers{}, []byte(req[n:]))
+	n = c.Write(1, 40, Numbers{}, []byte(rep[:len(rep)-3]))
+	c.Write(1, 50, Numbers{}, []byte(rep[n:]))
 	x := &k.x
 	if x.Request.First != 10 || x.Request.Last != 30 || x.Reply.First != 40 || x.Reply.Last != 50 || x.Latency() != 10 {
 		t.Errorf("times %d %d %d %d", x.Request.First, x.Request.Last, x.Reply.First, x.Reply.Last)
@@ -378,40 +378,43 @@ func TestBounds(t *testing.T) {
 	l := new(log)
 	c := p.NewConn(l)
 	for range 20 {
-		c.Write(0, 1, []byte(get))
+		c.Write(0, 1, Numbers{}, []byte(get))
 	}
 	if s := p.Stats(); s.Requests != 16 || s.Untold != 4 {
 		t.Errorf("%d told, %d not", s.Requests, s.Untold)
 	}
 	for range 20 { // the places of all are kept
-		c.Write(1, 2, []byte(ok))
+		c.Write(1, 2, Numbers{}, []byte(ok))
 	}
-	c.Write(0, 3, []byte(getB))
-	c.Write(1, 4, []byte(none))
+	c.Write(0, 3, Numbers{}, []byte(getB))
+	c.Write(1, 4, Numbers{}, []byte(none))
 	if s := p.Stats(); s.Replies != 17 || s.Orphans != 0 || l.events[len(l.events)-1] != `21< 204 0 ""` {
 		t.Errorf("%d replies, %d orphans, %s", s.Replies, s.Orphans, l.events[len(l.events)-1])
 	}
 	other := p.NewConn(l)
 	for range 16 {
-		other.Write(0, 5, []byte(get))
+		other.Write(0, 5, Numbers{}, []byte(get))
 	}
 	for range 16 {
-		c.Write(0, 5, []byte(get))
+		c.Write(0, 5, Numbers{}, []byte(get))
 	}
 	if p.made != 20 || p.Stats().Untold != 16 {
 		t.Errorf("%d exchanges made, %d untold", p.made, p.Stats().Untold)
 	}
 	for range 2 * maxLine {
-		c.Write(0, 6, []byte(get))
+		c.Write(0, 6, Numbers{}, []byte(get))
 	}
 	if c.n != maxLine || len(c.line) != maxLine {
 		t.Errorf("%d in a line of %d", c.n, len(c.line))
 	}
-	if n := unsafe.Sizeof(Conn{}); n > 300 {
+	if n := unsafe.Sizeof(Conn{}); n > 400 {
 		t.Errorf("a Conn has %d octets", n)
 	}
 	if n := unsafe.Sizeof(slot{}); n > 32 {
 		t.Errorf("a place in line has %d octets", n)
+	}
+	if n := unsafe.Sizeof(early{}); n > 40 {
+		t.Errorf("a reply that waits has %d octets", n)
 	}
 }
 
@@ -431,17 +434,17 @@ func TestLongHole(t *testing.T) {
 		var h hole
 		c := p.NewConn(&h)
 		for i := range requests {
-			c.Write(0, int64(i)*ms, fmt.Appendf(nil, "GET /%d HTTP/1.1\r\n\r\n", i))
+			c.Write(0, int64(i)*ms, Numbers{}, fmt.Appendf(nil, "GET /%d HTTP/1.1\r\n\r\n", i))
 		}
 		for i := range requests {
 			if i == 3 {
 				c.Gap(1, 100)
 				continue
 			}
-			c.Write(1, int64(i)*ms+ms/2, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: %d\r\n\r\n%d", len(fmt.Sprint(i)), i))
+			c.Write(1, int64(i)*ms+ms/2, Numbers{}, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: %d\r\n\r\n%d", len(fmt.Sprint(i)), i))
 		}
-		c.Write(0, 5000*ms, []byte("GET /last HTTP/1.1\r\n\r\n"))
-		c.Write(1, 5001*ms, []byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast"))
+		c.Write(0, 5000*ms, Numbers{}, []byte("GET /last HTTP/1.1\r\n\r\n"))
+		c.Write(1, 5001*ms, Numbers{}, []byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast"))
 		c.End(Closed)
 		if h.wrong > 0 || h.right < 10 || h.last != "/last" {
 			t.Errorf("%d requests: %d replies right, %d wrong, the last to %s", requests, h.right, h.wrong, h.last)
@@ -476,8 +479,8 @@ func TestAllocs(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		for _, rep := range replies {
 			now += 2
-			c.Write(0, now, req)
-			c.Write(1, now+1, rep)
+			c.Write(0, now, Numbers{}, req)
+			c.Write(1, now+1, Numbers{}, rep)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

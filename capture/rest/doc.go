@@ -14,18 +14,18 @@
 // Replies come in the order of the requests (RFC 9112 9.3.2), interim ones (1xx)
 // aside. What a mirror does to that:
 //
-//   - A reply that is seen before its request waits for it. The times tell
-//     whether it is: a request does not begin after its reply, give or take Skew, or
-//     Overtaking when there is nothing else that it could be the reply to.
-//     Behind a hole in the requests, which is waited for, up to 16 may come so.
-//     Others are orphans, as is the first reply of a connection that was there
-//     before we looked.
+//   - A reply that is seen before its request waits for it, up to 256 do. What the reply's
+//     segment acknowledges (RFC 9293 3.4) tells whether it is the reply to that: its
+//     sender had got the beginning of the request. Where that is not known the times tell: a
+//     request does not begin after its reply, give or take Skew, or Overtaking when there is
+//     nothing else that it could be the reply to. Others are orphans, as is the first
+//     reply of a connection that was there before we looked.
 //   - Where octets of the replies are missing, what was asked in between was
-//     answered in the gap: the next reply belongs to the latest request before
-//     it. That is only so where requests wait for replies. Once a connection was
+//     answered in the gap: the next reply belongs to the request whose end it
+//     acknowledges, or else to the latest before it. That is only so where requests wait for
+//     replies. Once a connection was
 //     seen to pipeline, nothing behind a gap is paired any more, and fails as Gap, until
-//     it was silent for a second. Requests are told all the same. Frames that overtake each
-//     other look like pipelining.
+//     it was silent for a second. Requests are told all the same.
 //   - A request that was given up (Timeout) keeps its place: a late reply is its,
 //     and counted.
 //
@@ -38,8 +38,7 @@
 //
 // # Bounds
 //
-// A Conn is 300 octets, 32 for each request that waited at once so far and 8 for
-// each reply. It
+// A Conn is 400 octets, 32 for each request and 40 for each reply that waited at once so far. It
 // follows up to 16 exchanges at once; requests beyond are counted and not told,
 // but keep their place in line, up to 256. Then the oldest goes. An Exchange holds 2 x (4 KiB +
 // BodyBytes) octets of text. A Parser makes no more than MaxExchanges, keeps

@@ -54,7 +54,6 @@ type Exchange struct {
 	told, answered bool // Request was called; the reply is complete
 	early          bool // the reply was there before the request
 	alone          bool // which reply is its own cannot be known
-	missing        bool // and something of the requests is missing: it may have been this one
 }
 
 // Latency returns the nanoseconds from the last octet of the request to the first

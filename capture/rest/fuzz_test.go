@@ -44,7 +44,7 @@ func (s script) run(t *testing.T, r *rand.Rand) ([]string, int) {
 				n = 1 + r.IntN(n)
 			}
 			rest[piece.dir] = append(rest[piece.dir], b[:n]...)
-			k := c.Write(piece.dir, int64(i+1)*ms, rest[piece.dir])
+			k := c.Write(piece.dir, int64(i+1)*ms, Numbers{}, rest[piece.dir])
 			if k < 0 || k > len(rest[piece.dir]) {
 				t.Fatalf("consumed %d of %d", k, len(rest[piece.dir]))
 			}
@@ -54,7 +54,7 @@ func (s script) run(t *testing.T, r *rand.Rand) ([]string, int) {
 			}
 			b = b[n:]
 		}
-		if c.n > maxLine || c.open > maxOpen || p.made > 24 {
+		if c.n > maxLine || c.open > maxOpen || p.made > 24 || len(c.early) > maxLine || c.kept > maxOpen {
 			t.Fatalf("%d in line, %d open, %d made", c.n, c.open, p.made)
 		}
 	}
@@ -108,6 +108,7 @@ func (s script) disturb(t *testing.T, r *rand.Rand) {
 	l := new(log)
 	c := p.NewConn(l)
 	var rest [2][]byte
+	var sent [2]uint32
 	for i, piece := range s {
 		d, now := piece.dir, int64(i+1)*ms
 		switch r.IntN(8) {
@@ -122,11 +123,14 @@ func (s script) disturb(t *testing.T, r *rand.Rand) {
 			c.Cut(d)
 		}
 		rest[d] = append(rest[d], piece.b...)
-		rest[d] = rest[d][c.Write(d, now, rest[d]):]
+		sent[d] += uint32(len(piece.b))
+		// What the sender had got may be anything: segments come in any order.
+		numbers := Numbers{End: sent[d], Ack: sent[1-d] - uint32(r.IntN(3)*r.IntN(80)), Known: r.IntN(4) > 0}
+		rest[d] = rest[d][c.Write(d, now, numbers, rest[d]):]
 	}
 	c.End(Reason(r.IntN(int(NumReasons))))
 	balanced(t, p, l)
-	if c.n != 0 || c.open != 0 || len(c.early) != 0 {
+	if c.n != 0 || c.open != 0 || len(c.early) != 0 || c.kept != 0 {
 		t.Fatalf("%d in line, %d open", c.n, c.open)
 	}
 }

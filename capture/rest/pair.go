@@ -39,7 +39,7 @@ func (c *Conn) push(s slot) {
 func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 	w := &c.way[dir]
 	c.order++
-	w.busy, w.lost = true, false
+	w.busy, w.lost, w.listed = true, false, false
 	w.r.Begin(h, httpwire.AskedOther)
 	c.flags &^= offered
 	if h.Asked() == httpwire.AskedConnect || h.Has("connection", "upgrade") {
@@ -49,16 +49,35 @@ func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 		c.anew()
 	}
 	c.rested = false
-	for len(c.early) > 0 {
-		x := c.early[0]
-		if late := w.first - x.Reply.First; late <= Skew || late <= Overtaking && !x.missing && (c.order > 1 || c.flags&holed == 0) {
-			c.early = slices.Delete(c.early, 0, 1)
-			c.ask(x, dir, h, raw)
-			return
+	if c.overlaps > 0 && len(c.early) > 0 && c.early[0].missing { // what is missing may have been requests that were answered so
+		for len(c.early) > 0 {
+			c.leaveEarly()
 		}
-		c.orphan(x)
+		c.unpair()
 	}
-	s := slot{first: w.first, asked: h.Asked()}
+	for len(c.early) > 0 {
+		e := c.early[0]
+		if !c.overtook(&e, w) {
+			c.leaveEarly()
+			continue
+		}
+		x := e.x
+		if e.later(w, h, len(raw)) {
+			x = nil // the reply to this one is missing
+		} else if c.early = slices.Delete(c.early, 0, 1); x != nil {
+			c.kept--
+		}
+		if x == nil {
+			if x = c.p.take(); x == nil {
+				c.p.stats.Untold++
+				return
+			}
+			x.alone = true
+		}
+		c.ask(x, dir, h, raw)
+		return
+	}
+	s := slot{start: w.start, asked: h.Asked()}
 	var x *Exchange
 	if c.open < maxOpen {
 		x = c.p.take()
@@ -75,6 +94,28 @@ func (c *Conn) request(dir int, h *httpwire.Head, raw []byte) {
 		c.ask(x, dir, h, raw)
 	}
 	c.push(s)
+	w.listed = true
+}
+
+// later says whether e, before which replies may be missing, is the reply to one after the
+// request that begins with w and has this head: its sender had got more than that one.
+func (e *early) later(w *way, h *httpwire.Head, head int) bool {
+	if !e.behind || !e.numbered || !w.numbered {
+		return false
+	}
+	body, known := h.RequestBody()
+	return !known || int64(int32(e.ack-w.seq)) > int64(head)+body
+}
+
+// overtook says whether e may be the reply to the request which begins with w.
+func (c *Conn) overtook(e *early, w *way) bool {
+	switch late := w.first - e.first; {
+	case w.before(&e.start, e.ack):
+		return true
+	case e.numbered && w.numbered, late > Overtaking:
+		return false
+	}
+	return !e.missing && (c.order > 1 || c.flags&holed == 0)
 }
 
 func (c *Conn) ask(x *Exchange, dir int, h *httpwire.Head, raw []byte) {
@@ -83,6 +124,18 @@ func (c *Conn) ask(x *Exchange, dir int, h *httpwire.Head, raw []byte) {
 	x.Order, x.Dir = c.order, dir
 	x.Request.First = w.first
 	x.ask(c.p, h, raw)
+}
+
+// leaveEarly is done with the first of the replies that wait for their requests.
+func (c *Conn) leaveEarly() {
+	x := c.early[0].x
+	c.early = slices.Delete(c.early, 0, 1)
+	if x == nil {
+		c.p.stats.Orphans++
+		return
+	}
+	c.kept--
+	c.orphan(x)
 }
 
 // orphan is done with a reply that waited for its request in vain.
@@ -96,7 +149,7 @@ func (c *Conn) reply(dir int, h *httpwire.Head, raw []byte) {
 	w := &c.way[dir]
 	c.resync(w)
 	var s *slot
-	if c.n > 0 && c.at(0).first <= w.first+Skew {
+	if c.n > 0 && c.asked(0) {
 		s = c.at(0)
 	}
 	if h.Status/100 == 1 && h.Status != 101 {
@@ -119,7 +172,7 @@ func (c *Conn) reply(dir int, h *httpwire.Head, raw []byte) {
 		}
 		switch {
 		case s.gap:
-		case c.n > 1 && c.at(1).first+Skew < w.first:
+		case c.n > 1 && c.asked(1) && (w.numbered || c.at(1).first+Skew < w.first):
 			c.overlaps = pipelining
 		case c.overlaps > 0:
 			c.overlaps--
@@ -141,17 +194,25 @@ func (c *Conn) unasked() *Exchange {
 		c.p.stats.Orphans++
 		return nil
 	}
-	if len(c.early) == maxOpen {
-		c.orphan(c.early[0])
-	}
-	x := c.p.take()
-	if x == nil {
+	if len(c.early) == maxLine {
+		for len(c.early) > 0 {
+			c.leaveEarly()
+		}
+		c.unpair()
 		c.p.stats.Orphans++
 		return nil
 	}
-	x.early = true
-	c.early = append(c.early, x)
-	return x
+	w := &c.way[1-c.client]
+	e := early{start: w.start, ack: w.ack, behind: w.lost}
+	if c.kept < maxOpen {
+		e.x = c.p.take()
+	}
+	if e.x != nil {
+		e.x.early = true
+		c.kept++
+	}
+	c.early = append(c.early, e)
+	return e.x
 }
 
 // leave stops following HTTP where something else begins.
@@ -197,14 +258,21 @@ func (c *Conn) resync(w *way) {
 		c.unpair()
 		return
 	}
-	for c.n > 1 && c.at(1).first <= w.first+Skew {
+	for c.n > 1 && c.asked(1) {
 		x := c.at(0).x
 		c.pop()
 		if x != nil {
 			c.fail(x, Gap)
 		}
 	}
-	w.lost = c.n == 0 || c.at(0).first > w.first+Skew // this reply is of none of them
+	for c.n > 0 && c.asked(0) && c.beyond() {
+		x := c.at(0).x
+		c.pop()
+		if x != nil {
+			c.fail(x, Gap)
+		}
+	}
+	w.lost = c.n == 0 || !c.asked(0) // this reply is of none of them
 }
 
 // unpair gives up to tell whose replies are.
@@ -245,7 +313,7 @@ func (c *Conn) failAll(why Reason) {
 // failEarly is done with the replies that came before their requests.
 func (c *Conn) failEarly(why Reason) {
 	for len(c.early) > 0 {
-		c.orphan(c.early[0])
+		c.leaveEarly()
 	}
 	for i := range c.way {
 		switch x := c.way[i].x; {

@@ -53,7 +53,7 @@ type Assembler struct {
 
 	now      int64
 	sweepAt  int64
-	at       Meta       // of the segment at hand: a copy that handlers may be shown
+	at       At         // of the segment at hand: a copy that handlers may be shown
 	unopened Unopened   // the one that is told
 	port     *PortStats // of the segment at hand
 	count    Stats
@@ -148,8 +148,8 @@ func (a *Assembler) follow(c *Conn, dir int, p *capture.Packet, length int) {
 	s := &c.half[dir]
 	s.flags |= seen
 	s.port = min(p.Port, MaxPorts-1)
-	a.at = meta(p)
-	c.at = a.at
+	a.at = at(p)
+	c.at = a.at.Meta
 	flags, seq := p.TCP.Flags, p.TCP.Seq
 	switch {
 	case flags&capture.FlagRST != 0:

@@ -11,7 +11,7 @@ type buffer struct {
 
 	data       []byte // in order, not consumed; from start on
 	start      int
-	at         Meta     // frame of data's last octet
+	at         At       // frame of data's last octet
 	held, last *segment // beyond the hole, by sequence number, never overlapping
 	since      int64    // when held was empty last
 
@@ -27,7 +27,7 @@ func (b *buffer) rest() []byte { return b.data[b.start:] }
 type segment struct {
 	next    *segment
 	data    []byte
-	at      Meta
+	at      At
 	arrived int64
 	acked   int64  // when the receiver acknowledged all before it, 0 if it has not
 	seq     uint32 // of data[0]
@@ -228,7 +228,7 @@ func (a *Assembler) tidy(c *Conn, dir int) {
 
 // keep stores octets that the handler did not consume, after those that are
 // there, and reports whether there was room. at is the frame of the last.
-func (a *Assembler) keep(c *Conn, dir int, octets []byte, at *Meta) bool {
+func (a *Assembler) keep(c *Conn, dir int, octets []byte, at *At) bool {
 	var have []byte
 	if b := c.half[dir].buf; b != nil {
 		have = b.data

@@ -89,7 +89,7 @@ func (a *Assembler) place(syn bool) *Conn {
 }
 
 // fin takes the end of a direction, which is at seq.
-func (a *Assembler) fin(c *Conn, dir int, seq uint32, at *Meta) {
+func (a *Assembler) fin(c *Conn, dir int, seq uint32, at *At) {
 	s := &c.half[dir]
 	if s.is(finSeen) {
 		return

@@ -4,7 +4,7 @@ import "bytes"
 
 // data takes the octets b, which begin at seq, and tail more that the capture
 // cut off.
-func (a *Assembler) data(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *Meta) {
+func (a *Assembler) data(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *At) {
 	s := &c.half[dir]
 	total := len(b) + int(tail)
 	a.port.DataSegments++
@@ -124,9 +124,10 @@ func (a *Assembler) resync(s *half, seq uint32, total int) bool {
 // show hands octets that begin at s.next to the handler, together with those
 // it has left. g, when not nil, is the segment that holds them: its buffer is
 // kept or given back.
-func (a *Assembler) show(c *Conn, dir int, octets []byte, at *Meta, g *segment) {
+func (a *Assembler) show(c *Conn, dir int, octets []byte, at *At, g *segment) {
 	s := &c.half[dir]
 	s.next += uint32(len(octets))
+	at.End = s.next
 	s.sent.Octets += uint64(len(octets))
 	if len(octets) > 0 && c.flags&wantRelease == 0 {
 		if s.buf != nil && len(s.buf.data) > 0 && a.keep(c, dir, octets, at) {
@@ -147,14 +148,14 @@ func (a *Assembler) show(c *Conn, dir int, octets []byte, at *Meta, g *segment) 
 
 // showAlone shows octets before which nothing is kept. It reports whether g's
 // buffer was taken.
-func (a *Assembler) showAlone(c *Conn, dir int, octets []byte, at *Meta, g *segment) bool {
+func (a *Assembler) showAlone(c *Conn, dir int, octets []byte, at *At, g *segment) bool {
 	n := a.call(c, dir, octets, len(octets), at)
 	return n < len(octets) && c.flags&wantRelease == 0 && a.adopt(c, dir, octets, n, at, g)
 }
 
 // adopt makes what the handler left, from n on, the first that is kept. It
 // reports whether it took g's buffer.
-func (a *Assembler) adopt(c *Conn, dir int, octets []byte, n int, at *Meta, g *segment) bool {
+func (a *Assembler) adopt(c *Conn, dir int, octets []byte, n int, at *At, g *segment) bool {
 	if g != nil {
 		b := a.buffer(c, dir)
 		b.data, b.start, b.at = g.data, len(g.data)-len(octets)+n, *at
@@ -162,13 +163,13 @@ func (a *Assembler) adopt(c *Conn, dir int, octets []byte, n int, at *Meta, g *s
 	}
 	if !a.keep(c, dir, octets[n:], at) {
 		a.count.Cuts++
-		c.handler.Cut(dir, octets[n:], Budget, at)
+		c.handler.Cut(dir, octets[n:], Budget, &at.Meta)
 	}
 	return false
 }
 
 // call shows pending to the handler and returns how much it consumed.
-func (a *Assembler) call(c *Conn, dir int, pending []byte, fresh int, at *Meta) int {
+func (a *Assembler) call(c *Conn, dir int, pending []byte, fresh int, at *At) int {
 	s := &c.half[dir]
 	gap := int64(s.gap)
 	if s.is(unknownGap) {
@@ -190,7 +191,7 @@ func (a *Assembler) cut(c *Conn, dir int, why Reason) {
 		a.count.Cuts++
 	}
 	if c.flags&wantRelease == 0 {
-		c.handler.Cut(dir, b.rest(), why, &b.at)
+		c.handler.Cut(dir, b.rest(), why, &b.at.Meta)
 	}
 	a.spend(c, b, len(b.rest()))
 }
@@ -215,13 +216,13 @@ func (s *half) skip(n uint32) {
 }
 
 // finish shows the end of a direction, whose octets have all been shown.
-func (a *Assembler) finish(c *Conn, dir int, at *Meta) {
+func (a *Assembler) finish(c *Conn, dir int, at *At) {
 	s := &c.half[dir]
 	s.next++ // RFC 9293 3.4: the FIN has a number
 	s.flags |= finished
 	if s.buf != nil && len(s.buf.data) > 0 {
 		a.cut(c, dir, FIN)
 	} else if c.flags&wantRelease == 0 {
-		c.handler.Cut(dir, nil, FIN, at)
+		c.handler.Cut(dir, nil, FIN, &at.Meta)
 	}
 }

@@ -36,7 +36,7 @@ type counter struct {
 	c *stream.Conn
 }
 
-func (c counter) Data(_ int, pending []byte, fresh int, _ int64, _ *stream.Meta) int {
+func (c counter) Data(_ int, pending []byte, fresh int, _ int64, _ *stream.At) int {
 	c.octets += fresh
 	if c.keep {
 		c.c.Keep()
@@ -188,7 +188,7 @@ type mortal struct {
 	gone *[]string
 }
 
-func (m *mortal) Data(_ int, p []byte, _ int, _ int64, _ *stream.Meta) int {
+func (m *mortal) Data(_ int, p []byte, _ int, _ int64, _ *stream.At) int {
 	if m.name == "" {
 		m.name = string(p)
 	}

@@ -22,7 +22,7 @@ type prover struct {
 	shown *uint64
 }
 
-func (p *prover) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+func (p *prover) Data(dir int, pending []byte, fresh int, gap int64, at *stream.At) int {
 	if p.over || fresh < 1 || len(pending)-fresh != p.left[dir] || gap != 0 && p.left[dir] > 0 || gap < -1 {
 		p.t.Fatalf("Data(%d, %d octets, %d, %d): left %d, over %v", dir, len(pending), fresh, gap, p.left[dir], p.over)
 	}

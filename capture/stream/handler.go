@@ -15,7 +15,7 @@ type Handler interface {
 	// borrowed until Data returns. Data returns how many octets it consumed, from
 	// the front; the rest is kept, and shown again only together with what
 	// follows: Data takes all messages that are whole.
-	Data(dir int, pending []byte, fresh int, gap int64, at *Meta) (consumed int)
+	Data(dir int, pending []byte, fresh int, gap int64, at *At) (consumed int)
 
 	// Cut says that what comes next in this direction does not follow the last
 	// octet shown: a gap comes (why is Gap), there was no room to keep what
@@ -36,6 +36,18 @@ type Meta struct {
 	HasVLAN    bool
 	TOS        uint8
 	Port       uint8 // mirror port index
+}
+
+// At is a frame with octets, and their numbers (RFC 9293 3.4).
+type At struct {
+	Meta
+	End      uint32 // behind the last octet that is shown
+	Ack      uint32 // what their sender had of the other direction, if
+	Numbered bool   // it said so
+}
+
+func at(p *capture.Packet) At {
+	return At{Meta: meta(p), Ack: p.TCP.Ack, Numbered: p.TCP.Flags&capture.FlagACK != 0}
 }
 
 func meta(p *capture.Packet) Meta {

@@ -4,7 +4,7 @@ import "bytes"
 
 // beyond takes octets that are not, or not all, next in order. partly says that
 // others of their segment were old.
-func (a *Assembler) beyond(c *Conn, dir int, seq uint32, b []byte, tail uint32, partly bool, at *Meta) {
+func (a *Assembler) beyond(c *Conn, dir int, seq uint32, b []byte, tail uint32, partly bool, at *At) {
 	s := &c.half[dir]
 	inOrder := s.is(started) && seq == s.next
 	fresh, old, ok := a.hold(c, dir, seq, b, tail, at)
@@ -29,7 +29,7 @@ func (a *Assembler) beyond(c *Conn, dir int, seq uint32, b []byte, tail uint32, 
 
 // force makes room by giving up the direction's holes, and shows the octets
 // at once.
-func (a *Assembler) force(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *Meta) {
+func (a *Assembler) force(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *At) {
 	s := &c.half[dir]
 	for s.buf != nil && s.buf.held != nil {
 		a.giveUp(c, dir)
@@ -53,7 +53,7 @@ func (a *Assembler) force(c *Conn, dir int, seq uint32, b []byte, tail uint32, a
 // hold stores what is new of a segment among those that are held. It returns
 // how many octets were new and how many were there; ok is false when there was
 // no room for some of the new.
-func (a *Assembler) hold(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *Meta) (fresh, old int, ok bool) {
+func (a *Assembler) hold(c *Conn, dir int, seq uint32, b []byte, tail uint32, at *At) (fresh, old int, ok bool) {
 	h := a.buffer(c, dir)
 	if h.held == nil {
 		h.since = a.now
@@ -108,7 +108,7 @@ func (b *buffer) before(seq uint32) *segment {
 
 // insert puts a segment after prev, or to the front. It returns nil when there
 // is no room.
-func (a *Assembler) insert(c *Conn, h *buffer, prev *segment, seq uint32, b []byte, tail uint32, at *Meta) *segment {
+func (a *Assembler) insert(c *Conn, h *buffer, prev *segment, seq uint32, b []byte, tail uint32, at *At) *segment {
 	size := 0
 	if len(b) > 0 {
 		size = classSize(len(b))

@@ -11,7 +11,7 @@ import (
 // releaser gives up everything.
 type releaser struct{ c *stream.Conn }
 
-func (r releaser) Data(_ int, p []byte, _ int, _ int64, _ *stream.Meta) int {
+func (r releaser) Data(_ int, p []byte, _ int, _ int64, _ *stream.At) int {
 	r.c.Release()
 	return len(p)
 }

@@ -181,7 +181,7 @@ func (j *judge) dir(d int) int {
 	return d
 }
 
-func (j *judge) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+func (j *judge) Data(dir int, pending []byte, fresh int, gap int64, at *stream.At) int {
 	d := j.dir(dir)
 	text := j.v.text[d]
 	old := len(pending) - fresh

@@ -23,7 +23,7 @@ type framer struct {
 	next func(b []byte) (name string, n int) // n is 0 while the message is not whole
 }
 
-func (h *framer) Data(_ int, pending []byte, _ int, gap int64, at *stream.Meta) int {
+func (h *framer) Data(_ int, pending []byte, _ int, gap int64, at *stream.At) int {
 	used := 0
 	for used < len(pending) {
 		name, n := h.next(pending[used:])

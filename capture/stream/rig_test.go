@@ -151,7 +151,7 @@ func (h *logger) logf(format string, args ...any) {
 	h.r.log = append(h.r.log, line)
 }
 
-func (h *logger) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+func (h *logger) Data(dir int, pending []byte, fresh int, gap int64, at *stream.At) int {
 	h.r.t.Helper()
 	old := len(pending) - fresh
 	if h.closed || fresh <= 0 || old < 0 || !bytes.Equal(pending[:old], h.left[dir]) || gap != 0 && old > 0 {

@@ -684,8 +684,8 @@ func TestTimesAndPorts(t *testing.T) { // each octet comes with the frame it cam
 
 type metas struct{ got *[]stream.Meta }
 
-func (m metas) Data(_ int, p []byte, _ int, _ int64, at *stream.Meta) int {
-	*m.got = append(*m.got, *at)
+func (m metas) Data(_ int, p []byte, _ int, _ int64, at *stream.At) int {
+	*m.got = append(*m.got, at.Meta)
 	return len(p)
 }
 func (m metas) Cut(int, []byte, stream.Reason, *stream.Meta) {}

@@ -20,7 +20,7 @@ type observer struct {
 	all *[]tlswire.Info
 }
 
-func (o *observer) Data(dir int, b []byte, _ int, gap int64, _ *stream.Meta) int {
+func (o *observer) Data(dir int, b []byte, _ int, gap int64, _ *stream.At) int {
 	if gap != 0 {
 		o.s.Gap(dir, gap)
 	}

@@ -58,9 +58,9 @@ func (c *connection) recycle() {
 }
 
 // Data implements stream.Handler.
-func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *stream.Meta) int {
+func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *stream.At) int {
 	c.assembly.current = c
-	n := c.conn.Data(dir, pending, fresh, gap, (*dissect.At)(at))
+	n := c.conn.Data(dir, pending, fresh, gap, (*dissect.At)(&at.Meta), dissect.Numbers{End: at.End, Ack: at.Ack, Known: at.Numbered})
 	c.judge(n)
 	return n
 }

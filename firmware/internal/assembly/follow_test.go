@@ -41,7 +41,7 @@ func (x *reader) Follow(_ capture.FiveTuple, tell func() uint64, _ capture.Proto
 
 func (x *reader) Advance(int64) {}
 
-func (x *reader) Write(dir int, at *dissect.At, _ []byte) {
+func (x *reader) Write(dir int, at *dissect.At, _ dissect.Numbers, _ []byte) {
 	if dir == 0 {
 		x.at = at.Mono
 	}

@@ -35,7 +35,7 @@ const (
 
 	// webBytes is the most that a web holds: exchanges with their text, connections
 	// with the places of 256 requests, decompressors and a buffer (package rest).
-	webBytes = int64(unsafe.Sizeof(web{})) + maxExchanges*2*(4<<10+bodyBytes) + maxFollowed*(int64(unsafe.Sizeof(httpConn{}))+300+(32+8)*16) + 1<<20
+	webBytes = int64(unsafe.Sizeof(web{})) + maxExchanges*2*(4<<10+bodyBytes) + maxFollowed*(int64(unsafe.Sizeof(httpConn{}))+400+(32+40)*16) + 1<<20
 )
 
 // web follows connections of HTTP.
@@ -199,13 +199,13 @@ type httpConn struct {
 }
 
 // Write implements dissect.Follower.
-func (c *httpConn) Write(dir int, at *dissect.At, p []byte) {
+func (c *httpConn) Write(dir int, at *dissect.At, n dissect.Numbers, p []byte) {
 	c.at = *at
 	if w := c.b.web; w.first != c {
 		w.remove(c)
 		w.enter(c)
 	}
-	if n := c.conn.Write(dir, at.Mono, p); n < len(p) {
+	if n := c.conn.Write(dir, at.Mono, rest.Numbers(n), p); n < len(p) {
 		c.conn.Gap(dir, -1) // it takes another view of where a message begins
 	}
 }

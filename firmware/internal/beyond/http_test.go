@@ -97,7 +97,7 @@ func (s *site) http(from, to netip.AddrPort) (ask, answer func(string), f dissec
 	say := func(dir int) func(string) {
 		return func(text string) {
 			s.now += int64(10 * time.Millisecond)
-			f.Write(dir, &dissect.At{Mono: s.now, Wall: s.now + 5}, []byte(text))
+			f.Write(dir, &dissect.At{Mono: s.now, Wall: s.now + 5}, dissect.Numbers{}, []byte(text))
 		}
 	}
 	return say(0), say(1), f
@@ -234,7 +234,7 @@ func TestQueryFails(t *testing.T) {
 			"no reply", "nobody", fromDB, "0", 0, none, none},
 		{"no HTTP", func(s *site, f dissect.Follower) {
 			s.now += int64(time.Second)
-			f.Write(1, &dissect.At{Mono: s.now, Wall: s.now + 5}, []byte("220 mail ready\r\n"))
+			f.Write(1, &dissect.At{Mono: s.now, Wall: s.now + 5}, dissect.Numbers{}, []byte("220 mail ready\r\n"))
 			s.end(f, dissect.EndReset, 1, time.Second)
 		}, "malformed", none, fromDB, "1000", time.Second, none, none},
 	} {
@@ -427,7 +427,7 @@ func TestCommandOverStream(t *testing.T) {
 		{1, "Response: Error\r\nActionID: 2\r\nMessage: No such channel\r\n\r\n"},
 	} {
 		s.now += int64(10 * time.Millisecond)
-		f.Write(x.dir, &dissect.At{Mono: s.now, Wall: s.now}, []byte(x.text))
+		f.Write(x.dir, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(x.text))
 	}
 	s.end(f, dissect.EndClosed, 0, time.Second)
 	s.want(map[string]string{"command": "Login", "hidden": "true", "parameters": "***"}, map[string]string{"command": "Login", "hidden": "true"},
@@ -458,7 +458,7 @@ func TestCommandOverStreamFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, nil)
 			f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: sipServer}, nil, capture.MI, []byte("Asterisk Call Manager/2.10.4\r\n"))
-			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte(command))
+			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(command))
 			tt.end(s, f)
 			s.want(map[string]string{"command": "Hangup"}, map[string]string{"type": "mi", "event": "MI Hangup failed: " + tt.failed, "command": "Hangup",
 				"failed": tt.failed, "ended_by": tt.by, "flow": tt.flow, "waited_ms": tt.waited})
@@ -481,7 +481,7 @@ func TestFollowIsBounded(t *testing.T) {
 			t.Fatalf("%d followed, %d counted", len(all), got)
 		}
 		for _, f := range all {
-			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte("GET /x HTTP/1.1\r\n\r\n"))
+			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte("GET /x HTTP/1.1\r\n\r\n"))
 		}
 		if got := len(s.recs); got != 512 {
 			t.Errorf("%d requests told at once", got)
@@ -523,7 +523,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	follow := func() dissect.Follower {
 		f := s.b.Follow(flow, s.tell(flow), capture.HTTP, nil)
 		if f != nil {
-			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, nil)
+			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, nil)
 		}
 		return f
 	}
@@ -538,7 +538,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		t.Errorf("%v: %d refused, %d followed, %d left", f, s.b.Stats.HTTPRefused.Load(), s.b.Stats.HTTPFollowed.Load(), s.b.Stats.HTTPLeft.Load())
 	}
 	s.recs = nil
-	silent[0].Write(0, &dissect.At{Mono: s.now, Wall: s.now}, []byte("GET /y HTTP/1.1\r\n\r\n")) // one that made room
+	silent[0].Write(0, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte("GET /y HTTP/1.1\r\n\r\n")) // one that made room
 	silent[0].Gap(0, 1)
 	silent[0].Cut(0, &dissect.At{Mono: s.now})
 	silent[0].End(dissect.Ending{By: -1})
@@ -561,12 +561,12 @@ func TestSilentMIConnectionsMakeRoom(t *testing.T) {
 	say := func(f dissect.Follower, dir int, text string) {
 		s.now += int64(time.Second)
 		s.b.Advance(s.now)
-		f.Write(dir, &dissect.At{Mono: s.now, Wall: s.now}, []byte(text))
+		f.Write(dir, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(text))
 	}
 	follow := func() dissect.Follower {
 		f := s.b.Follow(flow, s.tell(flow), capture.MI, []byte(hello))
 		if f != nil {
-			f.Write(1, &dissect.At{Mono: s.now, Wall: s.now}, []byte(hello))
+			f.Write(1, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(hello))
 		}
 		return f
 	}

@@ -87,7 +87,7 @@ func (c *miConn) leave() {
 }
 
 // Write implements dissect.Follower.
-func (c *miConn) Write(dir int, at *dissect.At, p []byte) {
+func (c *miConn) Write(dir int, at *dissect.At, _ dissect.Numbers, p []byte) {
 	c.at, c.dir = *at, dir
 	c.conn.Write(dir, p)
 }

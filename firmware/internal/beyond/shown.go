@@ -7,9 +7,9 @@ import "heptap/capture/dissect"
 type shown struct{ to dissect.Follower }
 
 // Write implements dissect.Follower.
-func (s *shown) Write(dir int, at *dissect.At, p []byte) {
+func (s *shown) Write(dir int, at *dissect.At, n dissect.Numbers, p []byte) {
 	if s.to != nil {
-		s.to.Write(dir, at, p)
+		s.to.Write(dir, at, n, p)
 	}
 }
 
