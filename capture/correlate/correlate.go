@@ -276,7 +276,7 @@ func (cfg *Config) MemoryBytes() int64 {
 		perCall  = int64(unsafe.Sizeof(call{})) + 2*maxCallID + maxTag + 2*keptSlots*8 + mapEntry
 		perPlace = 32 // of places' slots, at its worst load and while it doubles
 		perBind  = int64(unsafe.Sizeof(binding{})) + perPlace + mapEntry
-		perRTP   = int64(unsafe.Sizeof(stream{})) + int64(unsafe.Sizeof(media.Mark{})) + maxLegs*8 + 3*mapEntry + 8
+		perRTP   = int64(unsafe.Sizeof(stream{})) + 2*int64(unsafe.Sizeof(media.Mark{})) + maxLegs*8 + 3*mapEntry + 8
 	)
 	const fixed = int64(unsafe.Sizeof(Correlator{})) + int64(unsafe.Sizeof(hosts{})) + (int64(unsafe.Sizeof(lines{}))+lineBytes)<<hostBits + int64(unsafe.Sizeof(names{})) + int64(unsafe.Sizeof(locals{})) + evidencePorts*int64(unsafe.Sizeof(mirror.CommonLoss{}))
 	inference := int64(0)

@@ -14,8 +14,8 @@ const streamSlab = 15
 // stream is what the correlator knows of one RTP stream.
 type stream struct {
 	last  seen
-	inter media.Mark  // at the last interval report
 	base  *media.Mark // where the current calls' share of it begins, nil for its first packet
+	inter *media.Mark // at the last interval report since, nil for none: a short call has none
 
 	calls   []*call         // linked, at most maxLegs
 	at      int64           // mono of the last interval report, or of the first packet
@@ -105,10 +105,8 @@ func (c *Correlator) forget(t *stream) {
 	c.unlist(t)
 	c.unsend(t)
 	c.Stats.Streams.Add(-1)
-	if t.base != nil {
-		c.freeMarks = append(c.freeMarks, t.base)
-		t.base = nil
-	}
+	c.unmark(&t.base)
+	c.unmark(&t.inter)
 	t.next = c.freeStreams
 	c.freeStreams = t
 }
@@ -124,16 +122,38 @@ func (t *stream) share() media.Mark {
 	return *t.base
 }
 
+// interval is where the interval that is not over yet begins.
+func (t *stream) interval() media.Mark {
+	if t.inter == nil {
+		return t.share()
+	}
+	return *t.inter
+}
+
 // rebase lets the share of the next call begin here.
 func (c *Correlator) rebase(t *stream) {
-	if t.base == nil {
+	c.mark(&t.base, &t.last.Mark)
+	c.unmark(&t.inter)
+	t.scores = scores{}
+}
+
+// mark has at remember m.
+func (c *Correlator) mark(at **media.Mark, m *media.Mark) {
+	if *at == nil {
 		if n := len(c.freeMarks); n > 0 {
-			t.base, c.freeMarks = c.freeMarks[n-1], c.freeMarks[:n-1]
+			*at, c.freeMarks = c.freeMarks[n-1], c.freeMarks[:n-1]
 		} else {
-			t.base = new(media.Mark)
+			*at = new(media.Mark)
 		}
 	}
-	*t.base, t.inter, t.scores = t.last.Mark, t.last.Mark, scores{}
+	**at = *m
+}
+
+func (c *Correlator) unmark(at **media.Mark) {
+	if *at != nil {
+		c.freeMarks = append(c.freeMarks, *at)
+		*at = nil
+	}
 }
 
 // unlist takes a stream out of the list it is in.
@@ -288,22 +308,25 @@ func (t *stream) codecNow() codec {
 
 // reportInterval makes the interval reports of a stream when they are due.
 func (c *Correlator) reportInterval(t *stream) {
-	if c.cfg.ReportInterval <= 0 || c.now-t.at < int64(c.cfg.ReportInterval) || t.last.Packets == t.inter.Packets || t.last.Ended {
+	if c.cfg.ReportInterval <= 0 || c.now-t.at < int64(c.cfg.ReportInterval) || t.last.Ended {
 		return
 	}
-	q := t.quality(&t.inter)
+	began := t.interval()
+	if t.last.Packets == began.Packets {
+		return
+	}
+	q := t.quality(&began)
 	t.scores.note(q)
-	if c.isCopy(t) {
-		t.inter, t.at = t.last.Mark, c.now
-		return
+	if !c.isCopy(t) {
+		for _, k := range t.calls {
+			c.report(t, k, periodic, &began, q, &t.scores)
+		}
+		if len(t.calls) == 0 && !t.known && t.last.Confirmed && c.cfg.UnknownRTP {
+			c.report(t, nil, periodic, &began, q, &t.scores)
+		}
 	}
-	for _, k := range t.calls {
-		c.report(t, k, periodic, &t.inter, q, &t.scores)
-	}
-	if len(t.calls) == 0 && !t.known && t.last.Confirmed && c.cfg.UnknownRTP {
-		c.report(t, nil, periodic, &t.inter, q, &t.scores)
-	}
-	t.inter, t.at = t.last.Mark, c.now
+	c.mark(&t.inter, &t.last.Mark)
+	t.at = c.now
 }
 
 // closeStream makes the final report of a stream for a call that is being
@@ -345,8 +368,8 @@ func (c *Correlator) final(t *stream, k *call) {
 	}
 	c.coverOthers(t)
 	all := t.scores
-	if t.last.Packets != t.inter.Packets {
-		all.note(t.quality(&t.inter))
+	if began := t.interval(); t.last.Packets != began.Packets {
+		all.note(t.quality(&began))
 	}
 	c.report(t, k, final, &base, t.quality(&base), &all)
 }
