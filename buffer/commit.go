@@ -60,6 +60,7 @@ func (s *Spool) Commit(b Batch) (res AppendResult, err error) {
 		return res, err
 	}
 	defer s.publish()
+	s.look()
 	if err := s.validate(&b); err != nil {
 		return res, fmt.Errorf("spool %s: %w", s.path, err)
 	}

@@ -30,6 +30,7 @@ func Open(path string, o Options) (*Spool, error) {
 }
 
 func (s *Spool) open() error {
+	s.look()
 	damage, err := inspect(s.path)
 	if err != nil {
 		return err

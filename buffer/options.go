@@ -55,7 +55,11 @@ type Options struct {
 	// Tag, unless it is nil, says of a record that is lost what is to be told with its
 	// number: one octet. It gets no more than nil when the file is rotten.
 	Tag func(data []byte) uint8
-	Now func() time.Time // nil is time.Now; names damaged files and stamps quarantine
+	// Room, unless it is nil, says how many octets the file at a path may have, for
+	// the sake of what else is on the medium. It is asked before each commit. A file
+	// that is larger grows no more, and takes new records in place of the oldest.
+	Room func(path string) (int64, error)
+	Now  func() time.Time // nil is time.Now; names damaged files and stamps quarantine
 }
 
 func (o Options) withDefaults() (Options, error) {

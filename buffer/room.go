@@ -6,10 +6,33 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// look asks how much room there is. Without an answer what was said before holds. Where
+// it is less than the cap and half of it is taken, damaged files go.
+func (s *Spool) look() {
+	if s.o.Room == nil {
+		return
+	}
+	for again := true; again; {
+		n, err := s.o.Room(s.path)
+		switch {
+		case err == nil:
+			s.room, s.roomErr = max(n, 1), ""
+		case s.roomErr != err.Error():
+			s.roomErr = err.Error()
+			s.log.Warn("spool: room on the medium", "path", s.path, "err", err)
+		}
+		again = err == nil && s.room < s.o.MaxBytes && 2*(s.size.high-s.size.free) > s.limit() && dropDamaged(s.path, 0)
+	}
+}
+
 // limit is what appending may fill: the cap less a reserve for the pages that
-// evicting itself must write, or the size at which the disk was full.
+// evicting itself must write, what there is room for, or the size at which the disk was
+// full. What the file has already it keeps: it cannot shrink.
 func (s *Spool) limit() int64 {
 	limit := s.o.MaxBytes - 16*pageBytes - s.o.MaxBytes/256
+	if s.room > 0 {
+		limit = min(limit, max(s.room, s.size.high))
+	}
 	if s.soft > 0 {
 		if s.o.Now().Before(s.softUntil) {
 			return min(limit, s.soft)

@@ -52,6 +52,8 @@ type Spool struct {
 	allocated int64 // what bbolt had counted of them when this file was opened or looked at last
 	soft      int64 // limit after a full disk, until softUntil
 	softUntil time.Time
+	room      int64  // how large the file may get as far as the medium goes, 0 when nobody says
+	roomErr   string // why nobody does
 	build     builder
 	spans     []span // of the latest Read, used again
 	seqBuf    [8]byte

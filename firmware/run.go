@@ -22,6 +22,7 @@ import (
 	"heptap/firmware/internal/clock"
 	"heptap/firmware/internal/collect"
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/durable"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/intake"
 	"heptap/firmware/internal/metrics"
@@ -444,7 +445,8 @@ func (r *runner) openSpool() error {
 		return fmt.Errorf("spool path: %w; choose another: set spool path DIRECTORY", err)
 	}
 	s, err := buffer.Open(filepath.Join(r.cfg.Spool.Path, spoolFile), buffer.Options{
-		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Shed: shedOrder[uint8](&r.cfg.Spool), Logger: r.log.With("task", "spool"), Tag: uplink.Tag})
+		MaxBytes: r.cfg.Spool.MaxSize, Classes: int(record.NumClasses), Shed: shedOrder[uint8](&r.cfg.Spool), Logger: r.log.With("task", "spool"), Tag: uplink.Tag,
+		Room: func(path string) (int64, error) { return durable.Room(path, r.leftFree()) }})
 	if errors.Is(err, buffer.ErrInUse) {
 		return fmt.Errorf("%w: is another heptap running with this spool path?", err)
 	}
@@ -455,6 +457,13 @@ func (r *runner) openSpool() error {
 }
 
 const spoolFile = "spool.db"
+
+// leftFree is how many octets the spool leaves free beside it: for the configuration and
+// its history, and for the files of the packet memory.
+func (r *runner) leftFree() int64 {
+	const settings = 32 << 20
+	return settings + r.cfg.Packets.Files
+}
 
 // sick says that err is of the disk, and none of the configuration.
 func sick(err error) bool {

@@ -130,7 +130,7 @@ func spoolOptions() []Option {
 	return []Option{
 		single("spool path", "DIRECTORY", "", "where records wait while the collector cannot take them", "/data/spool",
 			func(c *Config) *string { return &c.Spool.Path }, text),
-		single("spool max-size", "SIZE", "", "largest size of the spool file, 4MiB to 64GiB", "1GiB",
+		single("spool max-size", "SIZE", "", "largest size of the spool file, 4MiB to 64GiB; less where the disk has no room for it and 32 MiB and the packet memory's files beside it", "1GiB",
 			func(c *Config) *int64 { return &c.Spool.MaxSize }, size(4<<20, 64<<30)),
 		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB; less by default where memory is short", "32MiB",
 			func(c *Config) *int64 { return &c.Spool.Memory }, size(4<<20, 1<<30)),

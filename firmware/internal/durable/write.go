@@ -1,4 +1,4 @@
-// Package durable writes small files that a power cut leaves whole.
+// Package durable writes small files that a power cut leaves whole, and says what room there is for large ones.
 package durable
 
 import (
