@@ -1,0 +1,97 @@
+package appliance
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"heptap/capture"
+	"heptap/capture/capturetest"
+)
+
+// TestFlood: 512 MiB of memory, a small disk, no collector, and more of everything
+// on the mirror port than any table has room for. Neither memory nor the disk gives out:
+// the spool keeps to what the disk has room for, the box starts again, has its console, and
+// captures.
+func TestFlood(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 520) // of which some 130 MiB are for data, less than the spool's max-size
+	x.boot()
+	x.expect("msg=capturing")
+	x.arrive(x.call("first@lab"))
+	x.collector.Kill()
+	const full = "lost for want of space"
+	reached := make(chan struct{})
+	go func() {
+		if _, _, err := x.guest.Expect(x.within(patience), 0, full); err == nil {
+			close(reached)
+		}
+	}()
+	began, frames := time.Now(), 0
+	var since time.Time // the spool is full
+	for i := 0; since.IsZero() && time.Since(began) < patience || !since.IsZero() && time.Since(since) < 30*time.Second; i++ {
+		frames += x.flood(i)
+		select {
+		case <-reached:
+			if since.IsZero() {
+				since = time.Now()
+			}
+		default:
+		}
+	}
+	t.Logf("%d frames in %.0f s, the last 30 s of them with a full spool", frames, time.Since(began).Seconds())
+	if since.IsZero() {
+		t.Error("the spool was not filled")
+	}
+	for _, wrong := range []string{"no space", "Out of memory", "oom-kill", "the probe ended", "not fed any more"} {
+		if x.said(wrong) {
+			t.Errorf("the console says %q", wrong)
+		}
+	}
+	x.silent()
+
+	x.collector.Restart()
+	x.arrive(x.call("after-the-flood@lab"))
+	x.cut()
+	x.boot()
+	x.expect("cause=power-cut")
+	x.arrive(x.call("again@lab"))
+	if err := x.guest.Type("\r"); err != nil {
+		t.Fatal(err)
+	}
+	x.expect("? shows what can be typed")
+	for _, wrong := range []string{"DESTROYED", "the probe ended", "no space", "no console"} {
+		if x.said(wrong) {
+			t.Errorf("the flood has left something behind: %q", wrong)
+		}
+	}
+	x.cut()
+}
+
+// flood sends the nth load of frames, none of which belongs to one before: a call,
+// streams of media, a connection with a gap, a datagram of which the rest is missing.
+func (x *box) flood(n int) (frames int) {
+	x.t.Helper()
+	at := func(host byte, port int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18 + byte(n>>16&1), byte(n >> 8), host ^ byte(n)}), uint16(port))
+	}
+	send := func(frame []byte) {
+		x.mirror.send(x.t, frame)
+		frames++
+	}
+	c := capturetest.Call{CallID: fmt.Sprintf("flood-%d@lab", n), Caller: at(1, 5060), Callee: at(2, 5060), CallerMedia: at(1, 10000+n%50000), CalleeMedia: at(2, 10000+n%50000)}
+	for _, d := range capturetest.SIPCall(c) {
+		send(capturetest.UDP(d.Src, d.Dst, d.Payload))
+	}
+	for i := range 8 {
+		send(capturetest.UDP(at(1, 10000+n%50000), at(2, 20000+i), capturetest.RTPPacket(0, uint16(i), 160, uint32(n*8+i), make([]byte, 160))))
+	}
+	body := []byte("INVITE sip:x@y SIP/2.0\r\nX: " + strings.Repeat("x", 1200))
+	send(capturetest.TCP(at(3, 1024+n%60000), at(4, 5060), capture.TCP{Seq: 1, Flags: capture.FlagSYN}, nil))
+	send(capturetest.TCP(at(3, 1024+n%60000), at(4, 5060), capture.TCP{Seq: 5000, Ack: 1, Flags: capture.FlagACK}, body))
+	send(capturetest.Fragments(capturetest.UDP(at(5, 5060), at(6, 5060), make([]byte, 2800)), 1500, uint32(n))[0])
+	return frames
+}
