@@ -35,7 +35,11 @@ type Options struct {
 	// End has the box restart, say (Restart and so on), and returns when it
 	// begins to; nil: there is no box to end.
 	End func(what string) error
-	Log *slog.Logger
+	// Ping sends so many echo requests to a host, and Resolve asks for a name: both tell
+	// of each step in a line. nil: not from where the console is.
+	Ping    func(ctx context.Context, host string, count int, tell func(line string)) error
+	Resolve func(ctx context.Context, name string, tell func(line string)) error
+	Log     *slog.Logger
 }
 
 // Console is the shell of one probe. Its methods may be called from any goroutine.
