@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,6 +177,37 @@ func (f *front) run(ctx context.Context, r *runner, stop func()) {
 	for range parts {
 		<-done
 	}
+}
+
+// testStepLED is how long each step of a test of the LEDs lasts.
+const testStepLED = 2 * time.Second
+
+// testLEDs lights each LED alone, then all, then none, and tells what is to be seen. What
+// the LEDs say otherwise is shown again afterwards.
+func (f *front) testLEDs(ctx context.Context, tell func(line string)) error {
+	roles := slices.Sorted(maps.Keys(f.leds))
+	if len(roles) == 0 {
+		return errors.New("this board has no LEDs: set system board NAME")
+	}
+	defer f.player.Update(func(s *panel.State) { s.Test = panel.Test{} })
+	show := func(line string, lit ...panel.Role) bool {
+		t := panel.Test{On: true}
+		for _, r := range lit {
+			t.Lit[r] = true
+		}
+		f.player.Update(func(s *panel.State) { s.Test = t })
+		tell(line)
+		return pauseFor(ctx, testStepLED)
+	}
+	for _, r := range roles {
+		if !show(r.String()+" alone is lit", r) {
+			return ctx.Err()
+		}
+	}
+	if show("all are lit", roles...) && show("none is lit") {
+		tell("what they say is shown again")
+	}
+	return ctx.Err()
 }
 
 // gestures carries out what the button asks for.

@@ -135,7 +135,7 @@ func (m *monitor) look(now time.Time) {
 	s.Health = r.health.Level()
 	m.words = inWords(s, &up)
 	r.front.player.Update(func(shown *panel.State) {
-		s.Press = shown.Press
+		s.Press, s.Test = shown.Press, shown.Test
 		*shown = s
 	})
 }

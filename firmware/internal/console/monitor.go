@@ -29,6 +29,7 @@ func testCommands() []command {
 		{path: words("test span"), help: "whether the mirror ports are any good, with the evidence and what to change", run: plain((*session).testSpan)},
 		{path: words("test uplink"), args: "[COLLECTOR]", help: "each step of the way to the collectors: link, address, gateway, name, connection, certificate, a record that is confirmed",
 			hints: collectorHints, run: (*session).testUplink},
+		{path: words("test leds"), help: "light each LED of the front panel alone, then all, then none, and say which: ^C ends it", run: plain((*session).testLEDs)},
 		{path: words("mark"), args: "TEXT", help: "make a log record of this moment, and pin the packet memory", text: true,
 			hints: func(*session, []string) []hint {
 				return []hint{{word: "TEXT", help: "what happened", free: true}}

@@ -11,7 +11,7 @@ import (
 // pings is how many echo requests are sent when nobody says.
 const pings = 5
 
-var errNoNetwork = errors.New("not from here: it is asked of the probe")
+var errNotHere = errors.New("not from here: it is asked of the probe")
 
 func networkCommands() []command {
 	free := func(words ...hint) func(*session, []string) []hint {
@@ -44,7 +44,7 @@ func (s *session) ping(typed []string) (string, error) {
 		return "", errUsage
 	}
 	if s.c.o.Ping == nil {
-		return "", errNoNetwork
+		return "", errNotHere
 	}
 	return "", s.tells(func(ctx context.Context, tell func(string)) error { return s.c.o.Ping(ctx, typed[0], count, tell) })
 }
@@ -54,7 +54,7 @@ func (s *session) resolve(typed []string) (string, error) {
 		return "", errUsage
 	}
 	if s.c.o.Resolve == nil {
-		return "", errNoNetwork
+		return "", errNotHere
 	}
 	return "", s.tells(func(ctx context.Context, tell func(string)) error { return s.c.o.Resolve(ctx, typed[0], tell) })
 }
@@ -86,4 +86,15 @@ func (s *session) tells(do func(ctx context.Context, tell func(string)) error) e
 			return nil
 		}
 	}
+}
+
+func (s *session) testLEDs() (string, error) {
+	l, err := s.live()
+	if err != nil {
+		return "", err
+	}
+	if l.TestLEDs == nil {
+		return "", errNotHere
+	}
+	return "", s.tells(l.TestLEDs)
 }

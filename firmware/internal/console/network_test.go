@@ -44,6 +44,19 @@ func TestPingAndResolve(t *testing.T) {
 	}
 }
 
+func TestTestLEDs(t *testing.T) {
+	r := newRig(t, "set capture span0 interface eth1\n")
+	live := &Live{}
+	r.o.Live = func() *Live { return live }
+	if out, done := r.script(t, "test leds\n"); done || !strings.Contains(out, "not from here") {
+		t.Errorf("without LEDs: %q", out)
+	}
+	live.TestLEDs = func(_ context.Context, tell func(string)) error { tell("status alone is lit"); return nil }
+	if out, done := r.script(t, "test leds\n"); !done || !strings.Contains(out, "  status alone is lit\n") {
+		t.Errorf("%v, %q", done, out)
+	}
+}
+
 // TestPingStops has one that goes on until ^C, and one until its user is gone.
 func TestPingStops(t *testing.T) {
 	r := newRig(t, "set capture span0 interface eth1\n")

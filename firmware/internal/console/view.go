@@ -42,6 +42,9 @@ type Live struct {
 	// empty, and tells of each. The error says that there is nothing to test.
 	TestUplink func(ctx context.Context, collector string, tell func(Step)) error
 
+	// TestLEDs lights one after the other, and tells which. nil: there are none.
+	TestLEDs func(ctx context.Context, tell func(line string)) error
+
 	Capture func(c Capture, by string) (outbox.File, packets.Result, error) // writes a file
 	Unpin   func(id int) error
 	Files   *outbox.Dir

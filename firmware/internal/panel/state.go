@@ -81,6 +81,13 @@ type State struct {
 	Uplink  UplinkState
 	Spool   SpoolState
 	Press   Phase // what the button is doing, fed back to the finger on it
+	Test    Test  // what is lit instead, for somebody who looks whether the LEDs work
+}
+
+// Test says which LEDs are lit in a test of them. The zero value: there is none.
+type Test struct {
+	On  bool
+	Lit [NumRoles]bool
 }
 
 // show is a pattern and what it means, in a word or two.
@@ -97,7 +104,19 @@ func shows(s State) [NumRoles]show {
 		all := show{On(), "factory reset"}
 		return [NumRoles]show{all, all, all, all}
 	}
+	if s.Test.On {
+		return s.Test.shows()
+	}
 	return [NumRoles]show{status(s), capture(s.Capture), uplink(s.Uplink), spool(s.Spool)}
+}
+
+func (t *Test) shows() (all [NumRoles]show) {
+	for i, lit := range t.Lit {
+		if all[i] = (show{Off(), "test"}); lit {
+			all[i].pattern = On()
+		}
+	}
+	return all
 }
 
 func status(s State) show {
