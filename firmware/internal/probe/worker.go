@@ -481,9 +481,14 @@ func (w *worker) afterRead(n int) {
 	if w.time >= w.trimAt {
 		w.trim()
 	}
-	// What is still in the current batch has not been handed over.
-	if len(w.cur.items) == 0 && w.time > w.progress.Load() {
-		w.progress.Store(w.time)
+	// What is still in the current batch has not been handed over: while the merge is
+	// behind there is always something.
+	reached := w.time
+	if len(w.cur.items) > 0 {
+		reached = min(reached, w.cur.items[0].mono)
+	}
+	if reached > w.progress.Load() {
+		w.progress.Store(reached)
 	}
 }
 

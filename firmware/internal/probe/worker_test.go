@@ -33,6 +33,32 @@ func TestSegmentsGiveWay(t *testing.T) {
 	}
 }
 
+// A worker whose merge is always behind says how far it has come all the same: else
+// the box would take it for stuck.
+func TestProgressUnderLoad(t *testing.T) {
+	w := idleWorker(1)
+	message := capturetest.UDP(caller, callee, []byte(options))
+	frames := capturetest.Frames(time.Unix(1000, 0), 0, message)
+	begin := frames[0].Mono
+	for i := range 100 * batchItems {
+		frames[0].Mono = begin + int64(i)*int64(time.Millisecond)
+		w.frame(&frames[0])
+		w.afterRead(1)
+		if len(w.full) <= fewWaiting {
+			continue
+		}
+		b := <-w.full
+		if behind := b.items[0].mono - w.progress.Load(); behind > 0 {
+			t.Fatalf("frame %d: %v before what was handed over long ago", i, time.Duration(behind))
+		}
+		b.reset()
+		w.free <- b
+	}
+	if behind := frames[0].Mono - w.progress.Load(); behind > 2*batchItems*int64(time.Millisecond) {
+		t.Errorf("%v behind", time.Duration(behind))
+	}
+}
+
 // A worker that needed all its batches for a moment lets most of them go when it
 // has not needed them for a while, and has them again when it does.
 func TestBatchesTrimmed(t *testing.T) {
