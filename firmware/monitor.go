@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"heptap/buffer"
@@ -60,8 +61,9 @@ type monitor struct {
 	kept   map[string]bool   // by collector: it was not there when it was looked at last, and something waited for it on disk
 	large  map[string]bool   // by collector: the log was told that its datagrams are too large
 	shown  time.Time         // when the last sign of life was given
-	words  string            // how the probe is, in a line
-	mute   bool              // nobody takes signs of life
+	life   life
+	words  string // how the probe is, in a line
+	mute   bool   // nobody takes signs of life
 }
 
 // history says when a running total last grew.
@@ -99,17 +101,27 @@ func (m *monitor) run(ctx context.Context) {
 	}
 }
 
-// A worker that reads, and the merge behind it, which also does all the
-// correlating and appends to the log, say how far they have come even when the
-// network is quiet.
+// life judges how far the pipeline has come: a worker that reads, and the merge behind
+// it, which also does all the correlating and appends to the log, say so even when the
+// network is quiet. In a flood they may be any time behind, but come on.
+type life struct{ reached int64 }
+
 const (
 	lifeStep = time.Second
-	lifeLag  = 5 * time.Second // how far behind the clock either may be
+	lifeLag  = 5 * time.Second // how far behind the clock they may be without a move
 )
+
+// shows says whether the pipeline works, which has reached a time and is looked at now.
+func (l *life) shows(reached, now int64) bool {
+	moved := reached > l.reached
+	l.reached = reached
+	never := reached == math.MinInt64 // no port has come up yet
+	return never || moved || now-reached <= int64(lifeLag)
+}
 
 // signOfLife tells whoever started the probe that the whole pipeline works.
 func (m *monitor) signOfLife(now time.Time) {
-	if m.mute || now.Sub(m.shown) < lifeStep || ringNow()-m.r.probe.Reached() > int64(lifeLag) {
+	if m.mute || now.Sub(m.shown) < lifeStep || !m.life.shows(m.r.probe.Reached(), ringNow()) {
 		return
 	}
 	m.shown = now

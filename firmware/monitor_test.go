@@ -1,7 +1,9 @@
 package main
 
 import (
+	"math"
 	"testing"
+	"time"
 
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/panel"
@@ -35,6 +37,28 @@ func TestShortDrain(t *testing.T) {
 		up := uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central", State: c.state, Backlog: c.backlog}}}}
 		if have := m.uplink(&up); have != c.want {
 			t.Errorf("look %d: %v, want %v", i, have, c.want)
+		}
+	}
+}
+
+func TestLife(t *testing.T) {
+	var l life
+	const s = int64(time.Second)
+	for i, c := range []struct {
+		reached, now int64
+		want         bool
+	}{
+		{math.MinInt64, 100 * s, true}, // nothing was read yet
+		{100 * s, 101 * s, true},
+		{100 * s, 105 * s, true},
+		{100 * s, 106 * s, false}, // stuck
+		{101 * s, 131 * s, true},  // far behind, and on its way
+		{102 * s, 161 * s, true},
+		{102 * s, 162 * s, false},
+		{162 * s, 162 * s, true},
+	} {
+		if got := l.shows(c.reached, c.now); got != c.want {
+			t.Errorf("%d: %v", i, got)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestFlood(t *testing.T) {
 	x.expect("msg=capturing")
 	x.arrive(x.call("first@lab"))
 	x.collector.Kill()
-	const full = "lost for want of space"
+	const full = "spool: evicting"
 	reached := make(chan struct{})
 	go func() {
 		if _, _, err := x.guest.Expect(x.within(patience), 0, full); err == nil {
