@@ -97,6 +97,9 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 		o.Collectors = append(o.Collectors, u)
 	}
 	r.arrange(&o)
+	if r.cfg.Spool.MaxAge > 0 {
+		o.Expired = r.expired
+	}
 	return o, nil
 }
 

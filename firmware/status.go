@@ -161,6 +161,7 @@ func losses(st *probe.Stats, up *uplink.Stats, last map[string]uint64) (l []loss
 		for class := range record.NumClasses {
 			l = addLoss(l, last, "spool/"+c.Collector, "records", class.String()+" shed for want of space", c.Shed[class])
 			l = addLoss(l, last, "spool/"+c.Collector, "records", class.String()+" evicted, the oldest, for want of space", c.Evicted[class])
+			l = addLoss(l, last, "spool/"+c.Collector, "records", class.String()+" older than spool max-age", c.Expired[class])
 		}
 		l = addLoss(l, last, "spool/"+c.Collector, "records", "the spool was damaged", c.Damaged)
 		l = addLoss(l, last, "socket/"+c.Collector, "records", "set aside: the collector does not take them", c.Quarantined)

@@ -18,7 +18,7 @@ func TestLosses(t *testing.T) {
 	st := probe.Stats{Inputs: []probe.InputStats{{Name: "a", Source: capture.Stats{Received: 100, KernelDrops: 7}, QueueDrops: 2, StreamDrops: 3}, {Name: "b", QueueDrops: 1}}}
 	up := uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central"}}}}
 	n := &up.Collectors[0].Counts
-	n.Shed[record.Periodic], n.Evicted[record.Call], n.Damaged, n.Quarantined = 50, 4, 5, 6
+	n.Shed[record.Periodic], n.Evicted[record.Call], n.Expired[record.Call], n.Damaged, n.Quarantined = 50, 4, 8, 5, 6
 	last := map[string]uint64{}
 	want := []loss{
 		{"ring/a", "frames", "the capture ring was full", 7, 7},
@@ -26,6 +26,7 @@ func TestLosses(t *testing.T) {
 		{"reassembly", "segments", "more TCP, SCTP and fragments than the CPU can take", 3, 3},
 		{"spool/central", "records", "periodic shed for want of space", 50, 50},
 		{"spool/central", "records", "call evicted, the oldest, for want of space", 4, 4},
+		{"spool/central", "records", "call older than spool max-age", 8, 8},
 		{"spool/central", "records", "the spool was damaged", 5, 5},
 		{"socket/central", "records", "set aside: the collector does not take them", 6, 6},
 	}

@@ -46,6 +46,16 @@ func (r *runner) wall(s record.Stamp) int64 {
 	return r.epochs.Wall(s)
 }
 
+// expired reports whether a record has been in the spool for longer than it may. A record of
+// another agent cannot tell, for its time is by that agent's clock.
+func (r *runner) expired(rec []byte) (expired, known bool) {
+	s := record.StampOf(rec)
+	if s.Relayed {
+		return false, false
+	}
+	return r.clockSet() && time.Now().UnixNano()-r.wall(s) > int64(r.cfg.Spool.MaxAge), true
+}
+
 // inTime is dial, once the time is right enough for records to leave.
 func (r *runner) inTime(dial func(context.Context) (uplink.Conn, error)) func(context.Context) (uplink.Conn, error) {
 	return func(ctx context.Context) (uplink.Conn, error) {

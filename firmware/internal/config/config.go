@@ -152,10 +152,11 @@ type CollectorTLS struct {
 
 // Spool is where records wait while the collector cannot take them.
 type Spool struct {
-	Path    string // directory
-	MaxSize int64  // octets of the spool file
-	Memory  int64  // octets of the log's memory tier
-	Shed    List   // names of record classes that go first when space runs short; "none" for none
+	Path    string        // directory
+	MaxSize int64         // octets of the spool file
+	MaxAge  time.Duration // of the records in it; 0 is off
+	Memory  int64         // octets of the log's memory tier
+	Shed    List          // names of record classes that go first when space runs short; "none" for none
 }
 
 // Metrics is the Prometheus endpoint.

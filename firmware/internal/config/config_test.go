@@ -102,6 +102,7 @@ func TestErrorsNameTheLineAndTheCure(t *testing.T) {
 		{"set recent memory 512KiB", "want a size from 1MiB to 1GiB"},
 		{"set recent age 1s", "want a duration from 10s to 24h"},
 		{"set spool max-size 1TB", "want a size from 4MiB to 64GiB"},
+		{"set spool max-age 30m", "want a duration from 1h0m0s to 8760h0m0s"},
 		{"set spool max-size 99999999999999999999", "want a size from"},
 		{"set capture span0 ring-size 64MiB", "capture span0: no interface; add: set capture span0 interface DEVICE"},
 		{"set capture a interface eth1\nset capture b interface eth1", "capture b: interface eth1 is captured by a already"},

@@ -132,6 +132,8 @@ func spoolOptions() []Option {
 			func(c *Config) *string { return &c.Spool.Path }, text),
 		single("spool max-size", "SIZE", "", "largest size of the spool file, 4MiB to 64GiB; less where the disk has no room for it and 32 MiB and the packet memory's files beside it", "1GiB",
 			func(c *Config) *int64 { return &c.Spool.MaxSize }, size(4<<20, 64<<30)),
+		single("spool max-age", "DURATION|off", "", "how old records may get in the spool: older ones are given up, and counted, once the probe knows the time; a record of another agent goes with the probe's own around it; 1h to 8760h, or off", "168h",
+			func(c *Config) *time.Duration { return &c.Spool.MaxAge }, offOr(duration(time.Hour, 8760*time.Hour))),
 		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB; less by default where memory is short", "32MiB",
 			func(c *Config) *int64 { return &c.Spool.Memory }, size(4<<20, 1<<30)),
 		single("spool shed", "CLASS,...|none", "", "what goes first when the spool or the memory is nearly full, the first first: periodic (interval reports and RTCP), keepalive (REGISTER, OPTIONS and their answers), log (lines of logs), routine (other signalling outside calls), query (DNS, REST, commands), final (reports and events once per call); what is not named stays like call (signalling of calls), until the oldest go", "periodic,keepalive,log",

@@ -290,7 +290,7 @@ func showUplink(l *Live, b *strings.Builder) error {
 			name string
 			n    uint64
 		}{{"filtered", k.Filtered}, {"confirmed", k.Confirmed}, {"sent, unconfirmed", k.SentUnconfirmed}, {"released", k.Released}, {"in memory", k.InMemory}, {"on disk", k.Spooled},
-			{"shed", k.Shed.Sum()}, {"evicted", k.Evicted.Sum()}, {"set aside", k.Quarantined}, {"damaged", k.Damaged}} {
+			{"shed", k.Shed.Sum()}, {"evicted", k.Evicted.Sum()}, {"too old", k.Expired.Sum()}, {"set aside", k.Quarantined}, {"damaged", k.Damaged}} {
 			if c.n > 0 {
 				fmt.Fprintf(b, "    %10d %s\n", c.n, c.name)
 			}

@@ -339,6 +339,7 @@ func (l *list) collector(c *uplink.CollectorStats) {
 	for class := range record.NumClasses {
 		l.counter("heptap_uplink_shed_total", "Records refused for want of space, by class.", c.Shed[class], "collector", c.Collector, "class", class.String())
 		l.counter("heptap_uplink_evicted_total", "The oldest records given up for want of space, by class.", c.Evicted[class], "collector", c.Collector, "class", class.String())
+		l.counter("heptap_uplink_expired_total", "Records given up in the spool for their age, by class.", c.Expired[class], "collector", c.Collector, "class", class.String())
 	}
 	l.gauge("heptap_uplink_held_back", "Of the spooled records, those that are too old for the collector; heptap spool export has them.", float64(c.Held), who...)
 	l.counter("heptap_uplink_resent_total", "Records sent once more: duplicates at the collector at most.", c.Resent, who...)

@@ -92,7 +92,7 @@ func (c *collector) lose(seq uint64, class record.Class, skip uint8, count *ByCl
 	}
 	for _, f := range c.flights {
 		if f.claim.has(seq) {
-			f.gone = append(f.gone, loss{seq, class})
+			f.gone = append(f.gone, loss{seq, class, count})
 			if !stored {
 				c.n.Spooled++ // the flight will take it off again
 			}
@@ -157,7 +157,7 @@ func (c *collector) settle(f *flight, ok bool) {
 		c.toDisk = max(c.toDisk, m.to)
 	}
 	for _, g := range f.gone {
-		c.n.Evicted[g.class]++
+		g.count[g.class]++
 		c.n.Spooled--
 		c.l.dirty = true // the stored cursor counts it
 	}
@@ -214,6 +214,11 @@ func (c *collector) dropEmpty(from, to uint64) {
 func (c *collector) reconcile() {
 	if c.n.Spooled == 0 || c.open.overlaps(0, c.l.disk) {
 		return
+	}
+	for _, f := range c.flights {
+		if len(f.gone) > 0 {
+			return // they are counted until it ends
+		}
 	}
 	if c.l.damages > 0 || c.l.spool != nil && c.l.spool.Stats().Corrupt > c.l.corrupt {
 		c.n.Damaged += c.n.Spooled

@@ -49,6 +49,7 @@
 //
 // What Collector.Hold says is too old, and is the oldest that is open, is held back:
 // the lanes begin behind it. It counts as spooled, and goes when the spool needs its room.
+// What Options.Expired says has been on disk for too long goes for every collector.
 //
 // # Several collectors
 //

@@ -30,6 +30,7 @@ type mark struct {
 type loss struct {
 	seq   uint64
 	class record.Class
+	count *ByClass // where it is booked
 }
 
 // flight is what one connection has been given and the collector has not

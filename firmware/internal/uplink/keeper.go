@@ -19,8 +19,9 @@ type keeper struct {
 	pins    []*page
 	retryAt time.Time // no commit before: the last one failed
 	trimmed time.Time
-	buf     []byte // a piece of the spool
-	given   uint64 // below this is what was given up for want of room
+	buf     []byte    // a piece of the spool
+	given   uint64    // below this is what was given up for want of room, or for its age
+	aged    time.Time // when the oldest record was looked at last, and was not too old
 }
 
 // stamp says that at that time next was the next number.
@@ -53,6 +54,7 @@ func (l *Log) keep(idle <-chan struct{}) {
 		for k.spill(now, old) {
 			k.relieve(now)
 		}
+		k.expire(now)
 		k.trim(now)
 	}
 }

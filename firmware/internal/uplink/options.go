@@ -85,6 +85,9 @@ type Options struct {
 	ClockEpoch func() uint32  // how often the wall clock has been stepped; nil is never
 	Logger     *slog.Logger   // nil discards
 	Shed       []record.Class // what is shed when memory runs short, the first first; nil is record.ShedOrder. The Spool has its own
+	// Expired says that a record on disk has waited for longer than it is to be kept, and known
+	// is false where the record cannot tell: it then goes with those around it. nil keeps all.
+	Expired func(rec []byte) (expired, known bool)
 	// Late opens the spool that did not work when the Log was opened without one: for what is left in memory at the end.
 	Late func() (Spool, error)
 

@@ -111,7 +111,7 @@ func (k *keeper) relieve(now time.Time) {
 			l.diskFailed(err)
 			return
 		}
-		if n := len(entries); n == 0 || !k.giveUp(entries, min(behind, entries[n-1].Seq+1)) {
+		if n := len(entries); n == 0 || !k.giveUp(entries, min(behind, entries[n-1].Seq+1), evicted) {
 			k.retryAt = now.Add(retryDisk)
 			return
 		}
@@ -130,9 +130,12 @@ func (l *Log) behind() (seq uint64) {
 	return seq
 }
 
-// giveUp books the entries below end as evicted, and has the spool forget them. It
-// books no record twice, should the spool fail.
-func (k *keeper) giveUp(entries []buffer.Entry, end uint64) bool {
+func evicted(n *Counts) *ByClass { return &n.Evicted }
+func expired(n *Counts) *ByClass { return &n.Expired }
+
+// giveUp books the entries below end where book says, and has the spool forget them. Should
+// the spool fail they are still nobody's: none is sent any more, or booked twice.
+func (k *keeper) giveUp(entries []buffer.Entry, end uint64, book func(*Counts) *ByClass) bool {
 	l := k.l
 	l.mu.Lock()
 	for i := range entries {
@@ -141,10 +144,13 @@ func (k *keeper) giveUp(entries []buffer.Entry, end uint64) bool {
 			continue
 		}
 		for _, c := range l.collectors {
-			c.lose(e.Seq, record.Class(e.Class), record.SkipOf(e.Data), &c.n.Evicted, true)
+			c.lose(e.Seq, record.Class(e.Class), record.SkipOf(e.Data), book(&c.n), true)
 		}
 	}
 	k.given = max(k.given, end)
+	for _, c := range l.collectors {
+		c.dropEmpty(0, end)
+	}
 	l.losses++
 	b := buffer.Batch{Trim: end, Cursors: l.cursors(nil)}
 	l.mu.Unlock()

@@ -20,7 +20,7 @@ func (b ByClass) Sum() uint64 {
 }
 
 // Counts are one collector's books: records, since Open. The first two are what
-// there was to send; the next ten say where each of these is now, and Balance
+// there was to send; the next eleven say where each of these is now, and Balance
 // compares the two.
 type Counts struct {
 	Made      uint64 // taken by Append
@@ -34,6 +34,7 @@ type Counts struct {
 	Spooled         uint64  // not confirmed, on disk
 	Shed            ByClass // refused at append for want of space, in memory or on disk
 	Evicted         ByClass // the oldest, given up for want of space
+	Expired         ByClass // given up on disk for their age: Options.Expired
 	Quarantined     uint64  // set aside: the collector dies of it, or it cannot be encoded
 	Damaged         uint64  // lost with a damaged spool
 
@@ -48,7 +49,7 @@ type Counts struct {
 // always 0.
 func (n *Counts) Balance() int64 {
 	return int64(n.Made + n.CarriedIn - n.Filtered - n.Confirmed - n.SentUnconfirmed - n.Released - n.InMemory -
-		n.Spooled - n.Shed.Sum() - n.Evicted.Sum() - n.Quarantined - n.Damaged)
+		n.Spooled - n.Shed.Sum() - n.Evicted.Sum() - n.Expired.Sum() - n.Quarantined - n.Damaged)
 }
 
 // State says how a collector is doing.

@@ -121,6 +121,52 @@ func (p *mark) join(m *mark) {
 	p.tried = p.tried || m.tried
 }
 
+// expireGap is the pause after a look that found nothing too old.
+const expireGap = 10 * time.Second
+
+// expire gives up the oldest records on disk that are too old to be kept. It does one
+// piece of the spool at a time, for new records are to get to disk meanwhile.
+func (k *keeper) expire(now time.Time) {
+	l := k.l
+	if l.o.Expired == nil || l.spool == nil || now.Before(k.retryAt) || now.Sub(k.aged) < expireGap {
+		return
+	}
+	st := l.spool.Stats()
+	if held(&st) == 0 {
+		return
+	}
+	var entries []buffer.Entry
+	var err error
+	if entries, k.buf, err = l.spool.Read(st.First, expireBytes, k.buf[:0]); err != nil {
+		l.diskFailed(err)
+		k.retryAt = now.Add(retryDisk)
+		return
+	}
+	switch end := l.expiredTo(entries); {
+	case end == 0:
+		k.aged = now
+	case !k.giveUp(entries, end, expired):
+		k.retryAt = now.Add(retryDisk)
+	}
+}
+
+// expireBytes is how much of the spool expire reads at once. An eighth of a second
+// later comes the next piece.
+const expireBytes = chunkBytes
+
+// expiredTo returns the number below which the entries are too old, 0 when none is.
+func (l *Log) expiredTo(entries []buffer.Entry) (end uint64) {
+	for i := range entries {
+		switch old, known := l.o.Expired(entries[i].Data); {
+		case old:
+			end = entries[i].Seq + 1
+		case known:
+			return end
+		}
+	}
+	return end
+}
+
 // finish stores what no collector has confirmed and closes the spool.
 func (l *Log) finish() error {
 	l.mu.Lock()

@@ -104,7 +104,7 @@ func (r *rig) metrics() box.Metrics {
 // imbalance is what the uplink's accounting law leaves over.
 func imbalance(m box.Metrics) float64 {
 	return m.Sum("heptap_uplink_made_total") + m.Sum("heptap_uplink_carried_in_total") -
-		m.Sum("heptap_uplink_records") - m.Sum("heptap_uplink_shed_total") - m.Sum("heptap_uplink_evicted_total")
+		m.Sum("heptap_uplink_records") - m.Sum("heptap_uplink_shed_total") - m.Sum("heptap_uplink_evicted_total") - m.Sum("heptap_uplink_expired_total")
 }
 
 func place(m box.Metrics, name string) int { return int(m.Sum("heptap_uplink_records", "place="+name)) }
