@@ -18,7 +18,7 @@ type stream struct {
 	inter *media.Mark // at the last interval report since, nil for none: a short call has none
 
 	calls   []*call         // linked, at most maxLegs
-	at      int64           // mono of the last interval report, or of the first packet
+	at      int64           // mono of the last interval report; before the first one: see early
 	touched int64           // mono of the newest snapshot
 	pair    mirror.LossPair // what its receiver says it lost, against what was seen
 
@@ -89,7 +89,7 @@ func (c *Correlator) newStream(s *media.Snapshot) *stream {
 	}
 	t := c.freeStreams
 	c.freeStreams = t.next
-	*t = stream{at: s.FirstMono, calls: t.calls[:0]}
+	*t = stream{at: s.FirstMono - c.early(s.ID), calls: t.calls[:0]}
 	t.last.name(s)
 	c.streams[s.ID] = t
 	from := c.senderOf(t)
@@ -304,6 +304,14 @@ func (t *stream) codecNow() codec {
 		return newCodec(pt, p.Name, p.Clock)
 	}
 	return codec{pt: pt, clock: t.last.ClockRate}
+}
+
+// early is by how much a stream's first interval is shorter than the others: by up to a
+// quarter. Streams that began at once, as after a restart, are not to have all their reports
+// at once, minute after minute.
+func (c *Correlator) early(id uint64) int64 {
+	const golden = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio: it spreads numbers that follow each other
+	return int64(c.cfg.ReportInterval) / 4 * int64(id*golden>>48) >> 16
 }
 
 // reportInterval makes the interval reports of a stream when they are due.

@@ -162,7 +162,7 @@ func decodeOptions() []Option {
 
 func mediaOptions() []Option {
 	return []Option{
-		single("media report-interval", "DURATION", "", "between the quality reports of a stream, 5s to 1h; off for final reports only", "60s",
+		single("media report-interval", "DURATION", "", "between the quality reports of a stream, of which the first comes up to a quarter of it earlier, so that not all come at once; 5s to 1h; off for final reports only", "60s",
 			func(c *Config) *time.Duration { return &c.Media.ReportInterval }, offOr(duration(5*time.Second, time.Hour))),
 		single("media events", "on|off", "", "log records (HEP type 100) when a call has audio one way only, or its RTP stops or resumes", "off",
 			func(c *Config) *bool { return &c.Media.Events }, onOff),
