@@ -43,6 +43,7 @@ type Log struct {
 	scratch    spans
 	gone       []string // cursors that are not needed any more
 	running    bool
+	early      bool // Shutdown came before Run
 	closing    bool
 	stop       context.CancelFunc
 }
@@ -256,13 +257,19 @@ func poke(ch chan struct{}) {
 }
 
 // Run feeds the collectors until ctx ends or Shutdown is called. Then it stores what
-// is not confirmed, closes the spool and returns. It runs once.
+// is not confirmed, closes the spool and returns. It runs once, and not at all when
+// Shutdown came first.
 func (l *Log) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.mu.Lock()
 	if l.running {
+		early := l.early
 		l.mu.Unlock()
+		if early {
+			<-l.done
+			return nil
+		}
 		return errors.New("uplink: Run called twice")
 	}
 	l.running, l.stop = true, cancel
@@ -319,8 +326,12 @@ func (l *Log) Shutdown(ctx context.Context) error {
 		}
 	}
 	running, stop := l.running, l.stop
+	if !running { // Run may come at any time
+		l.running, l.early, l.stop = true, true, func() {}
+	}
 	l.mu.Unlock()
 	if !running {
+		defer close(l.done)
 		return l.finish()
 	}
 	select {

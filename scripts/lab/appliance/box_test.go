@@ -257,6 +257,16 @@ func (x *box) expect(text string) string {
 	return line
 }
 
+// says waits until the console says something, or has said it since the boot.
+func (x *box) says(text string) string {
+	x.t.Helper()
+	line, _, err := x.guest.Expect(x.within(patience), 0, text)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return line
+}
+
 // quiet lets time go by, and says whether the box gave itself up meanwhile.
 func (x *box) quiet(d time.Duration) bool {
 	x.t.Helper()
