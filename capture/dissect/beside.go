@@ -33,8 +33,18 @@ func lookup(p *capture.Packet) bool {
 	return (p.SrcPort == portDNS || p.DstPort == portDNS || p.SrcPort == portMDNS || p.DstPort == portMDNS) && dns.Is(p.Payload)
 }
 
+// magicBinRPC begins a packet of binrpc, and RTP with padding and one CSRC. The former has
+// its length in it, and values from there to its end.
+const magicBinRPC = 0xA1
+
+// isCommand reports whether b is a management command, or a reply to one.
+func isCommand(b []byte) bool {
+	_, ok := mi.IsDatagram(b)
+	return ok
+}
+
 // besides judges datagrams that are nothing else. All of these protocols begin
-// with a printable octet, which most of what is unknown does not.
+// with a printable octet, which most of what is unknown does not; binrpc is known before.
 func besides(p *capture.Packet, also Beside) capture.Protocol {
 	b := p.Payload
 	if len(b) == 0 || b[0] < ' ' || b[0] > '~' {
@@ -46,10 +56,8 @@ func besides(p *capture.Packet, also Beside) capture.Protocol {
 			return capture.Syslog
 		}
 	case '{', '[', ':':
-		if also&Commands != 0 {
-			if _, ok := mi.IsDatagram(b); ok {
-				return capture.MI
-			}
+		if also&Commands != 0 && isCommand(b) {
+			return capture.MI
 		}
 	}
 	switch {

@@ -19,6 +19,9 @@ const (
 	dnsQuery  = "\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01" // without the first octet of its ID
 	ngOffer   = "12_1 d7:call-id2:c17:command5:offere"
 	proxyLook = "12_1 L c1 192.0.2.1 6000 tag1 tag2"
+	// Each begins as RTP with padding and one CSRC does (Kamailio, ctl/binrpc.h).
+	binAsks    = "\xa1\x01\x0e\x12\x34\x91\x0ccore.uptime\x00"
+	binAnswers = "\xa1\x11\x09\x12\x34\x03\x35up\x00\x20\x00\x05\x83"
 )
 
 func TestBeside(t *testing.T) {
@@ -51,6 +54,9 @@ func TestBeside(t *testing.T) {
 		{"JSON-RPC's reply", `{"jsonrpc":"2.0","result":"OK","id":1}`, 8080, 40000, dissect.Commands, capture.MI},
 		{"other JSON", `{"method":"uptime","id":1}`, 40000, 8080, 0, capture.Unknown},
 		{"a line", ":uptime:\n", 40000, 8080, dissect.Commands, capture.MI},
+		{"binrpc", binAsks, 40000, 2049, dissect.Commands, capture.MI},
+		{"binrpc's reply", binAnswers, 2049, 40000, dissect.Commands, capture.MI},
+		{"RTP with padding and one CSRC", "\xa1\x00\x0e" + rtp[3:12] + "\x00\x00\x00\x07" + rtp[12:], 40000, 2049, 0, capture.RTP},
 		{"a line's reply", "200 OK\n", 8080, 40000, 0, capture.Unknown},
 		// What is signalling or media stays so.
 		{"RTP to port 53", rtp, 40000, 53, 0, capture.RTP},
@@ -90,7 +96,7 @@ func TestBesideOff(t *testing.T) {
 }
 
 func TestBesideAllocs(t *testing.T) {
-	for _, payload := range []string{"<14>Nov 14 22:13:20 host app: text", "\x80" + dnsQuery, ngOffer, proxyLook, `{"jsonrpc":"2.0","method":"uptime","id":1}`, ":uptime:\n", "no protocol of ours"} {
+	for _, payload := range []string{"<14>Nov 14 22:13:20 host app: text", "\x80" + dnsQuery, ngOffer, proxyLook, `{"jsonrpc":"2.0","method":"uptime","id":1}`, ":uptime:\n", binAsks, "no protocol of ours"} {
 		p := capture.Packet{Payload: []byte(payload), SrcPort: 40000, DstPort: 53}
 		if n := testing.AllocsPerRun(100, func() { dissect.Datagram(&p, everything) }); n != 0 {
 			t.Errorf("%q: %v allocations", payload, n)

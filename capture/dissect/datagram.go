@@ -20,11 +20,15 @@ func Datagram(p *capture.Packet, also Beside) capture.Protocol {
 	if also&Lookups != 0 && lookup(p) {
 		return capture.DNS
 	}
-	if len(b) > 0 && b[0]>>6 == 2 {
+	switch {
+	case len(b) > 0 && b[0]>>6 == 2:
+		if also&Commands != 0 && b[0] == magicBinRPC && isCommand(b) {
+			return capture.MI
+		}
 		if proto := media(b); proto != capture.Unknown {
 			return proto
 		}
-	} else {
+	default:
 		proto := classify(p)
 		if proto == capture.Unknown && also != 0 {
 			proto = besides(p, also)

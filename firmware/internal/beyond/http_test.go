@@ -358,7 +358,7 @@ func TestCommandOverHTTP(t *testing.T) {
 	ask(post(`{"jsonrpc":"2.0","method":"dispatcher.reload","id":6}`))
 	s.end(f, dissect.EndReset, 1, time.Second)
 	s.want(map[string]string{"event": "MI dispatcher.reload"}, map[string]string{"type": "mi", "event": "MI dispatcher.reload failed: reset",
-		"command": "dispatcher.reload", "failed": "reset", "ended_by": "server", "waited_ms": "1000", "flow": "192.0.2.10:5060>192.0.2.40:51000"})
+		"command": "dispatcher.reload", "backend": "json", "platform": "kamailio-rpc", "failed": "reset", "ended_by": "server", "waited_ms": "1000", "flow": "192.0.2.10:5060>192.0.2.40:51000"})
 }
 
 // TestCommandAfterQuery has a command take the place that a query had.
@@ -461,7 +461,7 @@ func TestCommandOverStreamFails(t *testing.T) {
 			f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(command))
 			tt.end(s, f)
 			s.want(map[string]string{"command": "Hangup"}, map[string]string{"type": "mi", "event": "MI Hangup failed: " + tt.failed, "command": "Hangup",
-				"failed": tt.failed, "ended_by": tt.by, "flow": tt.flow, "waited_ms": tt.waited})
+				"backend": "ami", "platform": "asterisk-ami", "failed": tt.failed, "ended_by": tt.by, "flow": tt.flow, "waited_ms": tt.waited})
 		})
 	}
 }

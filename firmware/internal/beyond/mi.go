@@ -166,6 +166,8 @@ func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
 	o := b.object()
 	o.text("event", "MI "+p.of.commands[i]+" failed: "+f.why.String())
 	o.text("command", p.of.commands[i])
+	o.text("backend", p.of.tag.Transport.String())
+	o.text("platform", p.of.tag.Backend.String())
 	f.tell(&o, p.mono-1)
 	n.Payload = b.done(&o)
 	b.cfg.Correlator.Note(n)
