@@ -122,6 +122,7 @@ var under = map[string][]string{
 	"heptap/capture/mi":                       {"heptap/capture", "heptap/capture/mask"},
 	"heptap/capture/dissect":                  {"heptap/capture", "heptap/capture/sip", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/httpwire", "heptap/capture/websocket", "heptap/capture/tlswire", "heptap/capture/mi", "heptap/capture/sigtran", "heptap/capture/syslog", "heptap/capture/ng", "heptap/capture/dns"},
 	"heptap/capture/mirror":                   {"heptap/capture"},
+	"heptap/capture/neighbour":                {"heptap/capture"},
 	"heptap/capture/infer":                    {},
 	"heptap/capture/correlate":                {"heptap/capture", "heptap/capture/jsonout", "heptap/capture/infer", "heptap/capture/mirror", "heptap/capture/record", "heptap/capture/media", "heptap/capture/sip", "heptap/capture/sdp", "heptap/capture/rtp", "heptap/capture/rtcp", "heptap/capture/stream", "heptap/capture/mask", "heptap/capture/tlswire"},
 	"heptap/capture/capturetest":              {"heptap/capture", "github.com/google/gopacket/..."},
