@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"heptap/buffer"
@@ -125,10 +126,24 @@ func (m *monitor) signOfLife(now time.Time) {
 		return
 	}
 	m.shown = now
-	if err := m.r.host.parent.Alive(m.words); err != nil {
+	if err := m.r.host.parent.Alive(m.words, systemTroubles(m.r.health.Snapshot())...); err != nil {
 		m.r.log.Warn("nobody takes signs of life any more", "err", err)
 		m.mute = true
 	}
+}
+
+// systemTroubles names what does not work and may be the system's fault, such as a driver
+// that it has no more: an update that has more of them than the system before it goes.
+func systemTroubles(s health.Snapshot) (out []string) {
+	for _, c := range s.Conditions {
+		switch kind, _, _ := strings.Cut(c.Name, "/"); kind {
+		case condPort, condUplink, condSpoolErr:
+			if c.Level > health.OK {
+				out = append(out, c.Name)
+			}
+		}
+	}
+	return out
 }
 
 func (m *monitor) look(now time.Time) {

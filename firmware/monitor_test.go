@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,5 +61,24 @@ func TestLife(t *testing.T) {
 		if got := l.shows(c.reached, c.now); got != c.want {
 			t.Errorf("%d: %v", i, got)
 		}
+	}
+}
+
+func TestSystemTroubles(t *testing.T) {
+	h, err := health.New(healthRules()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Set(condPort+"/span0", health.Fault, "no link")
+	h.Set(condMirror+"/span0", health.Fault, "no link")
+	h.Set(condUplink+"/a", health.Degraded, "refused")
+	h.Set(condUplink+"/b", health.OK, "")
+	h.Set(condSpool, health.Fault, "full")
+	h.Set(condSpoolErr, health.Fault, "I/O error")
+	h.Set(condDrops, health.Degraded, "many")
+	got := systemTroubles(h.Snapshot())
+	slices.Sort(got)
+	if want := []string{"port/span0", "spool storage", "uplink/a"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -37,11 +37,13 @@ type Box struct {
 	Title     string      // what the status begins with: program, version, board
 	Board     string      // its name
 	Built     time.Time   // no clock is before it
+	Release   Release     // what this is, to updates
 	Root      string      // where the file tree begins; empty for /
 	Requests  <-chan Power
 
 	news   teller
 	child  atomic.Pointer[supervisor]
+	given  atomic.Bool // nobody vouches for the box any more
 	line   *line
 	log    *slog.Logger
 	status *status
@@ -49,6 +51,8 @@ type Box struct {
 	dog    hal.Watchdog
 	links  Links
 	uplink *uplink
+
+	systems *systems
 
 	dogSaid hal.ResetCause  // of the last reset
 	ctx     context.Context // of what runs beside the probe
@@ -96,8 +100,9 @@ func (b *Box) Run(ctx context.Context) Power {
 	place, kept := store.open(ctx)
 	b.tellStorage(place, kept)
 	b.recallClock()
-	b.lookBack(kept, b.keepPanics())
+	ended := b.lookBack(kept, b.keepPanics())
 	cfg := b.configure(ctx, store)
+	b.startSystems(ctx, store, ended)
 	b.ownData()
 	b.setHostname(cfg)
 	b.awaitRandom(random)
@@ -122,6 +127,7 @@ func (b *Box) Run(ctx context.Context) Power {
 		b.uplink.stop()
 	}
 	parts.Wait()
+	b.systems.jobs.Wait()
 	b.end(how)
 	return how
 }
@@ -323,7 +329,12 @@ func (b *Box) probe(ctx context.Context, cfg config.Config) {
 		b.ownDevices()
 		return b.Start(args...)
 	}, out: b.line, words: b.crashes(),
-		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now, news: &b.news, do: b.do, lives: b.tellPrivileges,
+		log: b.log.With("task", "supervisor"), vouch: b.vigil.vouch, now: time.Now, news: &b.news, do: b.do, lives: b.tellPrivileges, alive: b.systems.alive,
+		ended: func(status string) {
+			if isCrash(status) && !b.given.Load() { // the next start counts that
+				b.systems.jobs.Go(func() { b.systems.crashed("the probe, " + status) })
+			}
+		},
 		state: func(text string) { b.status.set("probe", "%s", text) }}
 	b.child.Store(s)
 	if s.run(ctx) {
@@ -345,6 +356,12 @@ func (b *Box) do(verb, text string) error {
 		return nil
 	case VerbFactoryReset:
 		return b.factoryReset()
+	case VerbUpgrade:
+		return b.systems.install(text == UpgradeForce)
+	case VerbUpgradeKeep:
+		return b.systems.keep()
+	case VerbUpgradeBack:
+		return b.systems.back()
 	case verbMirror:
 		return b.mirror(text)
 	case verbRestore:
@@ -393,6 +410,7 @@ func (b *Box) wait(ctx context.Context) Power {
 // switched off, which it would switch on again; a restart that hangs is its business.
 func (b *Box) end(how Power) {
 	b.vigil.vouch("end", endAtMost)
+	b.systems.keepTroubles()
 	b.noteEnd(map[Power]string{Off: ResetOff, Restart: ResetRestart}[how])
 	b.Kernel.Sync()
 	if err := b.Kernel.Unmount(b.path(dataDir)); err != nil {

@@ -59,6 +59,8 @@ type supervisor struct {
 	news  *teller
 	do    func(verb, text string) error // what the probe asks for
 	lives func(pid int)                 // called at the first sign of life of each
+	alive func(troubles []string)       // called at every one
+	ended func(status string)           // called when one has ended badly
 
 	mu    sync.Mutex
 	child *Child // nil: none runs
@@ -123,6 +125,7 @@ func (s *supervisor) once(ctx context.Context) (status string, err error) {
 	pumps.Wait()
 	if ctx.Err() == nil && (err != nil || status != "") {
 		s.keep(tail, status)
+		s.ended(status)
 	}
 	return status, err
 }
@@ -181,7 +184,9 @@ func (s *supervisor) signsOfLife(c *Child) {
 			first = false
 			s.lives(c.PID)
 		}
-		s.state(strings.TrimSpace(string(l)))
+		words, troubles := splitSign(strings.TrimSpace(string(l)))
+		s.state(words)
+		s.alive(troubles)
 		s.vouch("sign of life of the probe", aliveAtMost)
 	}
 }

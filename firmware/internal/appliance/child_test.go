@@ -46,7 +46,7 @@ func newNursery(t *testing.T, fail error) *nursery {
 	n := &nursery{born: make(chan *fakeChild, 16), result: make(chan bool, 1)}
 	made := time.Now()
 	n.supervisor = &supervisor{out: &n.out, words: filepath.Join(t.TempDir(), "crashes"), log: logTo(&n.out), now: time.Now, news: &teller{},
-		lives: func(int) {},
+		lives: func(int) {}, alive: func([]string) {}, ended: func(string) {},
 		do:    func(verb, text string) error { return errors.New(verb + " " + text) },
 		vouch: func(what string, d time.Duration) { n.note(func() { n.vouched = what + " " + d.String() }) },
 		state: func(text string) { n.note(func() { n.states = append(n.states, text) }) },

@@ -126,7 +126,7 @@ func raiseCapabilities() error {
 
 // notTheProbes are the names on the data partition that PID 1 alone writes.
 func notTheProbes() map[string]bool {
-	return map[string]bool{"crashes": true, "clock": true, "end": true, "lost+found": true}
+	return map[string]bool{"crashes": true, "clock": true, "end": true, "system": true, "lost+found": true}
 }
 
 // ownData gives the probe its part of the data partition. In the directory itself it may make

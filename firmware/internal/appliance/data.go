@@ -202,7 +202,12 @@ func (s *store) checkAndMount(p place, how string) error {
 // format writes the template over the beginning of the partition.
 func (s *store) format(p place) error {
 	s.vouch("making the data partition anew", 5*time.Minute)
-	f, err := os.Open(s.template)
+	return unpack(s.template, p.device)
+}
+
+// unpack writes what a file of gzip holds over the beginning of a device.
+func unpack(file, device string) error {
+	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
@@ -211,7 +216,7 @@ func (s *store) format(p place) error {
 	if err != nil {
 		return err
 	}
-	dev, err := os.OpenFile(p.device, os.O_WRONLY, 0)
+	dev, err := os.OpenFile(device, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}

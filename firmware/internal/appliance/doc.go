@@ -17,6 +17,8 @@
 //	last end       why the box was started, as far as that was written down; see lookBack
 //	configuration  that of the data partition, or a new one that a technician has
 //	               put as heptap.conf onto the system partition
+//	system         which of the box's systems this is; one that an update has brought is on
+//	               trial: see trial.go
 //	randomness     the kernel is made to gather it; a quiet ARM machine has none for long
 //	links          named by where they are; the uplink set up, by DHCP or as
 //	               configured. Nothing else is touched: a port that is down sends nothing

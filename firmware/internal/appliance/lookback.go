@@ -40,9 +40,9 @@ const (
 func (b *Box) endFile() string { return b.path(filepath.Join(dataDir, "end")) }
 
 // lookBack finds out why the box was started, and notes that it runs.
-func (b *Box) lookBack(kept, panicked bool) {
+func (b *Box) lookBack(kept, panicked bool) (cause string) {
 	text, err := readAtMost(b.endFile(), 1024)
-	cause := lastReset(strings.TrimSpace(string(text)), err, kept, panicked, b.dogSaid)
+	cause = lastReset(strings.TrimSpace(string(text)), err, kept, panicked, b.dogSaid)
 	word, _ := LastReset(cause)
 	switch word {
 	case ResetWatchdog, ResetPanic:
@@ -53,6 +53,7 @@ func (b *Box) lookBack(kept, panicked bool) {
 	b.status.set("last end", "%s", cause)
 	b.news.tell(NewsLastReset, cause)
 	b.noteEnd(endRuns)
+	return cause
 }
 
 // lastReset judges: what was written down, with the error of reading it; whether the
@@ -90,6 +91,7 @@ func (b *Box) noteEnd(how string) {
 // help to find out why: the cause, and what each goroutine of the probe is doing.
 // Without a watchdog the box restarts itself, as far as it still can.
 func (b *Box) stuck(what string) {
+	b.given.Store(true)
 	noted := make(chan struct{})
 	go func() { // the disk may be what is stuck
 		b.noteEnd(endStuck + what + " was waited for in vain")

@@ -14,7 +14,8 @@ import (
 // PID 1 and the probe talk over a pair of sockets, in lines of at most maxLine
 // octets. Texts that may be anything are quoted as Go quotes strings.
 //
-//	probe to PID 1   WORDS         a sign of life, and how the probe is
+//	probe to PID 1   WORDS         a sign of life, and how the probe is; behind tabs the
+//	                              troubles it has that may be the fault of its system
 //	                 ?VERB "TEXT"  a request, one at a time
 //	PID 1 to probe   =ok           the answer,
 //	                 =error "WHY"  or this one
@@ -75,8 +76,19 @@ func (p *Parent) Run() {
 	}
 }
 
-// Alive gives a sign of life.
-func (p *Parent) Alive(words string) error { return p.write(words) }
+// Alive gives a sign of life, with the names of what does not work.
+func (p *Parent) Alive(words string, troubles ...string) error {
+	return p.write(strings.Join(append([]string{words}, troubles...), "\t"))
+}
+
+// splitSign takes a sign of life apart.
+func splitSign(l string) (words string, troubles []string) {
+	words, more, some := strings.Cut(l, "\t")
+	if some {
+		troubles = strings.Split(more, "\t")
+	}
+	return words, troubles
+}
 
 func (p *Parent) write(l string) error {
 	if len(l) >= maxLine || strings.ContainsAny(l, "\r\n") {

@@ -25,7 +25,7 @@ func TestParent(t *testing.T) {
 		n.tell("a", "first")
 		n.tell("b", "one\ntwo")
 		n.tell("a", "second")
-		s := &supervisor{news: n, lives: func(int) {}, log: logTo(&text{}), vouch: func(string, time.Duration) {},
+		s := &supervisor{news: n, lives: func(int) {}, alive: func([]string) {}, ended: func(string) {}, log: logTo(&text{}), vouch: func(string, time.Duration) {},
 			state: func(text string) { mu.Lock(); states = append(states, text); mu.Unlock() },
 			do: func(verb, text string) error {
 				if verb == "refuse" {
@@ -174,7 +174,7 @@ func TestSocketPair(t *testing.T) {
 	defer theirs.Close()
 	p := NewParent(theirs, func(string, string) {})
 	go p.Run()
-	s := &supervisor{news: &teller{}, lives: func(int) {}, do: func(string, string) error { return nil }}
+	s := &supervisor{news: &teller{}, lives: func(int) {}, alive: func([]string) {}, do: func(string, string) error { return nil }}
 	s.news.attach(prompt{ours})
 	go s.signsOfLife(&Child{Alive: ours})
 	if err := p.Ask(t.Context(), "do", ""); err != nil {

@@ -317,3 +317,27 @@ func TestPowerCut(t *testing.T) {
 		}
 	}
 }
+
+// A name that is read and written again is the same, but for zeros in front and a count
+// that leaves out how many starts were done.
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"heptap_12_v1.2.0+3.efi", "heptap_12_v1.2.0+2-1.efi", "heptap_1_v1.efi", "heptap_1_v1+0-3.efi", "heptap_factory.efi", "heptap_1_+1.efi", "heptap_999999999_a-1.b+9999-0000.efi"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		s, ok := Parse(name)
+		if !ok {
+			return
+		}
+		if s.Number < 1 || s.Number > 999999999 || s.Version == "" || s.Left > 9999 || s.Done > 9999 || !s.Counted && s.Left+s.Done > 0 {
+			t.Errorf("%q: %+v", name, s)
+		}
+		again, ok := Parse(s.file())
+		if again.name = s.name; !ok || again != s {
+			t.Errorf("%q: %+v, written as %q and read again: %+v", name, s, s.file(), again)
+		}
+		if strings.ContainsAny(s.file(), "/\\\x00\n") {
+			t.Errorf("%q is no file name", s.file())
+		}
+	})
+}

@@ -1,0 +1,308 @@
+package appliance
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"heptap/firmware/internal/bundle"
+	"heptap/firmware/internal/durable"
+	"heptap/firmware/internal/slots"
+)
+
+// Verbs by which a probe has PID 1 change the system.
+const (
+	VerbUpgrade     = "upgrade"      // install DownloadFile, which is newer; or with UpgradeForce
+	VerbUpgradeKeep = "upgrade-keep" // commit the system that runs
+	VerbUpgradeBack = "upgrade-back" // give it up, and restart
+	UpgradeForce    = "force"        // the text of VerbUpgrade that allows an older release
+)
+
+// News of the systems.
+const (
+	NewsUpgrade = "upgrade" // a word of those below, a space, and more
+	NewsSystems = "systems" // what there is, as lines of text
+
+	UpgradeWriting = "writing" // how far it is
+	UpgradeDone    = "done"    // what it is now
+	UpgradeFailed  = "failed"  // why
+)
+
+// DownloadFile is where a probe puts an update, in a directory that is its own.
+const DownloadFile = dataDir + "/download/update"
+
+const (
+	trustedKeys  = "/etc/heptap/update.pub"
+	systemDir    = dataDir + "/system" // what PID 1 keeps of systems:
+	beforeFile   = "before"            //   the troubles that a new one may have, too
+	crashFile    = "crashes"           //   of which, and when
+	saidFile     = "said"              //   why one was given up
+	installMost  = 15 * time.Minute
+	slotTemplate = "/lib/slots.vfat.gz"
+)
+
+// Release is what PID 1 knows of the release that it is.
+type Release struct {
+	bundle.Release
+	Data int // the newest format of the data partition that it reads
+}
+
+// systems is what PID 1 does about the systems of the box: takes new ones, and judges the
+// one that runs; see trial and crashes.
+type systems struct {
+	log     *slog.Logger
+	disk    *slotDisk
+	board   string
+	release Release
+	keys    string // file of public keys
+	update  string // file of an update
+	dir     string // where it keeps what it knows
+	news    *teller
+	state   func(text string) // for the status
+	restart func()
+	now     func() time.Time // of the wall clock
+
+	busy sync.Mutex     // held while the slots are used
+	jobs sync.WaitGroup // an installation
+	ctx  context.Context
+
+	mu         sync.Mutex
+	known      error      // why it is not known what runs
+	running    slots.Slot // its number is slots.Factory for that
+	installing bool
+	leaving    bool // given up, and about to restart
+	troubles   []string
+	seen       time.Time // when the probe told of them
+}
+
+// startSystems finds out which system runs, which may have crashed before this start.
+func (b *Box) startSystems(ctx context.Context, store *store, ended string) {
+	s := &systems{log: b.log.With("task", "systems"), board: b.Board, release: b.Release, ctx: ctx, now: time.Now, news: &b.news,
+		disk: &slotDisk{kernel: b.Kernel, find: store.find, template: b.path(slotTemplate), at: b.path(slotsAt)},
+		keys: b.path(trustedKeys), update: b.path(DownloadFile), dir: b.path(systemDir),
+		state: func(text string) { b.status.set("system", "%s", text) }, restart: func() { b.ask(Restart) }}
+	b.systems = s
+	b.vigil.vouch("systems", bootAtMost)
+	number, err := b.runningSystem()
+	if err == nil {
+		s.running.Number = number
+		err = s.look()
+	}
+	if err != nil {
+		s.known = err
+		s.log.Error("it is not known which system runs: no updates", "err", err)
+		s.state("not known: " + err.Error())
+		s.news.tell(NewsSystems, "It is not known which system runs: "+err.Error()+"\n")
+	}
+	s.begin()
+	if cause, _ := LastReset(ended); cause == ResetWatchdog || cause == ResetPanic {
+		s.crashed(ended)
+	}
+}
+
+// look reads what there is, finds what runs among it, and tells of it.
+func (s *systems) look() error {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return s.disk.use(s.ctx, s.lookAt)
+}
+
+func (s *systems) lookAt(f slots.Files) error {
+	all, err := slots.List(f)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	number, found := s.running.Number, s.running.Number == slots.Factory
+	var b strings.Builder
+	line := func(number int, name, version, state string) {
+		mark := " "
+		if number == s.running.Number {
+			mark = "*"
+		}
+		fmt.Fprintf(&b, "%s %-8s %-24s %s\n", mark, name, version, state)
+	}
+	for _, o := range all {
+		if o.Number == number {
+			s.running, found = o, true
+		}
+		line(o.Number, fmt.Sprint(o.Number), o.Version, o.State())
+	}
+	line(slots.Factory, "factory", "", "never changes")
+	if !found {
+		return fmt.Errorf("system %d, which runs, is not on the disk", number)
+	}
+	if said, err := readAtMost(s.path(saidFile), 1024); err == nil {
+		b.Write(said)
+	}
+	s.news.tell(NewsSystems, b.String())
+	s.state(s.name())
+	return nil
+}
+
+// name is the running system in words. s.mu is held.
+func (s *systems) name() string {
+	if s.running.Number == slots.Factory {
+		return "factory"
+	}
+	return fmt.Sprintf("%d, %s, %s", s.running.Number, s.running.Version, s.running.State())
+}
+
+func (s *systems) path(name string) string { return filepath.Join(s.dir, name) }
+
+// note writes down one of the things that outlive a restart.
+func (s *systems) note(name, text string) {
+	if err := durable.Write(s.path(name), []byte(text), 0o600); err != nil {
+		s.log.Error("what is known of systems is not written down", "file", name, "err", err)
+	}
+}
+
+// change does something to the slots, and looks at them again.
+func (s *systems) change(ctx context.Context, do func(slots.Files) error) error {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return s.disk.use(ctx, func(f slots.Files) error { return errors.Join(do(f), s.lookAt(f)) })
+}
+
+// runs returns the number of the running system.
+func (s *systems) runs() (number int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.known != nil:
+		return 0, fmt.Errorf("it is not known which system runs: %w", s.known)
+	case s.leaving:
+		return 0, errors.New("the box is about to restart")
+	}
+	return s.running.Number, nil
+}
+
+// install begins to install the update. How it goes on is told as news.
+func (s *systems) install(force bool) error {
+	number, err := s.runs()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.installing {
+		return errors.New("an update is being installed already")
+	}
+	s.installing = true
+	s.news.tell(NewsUpgrade, UpgradeWriting+" nothing yet")
+	s.jobs.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, installMost)
+		defer cancel()
+		slot, err := s.installed(ctx, number, force)
+		text := fmt.Sprintf("%s system %d, %s", UpgradeDone, slot.Number, slot.Version)
+		if err != nil {
+			text = UpgradeFailed + " " + err.Error()
+			s.log.Error("update not installed", "err", err)
+		} else {
+			s.log.Warn("UPDATE INSTALLED: it starts at the next restart", "system", slot.Number, "version", slot.Version)
+		}
+		s.mu.Lock()
+		s.installing = false
+		s.mu.Unlock()
+		s.news.tell(NewsUpgrade, text)
+	})
+	return nil
+}
+
+// installed installs the update beside the running system.
+func (s *systems) installed(ctx context.Context, running int, force bool) (slot slots.Slot, err error) {
+	text, err := readAtMost(s.keys, 64<<10)
+	if err != nil {
+		return slot, err
+	}
+	trusted, err := bundle.ParsePublic(text)
+	if err != nil {
+		return slot, fmt.Errorf("%s: %w", s.keys, err)
+	}
+	file, err := os.OpenFile(s.update, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return slot, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return slot, errors.Join(errors.New("the update is no file"), err)
+	}
+	r, err := newUpdate(file, trusted, s.board, s.release, force)
+	if err != nil {
+		return slot, err
+	}
+	in := &counted{ctx: ctx, r: r, size: r.Header.Size, tell: func(text string) { s.news.tell(NewsUpgrade, UpgradeWriting+" "+text) }}
+	err = s.change(ctx, func(f slots.Files) (err error) {
+		slot, err = slots.Install(f, running, r.Header.Version, r.Header.SHA256, in)
+		return err
+	})
+	if err != nil {
+		return slot, err
+	}
+	s.keepTroubles()
+	return slot, errors.Join(ignoreMissing(os.Remove(s.path(saidFile))), s.look())
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// newUpdate reads an update up to its system, if it is one for this box.
+func newUpdate(r io.Reader, trusted []ed25519.PublicKey, board string, have Release, force bool) (*bundle.Reader, error) {
+	u, err := bundle.NewReader(r, trusted)
+	if err != nil {
+		return nil, err
+	}
+	return u, Suits(u.Header, board, have, force)
+}
+
+// Suits says why an update is not for a box of that board, which has that release.
+func Suits(h bundle.Header, board string, have Release, force bool) error {
+	switch {
+	case h.Board != board:
+		return fmt.Errorf("it is for the board %s, this one is %s", h.Board, board)
+	case force:
+		return nil
+	case h.Data < have.Data:
+		return fmt.Errorf("version %s does not read this box's data (format %d, it reads %d): to take it all the same, and then do a factory reset, add force", h.Version, have.Data, h.Data)
+	case bundle.Compare(h.Release(), have.Release) <= 0:
+		return fmt.Errorf("version %s is not newer than %s, which the box has: to take it all the same, add force", h.Version, have.Version)
+	}
+	return nil
+}
+
+// counted reads for as long as ctx is not done, and tells how far it is.
+type counted struct {
+	ctx        context.Context
+	r          io.Reader
+	done, size int64
+	told       int64 // of ten
+	tell       func(text string)
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(b)
+	c.done += int64(n)
+	if tenth := c.done * 10 / c.size; tenth > c.told {
+		c.told = tenth
+		c.tell(fmt.Sprintf("%d %% of %.1f MiB", tenth*10, float64(c.size)/(1<<20)))
+	}
+	return n, err
+}
