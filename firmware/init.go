@@ -10,7 +10,6 @@ import (
 
 	"heptap/board"
 	"heptap/firmware/internal/appliance"
-	"heptap/firmware/internal/bundle"
 	"heptap/hal"
 	"heptap/hal/links"
 	"heptap/hal/tty"
@@ -48,7 +47,7 @@ func runInit(ctx context.Context) {
 		Kernel: appliance.Linux{}, OpenNet: func() (appliance.Links, error) { return links.Open() },
 		DHCP: &appliance.Client{Hostname: hostname}, DHCP6: appliance.Client6{}, Routers: appliance.ICMPv6{}, Watchdog: func() (hal.Watchdog, error) { return openWatchdog(name) },
 		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Built: buildTime(), Requests: requests,
-		Release: appliance.Release{Release: bundle.Release{Version: version, Built: buildTime().Unix()}, Data: dataFormat},
+		Release: thisRelease(),
 		Serial:  serialPorts{}, Terminals: terminals(name),
 	}
 	how := b.Run(ctx)

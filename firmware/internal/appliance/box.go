@@ -57,6 +57,7 @@ type Box struct {
 	dogSaid hal.ResetCause  // of the last reset
 	ctx     context.Context // of what runs beside the probe
 	wedge   []string        // arguments of a probe that is to get stuck, for tests
+	trial   trialTimes      // of a system on trial, for tests; zero: the usual ones
 
 	stopVigil func()
 	power     chan Power

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/durable"
@@ -100,13 +101,24 @@ func readAtMost(name string, most int64) ([]byte, error) {
 	return text, err
 }
 
-// testSwitch reads what a test wants of the box: a line "wedge TEXT" has the
-// probe's pipeline stop for ever at the first record that contains TEXT.
+// testSwitch reads what a test wants of the box, a line each:
+//
+//	wedge TEXT       the probe's pipeline stops for ever at the first record that contains TEXT
+//	trial GOOD MOST  a system that is on trial has these times instead of trialGood and trialMost
 func (b *Box) testSwitch(text string) {
 	for l := range strings.Lines(text) {
-		if what, ok := strings.CutPrefix(strings.TrimSpace(l), "wedge "); ok {
+		l = strings.TrimSpace(l)
+		if what, ok := strings.CutPrefix(l, "wedge "); ok {
 			b.log.Error("THIS IS A TEST: heptap.test on the system partition has the probe get stuck", "at", what)
 			b.wedge = []string{"-wedge", what}
+		}
+		if times := strings.Fields(l); len(times) == 3 && times[0] == "trial" {
+			good, err := time.ParseDuration(times[1])
+			most, merr := time.ParseDuration(times[2])
+			if err == nil && merr == nil {
+				b.log.Error("THIS IS A TEST: heptap.test on the system partition has other times for systems that are on trial", "good", good, "most", most)
+				b.trial = trialTimes{good, most}
+			}
 		}
 	}
 }

@@ -41,8 +41,10 @@ const (
 // DownloadFile is where a probe puts an update, in a directory that is its own.
 const DownloadFile = dataDir + "/download/update"
 
+// TrustedKeys is the file of the public keys that updates are signed by, in PEM.
+const TrustedKeys = "/etc/heptap/update.pub"
+
 const (
-	trustedKeys  = "/etc/heptap/update.pub"
 	systemDir    = dataDir + "/system" // what PID 1 keeps of systems:
 	beforeFile   = "before"            //   the troubles that a new one may have, too
 	crashFile    = "crashes"           //   of which, and when
@@ -71,6 +73,7 @@ type systems struct {
 	state   func(text string) // for the status
 	restart func()
 	now     func() time.Time // of the wall clock
+	times   trialTimes
 
 	busy sync.Mutex     // held while the slots are used
 	jobs sync.WaitGroup // an installation
@@ -89,8 +92,11 @@ type systems struct {
 func (b *Box) startSystems(ctx context.Context, store *store, ended string) {
 	s := &systems{log: b.log.With("task", "systems"), board: b.Board, release: b.Release, ctx: ctx, now: time.Now, news: &b.news,
 		disk: &slotDisk{kernel: b.Kernel, find: store.find, template: b.path(slotTemplate), at: b.path(slotsAt)},
-		keys: b.path(trustedKeys), update: b.path(DownloadFile), dir: b.path(systemDir),
-		state: func(text string) { b.status.set("system", "%s", text) }, restart: func() { b.ask(Restart) }}
+		keys: b.path(TrustedKeys), update: b.path(DownloadFile), dir: b.path(systemDir),
+		state: func(text string) { b.status.set("system", "%s", text) }, restart: func() { b.ask(Restart) }, times: trialTimes{trialGood, trialMost}}
+	if b.trial != (trialTimes{}) {
+		s.times = b.trial
+	}
 	b.systems = s
 	b.vigil.vouch("systems", bootAtMost)
 	number, err := b.runningSystem()

@@ -39,7 +39,7 @@ func upgradable(t *testing.T, r *rig, started string, systems ...string) {
 	for _, u := range utf16.Encode([]rune(started + "\x00")) {
 		value = binary.LittleEndian.AppendUint16(value, u)
 	}
-	tree := map[string]string{trustedKeys: string(pub), filepath.Join(efiVariables, entrySelected): string(value)}
+	tree := map[string]string{TrustedKeys: string(pub), filepath.Join(efiVariables, entrySelected): string(value)}
 	for _, name := range systems {
 		tree[filepath.Join(slotsAt, slotsDir, name)] = "the system of " + name
 	}
@@ -421,6 +421,20 @@ func FuzzEntryNumber(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte) {
 		if n, err := entryNumber(value); n < 0 || err != nil && n != 0 {
 			t.Errorf("%d, %v", n, err)
+		}
+	})
+}
+
+func TestTrialSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, boxConfig)
+		upgradable(t, r, "heptap_1_v1.efi", "heptap_1_v1+2-1.efi")
+		files(t, r.d.root, map[string]string{"boot/heptap.test": "trial 3s\ntrial x y\ntrial 10s 1m\n"})
+		r.start(t)
+		(<-r.born).lives(t, 15*time.Second, "well")
+		r.stop(t)
+		if got := r.names(t); !slices.Equal(got, []string{"heptap_1_v1.efi"}) || !strings.Contains(r.console.String(), "THIS IS A TEST") {
+			t.Errorf("systems %q", got)
 		}
 	})
 }

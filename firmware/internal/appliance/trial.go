@@ -27,6 +27,9 @@ const (
 	mostLength = 64 << 10 // of a file that PID 1 keeps
 )
 
+// trialTimes are how long a system on trial must be good without a break, and how long it has.
+type trialTimes struct{ good, most time.Duration }
+
 // alive takes in what troubles the probe has.
 func (s *systems) alive(troubles []string) {
 	s.mu.Lock()
@@ -66,7 +69,7 @@ func (s *systems) begin() {
 func (s *systems) trial(ctx context.Context, before []string) {
 	tick := time.NewTicker(trialStep)
 	defer tick.Stop()
-	end, good := time.Now().Add(trialMost), time.Time{}
+	end, good := time.Now().Add(s.times.most), time.Time{}
 	why := ""
 	for {
 		select {
@@ -83,13 +86,13 @@ func (s *systems) trial(ctx context.Context, before []string) {
 		switch {
 		case !s.onTrial():
 			return // somebody has committed it
-		case !good.IsZero() && now.Sub(good) >= trialGood:
+		case !good.IsZero() && now.Sub(good) >= s.times.good:
 			if err := s.keep(); err != nil {
 				s.log.Error("the system that is on trial is good, and cannot be committed", "err", err)
 			}
 			return
 		case now.After(end):
-			_ = s.giveUp(fmt.Sprintf("not healthy in %v: %s", trialMost, why)) // it has logged that it cannot
+			_ = s.giveUp(fmt.Sprintf("not healthy in %v: %s", s.times.most, why)) // it has logged that it cannot
 			return
 		}
 	}

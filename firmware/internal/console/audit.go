@@ -110,6 +110,8 @@ func (s *session) auditText(c *command, args []string) string {
 		return text
 	case text == "file send":
 		return text + " " + strings.Join(args[:min(len(args), 1)], " ") // an address may have a password in it
+	case text == "upgrade" && len(args) > 0:
+		return strings.Join(append([]string{text, withoutPassword(args[0])}, args[1:]...), " ")
 	}
 	return strings.Join(append([]string{text}, args...), " ")
 }

@@ -39,6 +39,7 @@ type Options struct {
 	// of each step in a line. nil: not from where the console is.
 	Ping    func(ctx context.Context, host string, count int, tell func(line string)) error
 	Resolve func(ctx context.Context, name string, tell func(line string)) error
+	Systems *Systems // nil: the machine has another system, which heptap does not change
 	Log     *slog.Logger
 }
 

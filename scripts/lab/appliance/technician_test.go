@@ -127,6 +127,13 @@ func (c *terminal) answers(question, answer string) {
 	c.types("%s\r", answer)
 }
 
+// skip expects nothing any more of what has been shown.
+func (c *terminal) skip() {
+	c.mu.Lock()
+	c.at = len(c.shown)
+	c.mu.Unlock()
+}
+
 // shows asks again until a command shows a text, after something was done each time.
 func (c *terminal) shows(command, text string, do func()) {
 	c.t.Helper()

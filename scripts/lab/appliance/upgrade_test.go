@@ -1,0 +1,209 @@
+package appliance
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	labbox "heptap/scripts/lab/box"
+)
+
+// updates are those that a box may be offered, by a server beside it.
+type updates struct {
+	t    *testing.T
+	x    *box
+	dir  string
+	url  string
+	tool string // heptap, for this machine
+}
+
+func newUpdates(x *box) *updates {
+	x.t.Helper()
+	tool, err := labbox.Binary()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	u := &updates{t: x.t, x: x, dir: filepath.Join(x.dir, "updates"), tool: tool}
+	if err := os.Mkdir(u.dir, 0o755); err != nil {
+		x.t.Fatal(err)
+	}
+	run(x.t, "mcopy", "-i", x.disk+"@@1M", "::EFI/Linux/heptap_factory.efi", filepath.Join(x.dir, "system"))
+	server := httptest.NewServer(http.FileServer(http.Dir(u.dir)))
+	x.t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	u.url = "http://" + net.JoinHostPort("10.0.2.2", port) + "/"
+	return u
+}
+
+// trusted is the key that the image was built with.
+func trusted() string { return filepath.Join(built.dir, "key") }
+
+// sign makes an update of a system.
+func (u *updates) sign(name, system, key, board, version string, built int64) {
+	u.t.Helper()
+	run(u.t, u.tool, "bundle", "sign", "-key", key, "-board", board, "-version", version, "-built", strconv.FormatInt(built, 10), "-o", filepath.Join(u.dir, name), system)
+}
+
+// with returns the box's system with more on the kernel's command line.
+func (u *updates) with(name, more string) (system string) {
+	u.t.Helper()
+	objcopy := map[string]string{x86.arch: "x86_64-linux-gnu-objcopy", arm.arch: "aarch64-linux-gnu-objcopy"}[u.x.board.arch]
+	system, cmdline := filepath.Join(u.x.dir, name), filepath.Join(u.x.dir, name+".cmdline")
+	run(u.t, objcopy, "-O", "binary", "--only-section=.cmdline", filepath.Join(u.x.dir, "system"), cmdline)
+	text, err := os.ReadFile(cmdline)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := os.WriteFile(cmdline, append(bytes.TrimRight(text, "\x00"), " "+more...), 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+	run(u.t, objcopy, "-p", "--update-section", ".cmdline="+cmdline, filepath.Join(u.x.dir, "system"), system)
+	return system
+}
+
+// Later than any release.
+const builtLater = int64(4_000_000_000)
+
+// TestUpgrade: an update is installed from the console and committed, the next one
+// has no driver for its network and gives way to it, and what is not for this box, or
+// not whole, changes nothing.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	upgrade(t, x86)
+}
+
+func TestUpgradeARM64(t *testing.T) {
+	long(t)
+	t.Parallel()
+	upgrade(t, arm)
+}
+
+func upgrade(t *testing.T, b board) {
+	x := newBox(t, b, 1024)
+	x.resets = true
+	x.put("heptap.test", "trial 5s 90s\n")
+	socket := x.plugUSB()
+	u := newUpdates(x)
+	system, stranger := filepath.Join(x.dir, "system"), filepath.Join(x.dir, "stranger")
+	run(t, u.tool, "bundle", "key", stranger)
+	u.sign("good", system, trusted(), b.name, "v9.9.1", builtLater)
+	u.sign("sick", u.with("sick", "module_blacklist=virtio_net"), trusted(), b.name, "v9.9.2", builtLater+1)
+	u.sign("strange", system, stranger, b.name, "v9.9.3", builtLater)
+	u.sign("board", system, trusted(), map[string]string{x86.name: arm.name, arm.name: x86.name}[b.name], "v9.9.3", builtLater)
+	u.sign("old", system, trusted(), b.name, "v9.9.3", 1)
+	damaged, err := os.ReadFile(filepath.Join(u.dir, "good"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged[len(damaged)/2] ^= 1
+	if err := os.WriteFile(filepath.Join(u.dir, "damaged"), damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	x.boot()
+	c := newTerminal(t, socket)
+	x.arrive(x.call("first@lab"))
+	c.enters(prompt)
+	if out := c.does("show systems"); !strings.Contains(out, "* factory") {
+		t.Errorf("systems:\n%s", out)
+	}
+	for name, want := range map[string]string{"strange": "not signed by a key that this box trusts", "board": "for the board", "old": "not newer",
+		"damaged": "damaged: what it brings is not what was signed", "none": "404"} {
+		if out := c.does("upgrade " + u.url + name); !strings.Contains(out, want) || strings.Contains(out, "Installed") {
+			t.Errorf("the update %s:\n%s", name, out)
+		}
+	}
+	if files := x.systems(); files != "" {
+		t.Errorf("installed: %s", files)
+	}
+
+	x.upgrades(c, u.url+"good", "system 1, v9.9.1")
+	x.expect("THIS SYSTEM IS COMMITTED")
+	x.arrive(x.call("second@lab"))
+	c.enters(prompt)
+	if out := c.does("show systems"); !strings.Contains(out, "* 1        v9.9.1                   committed") {
+		t.Errorf("systems:\n%s", out)
+	}
+
+	x.upgrades(c, u.url+"sick", "system 2, v9.9.2")
+	x.expect("THIS SYSTEM IS GIVEN UP")
+	x.started()
+	c.skip()
+	x.arrive(x.call("third@lab"))
+	c.enters(prompt)
+	out := c.does("show systems")
+	for _, want := range []string{"* 1        v9.9.1                   committed", "  2        v9.9.2                   given up", "system 2, v9.9.2, was given up: not healthy in 1m30s: "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	x.cut()
+	if files := x.systems(); !strings.Contains(files, "heptap_1_v9.9.1.efi") || !strings.Contains(files, "heptap_2_v9.9.2+0-") {
+		t.Errorf("installed: %s", files)
+	}
+}
+
+// systems are the files on the slots' partition.
+func (x *box) systems() string {
+	x.t.Helper()
+	return strings.TrimSpace(run(x.t, "mdir", "-b", "-i", x.disk+"@@129M", "::EFI/Linux"))
+}
+
+// upgrades installs an update and restarts into it.
+func (x *box) upgrades(c *terminal, url, what string) {
+	x.t.Helper()
+	if out := c.does("upgrade " + url); !strings.Contains(out, "Installed: "+what) {
+		x.t.Fatalf("not installed:\n%s", out)
+	}
+	x.silent()
+	c.types("reboot yes\r")
+	x.expect("data partition unmounted")
+	x.started()
+	c.skip()
+	x.expect("THIS SYSTEM IS ON TRIAL")
+}
+
+// TestUpgradePowerCuts pulls the plug at random moments of updates. The box always
+// comes back with a whole system and its data.
+func TestUpgradePowerCuts(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 1024)
+	x.put("heptap.test", "trial 1s 90s\n")
+	socket := x.plugUSB()
+	u := newUpdates(x)
+	u.sign("good", filepath.Join(x.dir, "system"), trusted(), x86.name, "v9.9.1", builtLater)
+	random := rand.New(rand.NewPCG(9, 9))
+	for i := range 10 {
+		x.boot()
+		x.expect("msg=capturing")
+		if x.said("THIS SYSTEM IS ON TRIAL") {
+			x.expect("THIS SYSTEM IS COMMITTED")
+		}
+		if i > 0 && x.said("configuration taken over") || x.said("DESTROYED") {
+			t.Error("the data partition was lost")
+		}
+		c := newTerminal(t, socket)
+		c.enters(prompt)
+		c.types("upgrade %sgood force\r", u.url)
+		c.sees([]string{"signed by key", "writing"}[i%2])
+		time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+		x.cut()
+		t.Logf("cut %d left: %s", i, x.systems())
+	}
+	x.boot()
+	x.expect("msg=capturing")
+	x.arrive(x.call("last@lab"))
+	x.cut()
+}
