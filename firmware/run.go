@@ -81,6 +81,7 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	s := newService(e, *configFile, *embedded, *verbose)
 	s.board, s.lines = *boardName, *lines
 	s.host, s.wedge = openPID1(*alive), *wedge
+	s.upgrades = newUpgrades(s.host, s.board)
 	return s.run(ctx, cfg)
 }
 
@@ -131,7 +132,9 @@ type runner struct {
 	old     atomic.Uint64 // records left out because the collector keeps none so old
 	restore func()        // puts the mirror ports back as they were
 	host    *pid1
-	wedge   string // see wedged; empty: not
+
+	upgrades *upgrades // nil: another system runs on the machine
+	wedge    string    // see wedged; empty: not
 }
 
 // run opens the parts, what is most likely to fail first and the mirror ports
@@ -319,6 +322,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { r.sensors.run(rest) })
 	watchers.Go(func() { r.sendStatus(rest) })
 	watchers.Go(func() { r.healSpool(rest) })
+	watchers.Go(func() { r.upgradeDaily(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	if err := resident.UnmapProgram(); err != nil {

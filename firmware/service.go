@@ -28,6 +28,7 @@ type service struct {
 	board      string // where a configuration does not say; empty: the default
 	lines      string // socket of the sessions from serial ports; empty: none
 	host       *pid1
+	upgrades   *upgrades // nil: another system runs on the machine
 	wedge      string
 	level      slog.Level
 	errOut     outlet
@@ -88,7 +89,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 		s.serial.close()
 	}()
 	defer close(s.ended)
-	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), End: s.host.ender(), Ping: netcheck.Ping, Resolve: netcheck.Resolve, Systems: s.systems(), Log: s.log})
+	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), End: s.host.ender(), Ping: netcheck.Ping, Resolve: netcheck.Resolve, Systems: s.upgrades.systems(), Log: s.log})
 	if err != nil { // such as a configuration that came by a pipe
 		s.log.Warn("no console", "err", err)
 	} else {
@@ -159,7 +160,7 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 		front.close()
 		s.errOut.lead(s.env.stderr)
 	})()
-	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, host: s.host, wedge: s.wedge}
+	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, host: s.host, upgrades: s.upgrades, wedge: s.wedge}
 	r.again = func(ctx context.Context) {
 		select {
 		case s.swaps <- &swap{cfg: whole, done: make(chan error, 1)}:

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/bundle"
@@ -70,7 +71,7 @@ func TestUpgradeInstalls(t *testing.T) {
 			u, asked, url := upgradeRig(t, c.answers)
 			u.host.hear(appliance.NewsUpgrade, "done system 2, v1.0.5") // of an earlier one
 			var said []string
-			what, err := u.install(t.Context(), url, c.force, func(l string) { said = append(said, l) })
+			what, err := u.install(t.Context(), url, c.force, nil, func(l string) { said = append(said, l) })
 			if what != c.what || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
 				t.Errorf("%q, %v", what, err)
 			}
@@ -95,11 +96,11 @@ func TestUpgradeInstalls(t *testing.T) {
 func TestUpgradeUnsuited(t *testing.T) {
 	u, asked, url := upgradeRig(t, "=ok\n")
 	u.board = "another"
-	if _, err := u.install(t.Context(), url, false, func(string) {}); err == nil || !strings.Contains(err.Error(), "for the board b") {
+	if _, err := u.install(t.Context(), url, false, nil, func(string) {}); err == nil || !strings.Contains(err.Error(), "for the board b") {
 		t.Error(err)
 	}
 	u.board, u.release.Built, u.release.Version = "b", 300, "v1.2.0"
-	if _, err := u.install(t.Context(), url, false, func(string) {}); err == nil || !strings.Contains(err.Error(), "add force") {
+	if _, err := u.install(t.Context(), url, false, nil, func(string) {}); err == nil || !strings.Contains(err.Error(), "add force") {
 		t.Error(err)
 	}
 	if len(asked) > 0 {
@@ -110,17 +111,64 @@ func TestUpgradeUnsuited(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended, writing := make(chan error), make(chan string, 8)
 	go func() {
-		_, err := u.install(ctx, url, false, func(l string) { writing <- l })
+		_, err := u.install(ctx, url, false, nil, func(l string) { writing <- l })
 		ended <- err
 	}()
 	<-asked
 	for !strings.HasPrefix(<-writing, appliance.UpgradeWriting) {
 	}
-	if _, err := u.install(t.Context(), url, false, func(string) {}); err == nil || !strings.Contains(err.Error(), "another session") {
+	if _, err := u.install(t.Context(), url, false, nil, func(string) {}); err == nil || !strings.Contains(err.Error(), "another session") {
 		t.Error(err)
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on installing") {
 		t.Error(err)
+	}
+}
+
+func TestUpgradeGivenUp(t *testing.T) {
+	u, asked, url := upgradeRig(t, "=ok\n")
+	if _, err := u.install(t.Context(), url, false, []string{"v1.0.7", "v1.1.0"}, func(string) {}); !errors.Is(err, errGivenUp) {
+		t.Error(err)
+	}
+	u.release.Built, u.release.Version = 200, "v1.1.0"
+	if _, err := u.install(t.Context(), url, false, nil, func(string) {}); !errors.Is(err, appliance.ErrNotNewer) {
+		t.Error(err)
+	}
+	if len(asked) > 0 {
+		t.Errorf("asked %s", <-asked)
+	}
+}
+
+func TestDaily(t *testing.T) {
+	at := func(text string) time.Time {
+		when, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	d := daily{at: 3*time.Hour + 10*time.Minute}
+	for _, c := range []struct {
+		now      string
+		set, due bool
+	}{
+		{"2001-01-01 00:00:00", false, false},
+		{"2026-11-27 12:00:00", true, false}, // the clock was set: that is not the next day
+		{"2026-11-28 03:09:59", true, false},
+		{"2026-11-28 03:10:00", true, true},
+		{"2026-11-28 03:11:00", true, false},
+		{"2026-11-28 02:00:00", true, false}, // set back
+		{"2026-11-28 03:10:30", true, true},
+		{"2026-11-29 05:00:00", true, true},
+		{"2026-11-29 05:01:00", false, false},
+		{"2026-12-02 05:01:00", true, false},
+	} {
+		if due := d.due(at(c.now), c.set); due != c.due {
+			t.Errorf("%s: due %v", c.now, due)
+		}
+	}
+	if a, b := lateBy("probe-1"), lateBy("probe-2"); a == b || a < 0 || a >= halfHour || b >= halfHour {
+		t.Errorf("%v, %v", a, b)
 	}
 }

@@ -23,7 +23,7 @@ const (
 	efiVariables  = "/sys/firmware/efi/efivars"
 	// entrySelected is the file name of what the boot loader has started: a variable of
 	// systemd's Boot Loader Interface.
-	entrySelected = "LoaderEntrySelected-4a67b082-0a4c-41c6-b6c7-440b29bb8c4f"
+	entrySelected = "LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 	factoryEntry  = "heptap_factory.efi"
 )
 

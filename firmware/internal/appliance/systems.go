@@ -30,8 +30,9 @@ const (
 
 // News of the systems.
 const (
-	NewsUpgrade = "upgrade" // a word of those below, a space, and more
-	NewsSystems = "systems" // what there is, as lines of text
+	NewsUpgrade = "upgrade"  // a word of those below, a space, and more
+	NewsSystems = "systems"  // what there is, as lines of text
+	NewsGivenUp = "given-up" // versions of those that were given up, with blanks between them
 
 	UpgradeWriting = "writing" // how far it is
 	UpgradeDone    = "done"    // what it is now
@@ -132,6 +133,7 @@ func (s *systems) lookAt(f slots.Files) error {
 	defer s.mu.Unlock()
 	number, found := s.running.Number, s.running.Number == slots.Factory
 	var b strings.Builder
+	var bad []string
 	line := func(number int, name, version, state string) {
 		mark := " "
 		if number == s.running.Number {
@@ -143,6 +145,9 @@ func (s *systems) lookAt(f slots.Files) error {
 		if o.Number == number {
 			s.running, found = o, true
 		}
+		if o.GivenUp() {
+			bad = append(bad, o.Version)
+		}
 		line(o.Number, fmt.Sprint(o.Number), o.Version, o.State())
 	}
 	line(slots.Factory, "factory", "", "never changes")
@@ -153,6 +158,7 @@ func (s *systems) lookAt(f slots.Files) error {
 		b.Write(said)
 	}
 	s.news.tell(NewsSystems, b.String())
+	s.news.tell(NewsGivenUp, strings.Join(bad, " "))
 	s.state(s.name())
 	return nil
 }
@@ -276,6 +282,9 @@ func newUpdate(r io.Reader, trusted []ed25519.PublicKey, board string, have Rele
 	return u, Suits(u.Header, board, have, force)
 }
 
+// ErrNotNewer says that an update is of the release that the box has, or an older one.
+var ErrNotNewer = errors.New("not newer")
+
 // Suits says why an update is not for a box of that board, which has that release.
 func Suits(h bundle.Header, board string, have Release, force bool) error {
 	switch {
@@ -286,7 +295,7 @@ func Suits(h bundle.Header, board string, have Release, force bool) error {
 	case h.Data < have.Data:
 		return fmt.Errorf("version %s does not read this box's data (format %d, it reads %d): to take it all the same, and then do a factory reset, add force", h.Version, have.Data, h.Data)
 	case bundle.Compare(h.Release(), have.Release) <= 0:
-		return fmt.Errorf("version %s is not newer than %s, which the box has: to take it all the same, add force", h.Version, have.Version)
+		return fmt.Errorf("version %s is %w than %s, which the box has: to take it all the same, add force", h.Version, ErrNotNewer, have.Version)
 	}
 	return nil
 }

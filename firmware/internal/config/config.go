@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -48,7 +49,16 @@ type System struct {
 	Console string // unix socket of the shell; empty means ConsoleSocket in the spool's directory, "off" none
 
 	StatusInterval time.Duration // between status records; 0 is off
+
+	UpgradeFrom string    // URL of an update that is taken whenever it is newer; empty: none
+	UpgradeAt   TimeOfDay // when that is looked for
 }
+
+// TimeOfDay is in UTC, in minutes since midnight.
+type TimeOfDay uint16
+
+// String returns it as HH:MM.
+func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
 
 // ConsoleSocket is the name of the shell's socket unless another is configured.
 const ConsoleSocket = "console.sock"
@@ -374,7 +384,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
-		System:   System{AgentID: 2001, Board: "generic"},
+		System:   System{AgentID: 2001, Board: "generic", UpgradeAt: 3 * 60},
 		Uplink:   Uplink{IPv6: IPv6{Auto: true}},
 		Delivery: Delivery{Arrangement: Mirror, FailBack: time.Minute},
 		Spool:    Spool{Path: "/var/lib/heptap", MaxSize: 1 << 30, Memory: 32 << 20, Shed: "periodic,keepalive,log,routine,query,final"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ func systemOptions() []Option {
 			func(c *Config) *string { return &c.System.Console }, socketPath),
 		single("system status-interval", "DURATION", "", "tell the collectors how the probe is, and what was lost where and why, in a log record (HEP type 100) under status@NODE, every so often, 10s to 24h; or off", "60s",
 			func(c *Config) *time.Duration { return &c.System.StatusInterval }, offOr(duration(10*time.Second, 24*time.Hour))),
+		single("system upgrade-from", "URL", "off", "of a box: look once a day whether a newer update is there, install it, and restart; one that this box has given up is not taken again", "https://updates.example.org/heptap-x86-64-uefi.update",
+			func(c *Config) *string { return &c.System.UpgradeFrom }, webAddress),
+		single("system upgrade-at", "HH:MM", "", "when, in UTC; up to half an hour later, so that not all boxes come at once", "03:00",
+			func(c *Config) *TimeOfDay { return &c.System.UpgradeAt }, timeOfDay),
 		single("metrics listen", "ADDRESS:PORT", "off", "serve Prometheus metrics there; a loopback address", "127.0.0.1:9107",
 			func(c *Config) *netip.AddrPort { return &c.Metrics.Listen }, loopback),
 	}
@@ -458,6 +463,17 @@ var (
 		}
 		return need(ok, "1 to 64 printable ASCII characters without blanks, quotes and backslashes")
 	})
+	webAddress = str[string](func(s string) error {
+		u, err := url.Parse(s)
+		return need(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && len(s) <= 1024, "http://HOST/FILE or https://HOST/FILE, without a password in it")
+	})
+	timeOfDay = kind[TimeOfDay]{
+		parse: func(s string) (TimeOfDay, error) {
+			t, err := time.Parse("15:04", s)
+			return TimeOfDay(t.Hour()*60 + t.Minute()), need(err == nil && len(s) == len("15:04"), "hours and minutes such as 03:00")
+		},
+		format: TimeOfDay.String,
+	}
 	// socketPath is bounded by what sockaddr_un takes.
 	socketPath = str[string](func(s string) error {
 		return need(s == "off" || strings.HasPrefix(s, "/") && len(s) <= 90, "a path that begins with /, at most 90 octets, or off")

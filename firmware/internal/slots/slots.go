@@ -32,7 +32,7 @@ func (s Slot) State() string {
 	switch {
 	case !s.Counted:
 		return "committed"
-	case s.Left == 0:
+	case s.GivenUp():
 		return "given up"
 	case s.Done == 0:
 		return "new"
@@ -76,7 +76,7 @@ type Files interface {
 
 // What an update may be refused for.
 var (
-	ErrTrial   = errors.New("the system that runs is on trial itself; wait until it is committed")
+	ErrTrial   = errors.New("the system that runs is on trial itself; wait until it is committed, or: upgrade keep")
 	ErrDamaged = errors.New("the disk does not keep what was written to it")
 )
 
@@ -94,7 +94,7 @@ func List(f Files) ([]Slot, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b Slot) int {
-		if ga, gb := a.givenUp(), b.givenUp(); ga != gb {
+		if ga, gb := a.GivenUp(), b.GivenUp(); ga != gb {
 			if ga {
 				return 1
 			}
@@ -105,7 +105,8 @@ func List(f Files) ([]Slot, error) {
 	return all, nil
 }
 
-func (s Slot) givenUp() bool { return s.Counted && s.Left == 0 }
+// GivenUp says that it is started only when there is no other.
+func (s Slot) GivenUp() bool { return s.Counted && s.Left == 0 }
 
 func find(f Files, number int) (Slot, error) {
 	all, err := List(f)

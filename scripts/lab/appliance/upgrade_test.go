@@ -113,6 +113,7 @@ func upgrade(t *testing.T, b board) {
 
 	x.boot()
 	c := newTerminal(t, socket)
+	x.expect("msg=capturing")
 	x.arrive(x.call("first@lab"))
 	c.enters(prompt)
 	if out := c.does("show systems"); !strings.Contains(out, "* factory") {
@@ -140,6 +141,7 @@ func upgrade(t *testing.T, b board) {
 	x.expect("THIS SYSTEM IS GIVEN UP")
 	x.started()
 	c.skip()
+	x.expect("msg=capturing")
 	x.arrive(x.call("third@lab"))
 	c.enters(prompt)
 	out := c.does("show systems")
