@@ -55,8 +55,9 @@ func (u *updates) sign(name, system, key, board, version string, built int64) {
 	run(u.t, u.tool, "bundle", "sign", "-key", key, "-board", board, "-version", version, "-built", strconv.FormatInt(built, 10), "-o", filepath.Join(u.dir, name), system)
 }
 
-// with returns the box's system with more on the kernel's command line.
-func (u *updates) with(name, more string) (system string) {
+// with returns the box's system with another word on the kernel's command line, in place
+// of a longer one: objcopy makes no section larger.
+func (u *updates) with(name, old, word string) (system string) {
 	u.t.Helper()
 	objcopy := map[string]string{x86.arch: "x86_64-linux-gnu-objcopy", arm.arch: "aarch64-linux-gnu-objcopy"}[u.x.board.arch]
 	system, cmdline := filepath.Join(u.x.dir, name), filepath.Join(u.x.dir, name+".cmdline")
@@ -65,7 +66,11 @@ func (u *updates) with(name, more string) (system string) {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	if err := os.WriteFile(cmdline, append(bytes.TrimRight(text, "\x00"), " "+more...), 0o600); err != nil {
+	changed := bytes.Replace(text, []byte(old), []byte(word), 1)
+	if bytes.Equal(changed, text) || len(changed) > len(text) {
+		u.t.Fatalf("%q in place of %q in %q", word, old, text)
+	}
+	if err := os.WriteFile(cmdline, changed, 0o600); err != nil {
 		u.t.Fatal(err)
 	}
 	run(u.t, objcopy, "-p", "--update-section", ".cmdline="+cmdline, filepath.Join(u.x.dir, "system"), system)
@@ -92,13 +97,13 @@ func TestUpgradeARM64(t *testing.T) {
 func upgrade(t *testing.T, b board) {
 	x := newBox(t, b, 1024)
 	x.resets = true
-	x.put("heptap.test", "trial 5s 90s\n")
+	x.put("heptap.test", "trial 5s 45s\n")
 	socket := x.plugUSB()
 	u := newUpdates(x)
 	system, stranger := filepath.Join(x.dir, "system"), filepath.Join(x.dir, "stranger")
 	run(t, u.tool, "bundle", "key", stranger)
 	u.sign("good", system, trusted(), b.name, "v9.9.1", builtLater)
-	u.sign("sick", u.with("sick", "module_blacklist=virtio_net"), trusted(), b.name, "v9.9.2", builtLater+1)
+	u.sign("sick", u.with("sick", "quiet gpt panic=5 oops=panic", "module_blacklist=virtio_net"), trusted(), b.name, "v9.9.2", builtLater+1)
 	u.sign("strange", system, stranger, b.name, "v9.9.3", builtLater)
 	u.sign("board", system, trusted(), map[string]string{x86.name: arm.name, arm.name: x86.name}[b.name], "v9.9.3", builtLater)
 	u.sign("old", system, trusted(), b.name, "v9.9.3", 1)
@@ -145,7 +150,7 @@ func upgrade(t *testing.T, b board) {
 	x.arrive(x.call("third@lab"))
 	c.enters(prompt)
 	out := c.does("show systems")
-	for _, want := range []string{"* 1        v9.9.1                   committed", "  2        v9.9.2                   given up", "system 2, v9.9.2, was given up: not healthy in 1m30s: "} {
+	for _, want := range []string{"* 1        v9.9.1                   committed", "  2        v9.9.2                   given up", "system 2, v9.9.2, was given up: not healthy in 45s: "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
