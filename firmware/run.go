@@ -104,22 +104,23 @@ type runner struct {
 	log         *slog.Logger
 	out, errOut io.Writer
 
-	health  *health.Health
-	spool   *buffer.Spool
-	uplink  *uplink.Log
-	own     *ownFlows
-	ways    []way             // to the collectors, in the configuration's order
-	intake  *intake.Intake    // nil: off
-	lines   *syslogd.Listener // nil: off
-	probe   *probe.Probe
-	recent  *recent.Store   // nil: off; recentMu is held to add
-	memory  *packets.Memory // nil: off
-	files   *outbox.Dir
-	epochs  *clock.Epochs
-	time    *clock.Keeper
-	hidden  *hidden
-	meters  *metrics.Sources
-	sensors *sensors
+	health      *health.Health
+	spool       *buffer.Spool
+	uplink      *uplink.Log
+	own         *ownFlows
+	ways        []way             // to the collectors, in the configuration's order
+	intake      *intake.Intake    // nil: off
+	lines       *syslogd.Listener // nil: off
+	probe       *probe.Probe
+	recent      *recent.Store   // nil: off; recentMu is held to add
+	memory      *packets.Memory // nil: off
+	files       *outbox.Dir
+	epochs      *clock.Epochs
+	time        *clock.Keeper
+	hidden      *hidden
+	uplinkPorts []*uplinkPort
+	meters      *metrics.Sources
+	sensors     *sensors
 
 	started  func()                // called when everything runs
 	replaced atomic.Bool           // another one waits to take over
@@ -271,6 +272,7 @@ func (r *runner) open() (err error) {
 	}
 	r.files = outbox.New(r.cfg.FilesPath(), r.cfg.Packets.Files)
 	r.probe = probe.New(pc)
+	r.uplinkPorts = uplinkPorts(r.cfg.Uplink)
 	r.hidden = newHidden(r.cfg.Ports)
 	m := r.meters
 	m.Hidden = r.hidden.text
@@ -321,6 +323,9 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { newMonitor(r).run(rest) })
 	watchers.Go(func() { r.sensors.run(rest) })
 	watchers.Go(func() { r.sendStatus(rest) })
+	for _, p := range r.uplinkPorts {
+		watchers.Go(func() { p.run(rest) })
+	}
 	watchers.Go(func() { r.healSpool(rest) })
 	watchers.Go(func() { r.upgradeDaily(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })

@@ -268,5 +268,5 @@ func (r *runner) live() *console.Live {
 		return out
 	}
 	return &console.Live{Ways: ways, Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
-		TestUplink: r.testUplink, TestLEDs: r.front.testLEDs, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files}
+		TestUplink: r.testUplink, TestLEDs: r.front.testLEDs, Neighbours: r.neighbours, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files}
 }

@@ -161,7 +161,7 @@ func (t *uplinkTest) gateway(ctx context.Context, device string) bool {
 		if err != nil {
 			return t.fail("gateway", "%v", err)
 		}
-		if mac, ok := neighbour(string(table), gateway, device); ok {
+		if mac, ok := arpEntry(string(table), gateway, device); ok {
 			return t.ok("gateway", "%s answers, it is %s", gateway, mac)
 		}
 		if time.Now().After(end) || !pauseFor(ctx, testStep) {
@@ -188,8 +188,8 @@ func defaultRoute(table, device string) (gateway netip.Addr, ok bool) {
 	return netip.Addr{}, false
 }
 
-// neighbour finds an address's hardware address in /proc/net/arp.
-func neighbour(table string, a netip.Addr, device string) (mac string, ok bool) {
+// arpEntry finds an address's hardware address in /proc/net/arp.
+func arpEntry(table string, a netip.Addr, device string) (mac string, ok bool) {
 	for s := bufio.NewScanner(strings.NewReader(table)); s.Scan(); {
 		f := strings.Fields(s.Text())
 		if len(f) == 6 && f[0] == a.String() && f[5] == device && f[2] != "0x0" && f[3] != "00:00:00:00:00:00" {

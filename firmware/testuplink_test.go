@@ -26,11 +26,11 @@ func TestNeighbour(t *testing.T) {
 	const table = "IP address       HW type     Flags       HW address            Mask     Device\n" +
 		"10.0.2.2         0x1         0x2         52:55:0a:00:02:02     *        enp0s2\n" +
 		"10.0.2.3         0x1         0x0         00:00:00:00:00:00     *        enp0s2\n"
-	if mac, ok := neighbour(table, netip.MustParseAddr("10.0.2.2"), "enp0s2"); !ok || mac != "52:55:0a:00:02:02" {
+	if mac, ok := arpEntry(table, netip.MustParseAddr("10.0.2.2"), "enp0s2"); !ok || mac != "52:55:0a:00:02:02" {
 		t.Errorf("%s, %t", mac, ok)
 	}
 	for a, device := range map[string]string{"10.0.2.2": "enp0s3", "10.0.2.3": "enp0s2", "10.0.2.4": "enp0s2"} {
-		if mac, ok := neighbour(table, netip.MustParseAddr(a), device); ok {
+		if mac, ok := arpEntry(table, netip.MustParseAddr(a), device); ok {
 			t.Errorf("%s at %s: %s", a, device, mac)
 		}
 	}

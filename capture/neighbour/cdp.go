@@ -20,7 +20,6 @@ const (
 
 // cdp reads what follows SNAP.
 func (v *View) cdp(b []byte) error {
-	v.Protocol = CDP
 	if len(b) < cdpHeader {
 		return ErrShort
 	}

@@ -29,7 +29,6 @@ const portVLAN = "\x00\x80\xc2\x01"
 // lldp reads an LLDPDU. Of an optional TLV that is there twice the first one holds.
 // What ends without the end TLV ends where the frame does.
 func (v *View) lldp(b []byte) error {
-	v.Protocol = LLDP
 	next := lldpChassis // as long as it is one of those that must be there
 	for ; len(b) >= 2; next++ {
 		head := binary.BigEndian.Uint16(b)

@@ -3,7 +3,6 @@ package neighbour
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -33,13 +32,12 @@ type Neighbour struct {
 	heard int64
 }
 
-// Counters are a Table's running totals. Frames = Read + Bad + Over + Other.
+// Counters are a Table's running totals. Frames = Read + Bad + Over.
 type Counters struct {
 	Frames  uint64
 	Read    uint64
 	Bad     uint64 // that cannot be read
 	Over    uint64 // more than 50 in a second: not read
-	Other   uint64 // of other protocols
 	Expired uint64 // neighbours that were not heard again in time, or said that they leave
 	Evicted uint64 // neighbours that gave way to others
 }
@@ -63,9 +61,11 @@ func MemoryBytes() int64 {
 }
 
 // Add takes in an Ethernet frame of the time now, in nanoseconds of any clock
-// that is not set back. It borrows frame. What is no frame of a neighbour is counted
-// only.
+// that is not set back. It borrows frame. One of another protocol is passed over.
 func (t *Table) Add(frame []byte, now int64) {
+	if p, _, _ := locate(frame); p == 0 {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counters.Frames++
@@ -77,11 +77,7 @@ func (t *Table) Add(frame []byte, now int64) {
 		return
 	}
 	t.budget++
-	switch err := t.view.Parse(frame); {
-	case errors.Is(err, ErrOther):
-		t.counters.Other++
-		return
-	case err != nil:
+	if err := t.view.Parse(frame); err != nil {
 		t.counters.Bad++
 		return
 	}
@@ -140,6 +136,13 @@ func (t *Table) expire(now int64) {
 	before := len(t.known)
 	t.known = slices.DeleteFunc(t.known, func(n Neighbour) bool { return now-n.heard > int64(n.TTL) })
 	t.counters.Expired += uint64(before - len(t.known))
+}
+
+// Counters returns what was counted.
+func (t *Table) Counters() Counters {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counters
 }
 
 // Snapshot returns the neighbours at the time now, by chassis and port, and what was

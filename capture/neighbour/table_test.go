@@ -35,7 +35,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%d: %s, want %s", i, got, want[i])
 		}
 	}
-	if len(l) != 2 || c != (neighbour.Counters{Frames: 5, Read: 3, Bad: 1, Other: 1}) {
+	if len(l) != 2 || c != (neighbour.Counters{Frames: 4, Read: 3, Bad: 1}) {
 		t.Errorf("%d neighbours, %+v", len(l), c)
 	}
 	// The one that was heard at 40 s holds until 160 s.

@@ -45,8 +45,12 @@ type viewError string
 // Error implements error.
 func (e viewError) Error() string { return "neighbour: " + string(e) }
 
-// EtherType is that of LLDP.
-const EtherType = 0x88cc
+// What a frame is known by: EtherType is that of LLDP, and LLC are the first two
+// octets of the 802.2 header of CDP, and of much else.
+const (
+	EtherType = 0x88cc
+	LLC       = 0xaaaa
+)
 
 // Octets.
 const (
@@ -102,37 +106,48 @@ type View struct {
 // checksum. On an error v is zero.
 func (v *View) Parse(frame []byte) error {
 	*v = View{}
-	if err := v.parse(frame); err != nil {
+	protocol, body, length := locate(frame)
+	var err error
+	switch {
+	case protocol == LLDP:
+		err = v.lldp(body)
+	case protocol != CDP:
+		return ErrOther
+	case len(body) < length || length < len(snap):
+		return ErrShort
+	default:
+		err = v.cdp(body[len(snap):length])
+	}
+	if err != nil {
 		*v = View{}
 		return err
 	}
+	v.Protocol, v.Source = protocol, [6]byte(frame[mac:])
 	return nil
 }
 
-func (v *View) parse(b []byte) error {
+// locate finds what follows the addresses and the tags, which for CDP has a length
+// that does not count padding. The protocol is 0 for any other frame.
+func locate(b []byte) (p Protocol, body []byte, length int) {
 	if len(b) < etherHeader {
-		return ErrOther
+		return 0, nil, 0
 	}
-	v.Source = [6]byte(b[mac:])
 	kind := binary.BigEndian.Uint16(b[2*mac:])
 	b = b[etherHeader:]
 	for tags := 0; isTag(kind); tags++ {
 		if len(b) < vlanTag || tags == capture.MaxVLANTags {
-			return ErrOther
+			return 0, nil, 0
 		}
 		kind = binary.BigEndian.Uint16(b[2:])
 		b = b[vlanTag:]
 	}
 	switch {
 	case kind == EtherType:
-		return v.lldp(b)
-	case kind < minType && bytes.HasPrefix(b, []byte(snap)):
-		if len(b) < int(kind) || int(kind) < len(snap) {
-			return ErrShort
-		}
-		return v.cdp(b[len(snap):kind])
+		return LLDP, b, len(b)
+	case kind < minType && len(b) >= len(snap) && string(b[:len(snap)]) == snap:
+		return CDP, b, int(kind)
 	}
-	return ErrOther
+	return 0, nil, 0
 }
 
 func isTag(kind uint16) bool {

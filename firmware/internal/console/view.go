@@ -45,6 +45,8 @@ type Live struct {
 	// TestLEDs lights one after the other, and tells which. nil: there are none.
 	TestLEDs func(ctx context.Context, tell func(line string)) error
 
+	Neighbours func() []Neighbours // by port; nil: not known
+
 	Capture func(c Capture, by string) (outbox.File, packets.Result, error) // writes a file
 	Unpin   func(id int) error
 	Files   *outbox.Dir
@@ -71,6 +73,7 @@ func viewCommands() []command {
 	return []command{
 		{path: words("show status"), help: "how everything is, in a page", run: looks(showStatus)},
 		{path: words("show interfaces"), help: "the mirror ports: device, link, frames, what their filters hide", run: looks(showInterfaces)},
+		{path: words("show lldp"), help: "the switches at the other end of the cables, as they present themselves by LLDP or CDP", run: looks(showNeighbours)},
 		{path: words("show capture"), help: "what became of every frame, and what is said of the mirror", run: looks(showCapture)},
 		{path: words("show encapsulations"), help: "what frames were wrapped in, and what could not be read", run: looks(showEncapsulations)},
 		{path: words("show uplink"), help: "the collectors: state, and where every record is", run: looks(showUplink)},

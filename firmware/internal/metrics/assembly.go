@@ -16,6 +16,15 @@ func (l *list) mirror(p *probe.PortStats) {
 		l.gauge("heptap_mirror_verdict", "What holds of a mirror port now; the value is the confidence in percent.", float64(v.Confidence),
 			"port", p.Name, "verdict", v.Kind.String(), "severity", v.Severity.String())
 	}
+	c := &p.Neighbours
+	for _, m := range []struct {
+		fate string
+		n    uint64
+	}{{"read", c.Read}, {"bad", c.Bad}, {"too fast", c.Over}} {
+		l.counter("heptap_lldp_frames_total", "Frames of LLDP and CDP on a mirror port, by what became of them.", m.n, "port", p.Name, "fate", m.fate)
+	}
+	l.counter("heptap_lldp_neighbours_expired_total", "Devices that were not heard again in time.", c.Expired, "port", p.Name)
+	l.counter("heptap_lldp_neighbours_evicted_total", "Devices that gave way to others, for want of room.", c.Evicted, "port", p.Name)
 }
 
 // assembly shows what was put together, and what came twice.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"heptap/capture/mirror"
+	"heptap/capture/neighbour"
 	"heptap/capture/stream"
 )
 
@@ -19,6 +20,8 @@ type judgement struct {
 	tallies []*mirror.Tally    // theirs
 	others  []*mirror.Tally    // of the other ports
 	judge   *mirror.Judge
+
+	neighbours *neighbour.Table
 
 	mu       sync.Mutex
 	verdicts []mirror.Verdict // guarded by mu, as is report
@@ -155,10 +158,30 @@ type PortStats struct {
 	Name     string
 	Verdicts []mirror.Verdict // the worst first; none in the first second
 	Report   string           // the verdicts with their evidence, for people
+
+	Neighbours neighbour.Counters
+}
+
+// Neighbours are the devices that presented themselves on one mirror port.
+type Neighbours struct {
+	Port     string
+	Found    []neighbour.Neighbour
+	Counters neighbour.Counters
+}
+
+// Neighbours returns those of each port at the time now of the sources' clock. It
+// may be called from any goroutine.
+func (p *Probe) Neighbours(now int64) (all []Neighbours) {
+	for _, j := range p.ports {
+		n := Neighbours{Port: j.name}
+		n.Found, n.Counters = j.neighbours.Snapshot(now)
+		all = append(all, n)
+	}
+	return all
 }
 
 func (j *judgement) stats() PortStats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return PortStats{Name: j.name, Verdicts: slices.Clone(j.verdicts), Report: string(j.report)}
+	return PortStats{Name: j.name, Verdicts: slices.Clone(j.verdicts), Report: string(j.report), Neighbours: j.neighbours.Counters()}
 }

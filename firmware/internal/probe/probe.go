@@ -13,6 +13,7 @@ import (
 	"heptap/capture/correlate"
 	"heptap/capture/media"
 	"heptap/capture/mirror"
+	"heptap/capture/neighbour"
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
@@ -96,6 +97,7 @@ func New(cfg Config) *Probe {
 		w := newWorker(in, &p.cfg, media.New(m), tally, wake, asked)
 		p.workers = append(p.workers, w)
 		j := p.port(&in)
+		w.neighbours = j.neighbours
 		j.workers, j.tallies = append(j.workers, w), append(j.tallies, tally)
 	}
 	for _, j := range p.ports {
@@ -141,7 +143,7 @@ func (p *Probe) port(in *Input) *judgement {
 	if name == "" {
 		name = in.Name
 	}
-	j := &judgement{name: name, port: in.Port, link: in.Link, judge: mirror.New(mirror.Config{Port: name})}
+	j := &judgement{name: name, port: in.Port, link: in.Link, judge: mirror.New(mirror.Config{Port: name}), neighbours: new(neighbour.Table)}
 	p.ports = append(p.ports, j)
 	return j
 }

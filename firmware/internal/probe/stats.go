@@ -7,6 +7,7 @@ import (
 	"heptap/capture/correlate"
 	"heptap/capture/media"
 	"heptap/capture/mirror"
+	"heptap/capture/neighbour"
 	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
@@ -108,8 +109,8 @@ func (p *Probe) Stats() Stats {
 // rings.
 func (cfg *Config) MemoryBytes() int64 {
 	perInput := cfg.Media.MemoryBytes() + mirror.TallyConfig{}.MemoryBytes() + queueDepth*(batchArena+batchItems*itemBytes+batchSnaps*snapBytes)
-	perPort := mirror.Config{}.MemoryBytes() + 4<<10 // and its report
-	assembly := cfg.Assembly                         // as New completes it
+	perPort := mirror.Config{}.MemoryBytes() + neighbour.MemoryBytes() + 4<<10 // and its report
+	assembly := cfg.Assembly                                                   // as New completes it
 	assembly.Media = cfg.Media
 	assembly.Stream.Ignore = stream.NewIgnore(assembly.Stream.Connections)
 	total := int64(len(cfg.Inputs))*(perInput+perPort) + assembly.MemoryBytes() + cfg.Correlate.MemoryBytes() + cfg.Trace.MemoryBytes() + cfg.Privacy.MemoryBytes() +

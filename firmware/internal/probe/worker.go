@@ -16,6 +16,7 @@ import (
 	"heptap/capture/dissect"
 	"heptap/capture/media"
 	"heptap/capture/mirror"
+	"heptap/capture/neighbour"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/packets"
@@ -84,14 +85,15 @@ func addAll(to []atomic.Uint64, from []uint32) {
 
 // worker reads one source. See the package comment.
 type worker struct {
-	name     string
-	source   capture.Source
-	table    *media.Table
-	counters Counters
-	unread   unread
-	hidden   hidden
-	mirror   *mirror.Tally
-	ignore   *stream.Ignore
+	name       string
+	source     capture.Source
+	table      *media.Table
+	counters   Counters
+	unread     unread
+	hidden     hidden
+	mirror     *mirror.Tally
+	neighbours *neighbour.Table // of the port
+	ignore     *stream.Ignore
 	// fragments puts together what came in fragments when there is no other
 	// worker that could have some of them. Then the RTP of a stream is counted in
 	// one place whether or not it is fragmented. Otherwise nil: the assembly does it.
@@ -301,11 +303,21 @@ func (w *worker) dropped(f *capture.Frame, p *capture.Packet, reason capture.Dro
 	if w.memory != nil {
 		w.memory.Unread(f, p, reason)
 	}
+	if reason == capture.DropEtherType && p.Unknown == neighbour.EtherType || reason == capture.DropLLC && p.Unknown == neighbour.LLC {
+		w.presented(f)
+	}
 	switch {
 	case isUnread(reason):
 		w.unread.add(reason, p.Unknown)
 	case reason == capture.DropICMP && decode.Unreachable(f, p): // why a connection was not made
 		w.handStream(p)
+	}
+}
+
+// presented takes in a frame in which a device may present itself. There are few.
+func (w *worker) presented(f *capture.Frame) {
+	if f.Link == capture.LinkEthernet {
+		w.neighbours.Add(f.Data, f.Mono)
 	}
 }
 
