@@ -394,6 +394,40 @@ func TestRelayNamesTheConnection(t *testing.T) {
 	}
 }
 
+// Of a request that it has sent over a connection that it made, Kamailio names the port where
+// it listens. The record has the connection's, and what the mirror port shows is no second record.
+func TestRelayNamesTheConnectionOfWhatWasSent(t *testing.T) {
+	c := heptest.New(t, heptest.Options{})
+	b := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
+	from := netip.AddrPortFrom(relayProxy.Addr(), 43210)
+	sent := func(id string) string {
+		return strings.NewReplacer("one@example.com", id, "TCP 192.0.2.1;", "TCP 192.0.2.2;").Replace(relayedOptions)
+	}
+	first := sent("seen@example.com")
+	seg := func(src, dst netip.AddrPort, seq, ack uint32, flags uint8, payload string) []byte {
+		return capturetest.TCP(src, dst, capture.TCP{Seq: seq, Ack: ack, Flags: flags}, []byte(payload))
+	}
+	b.show(seg(from, relayPhone, 100, 0, capture.FlagSYN, ""), seg(relayPhone, from, 500, 101, capture.FlagSYN|capture.FlagACK, ""),
+		seg(from, relayPhone, 101, 501, capture.FlagACK, ""), seg(from, relayPhone, 101, 501, capture.FlagACK|capture.FlagPSH, first))
+	id := ""
+	for _, r := range c.WaitFrames(2) {
+		if v, _ := hep.Parse(r.Frame); v.Type() == hep.TypeNet {
+			id = string(v.Correlation())
+		}
+	}
+	var told []hep.Packet
+	for _, text := range []string{first, sent("one@example.com")} {
+		p := opensips(1, "", text, "")
+		p.Src, p.Dst, p.Wall = relayProxy, relayPhone, time.Now().UnixNano()
+		told = append(told, p)
+	}
+	sendPackets(t, b.dial(intake.TCP), told...)
+	v, err := hep.Parse(c.WaitFrames(3)[2].Frame)
+	if err != nil || string(v.Correlation()) != "one@example.com" || string(v.Extra()) != `{"net":"`+id+`"}` || v.Src() != from || v.Dst() != relayPhone {
+		t.Errorf("connection %q: %q from %v to %v over %s, %v", id, v.Correlation(), v.Src(), v.Dst(), v.Extra(), err)
+	}
+}
+
 // An agent tells of a message when the connection that it went over has ended. That is
 // named all the same, and by what the agent says of the connection itself.
 func TestRelayNamesTheConnectionThatHasEnded(t *testing.T) {

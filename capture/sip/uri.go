@@ -104,9 +104,9 @@ func uriOf(value []byte) []byte {
 
 // TopHop returns what the topmost Via says of the hop that the message takes:
 // the transport, and who sent the request, by the name or address that it has
-// for itself (RFC 3261 20.42: sent-protocol and sent-by). A response takes the
-// same hop back.
-func (v *View) TopHop() (transport, host []byte) {
+// for itself and the port where it listens, if it says so (RFC 3261 20.42:
+// sent-protocol and sent-by). A response takes the same hop back.
+func (v *View) TopHop() (transport, host, port []byte) {
 	via, _ := v.TopVia()
 	_, rest := cut(via, '/')
 	_, rest = cut(rest, '/')
@@ -117,6 +117,6 @@ func (v *View) TopHop() (transport, host []byte) {
 	}
 	transport, rest = rest[:n], rest[n:]
 	rest, _ = cut(rest, ';')
-	host, _ = hostPort(rest)
-	return transport, host
+	host, port = hostPort(rest)
+	return transport, host, trimRight(port)
 }

@@ -47,14 +47,14 @@ func TestURI(t *testing.T) {
 }
 
 func TestTopHop(t *testing.T) {
-	for _, tt := range []struct{ via, transport, host string }{
-		{"SIP/2.0/UDP pc33.example.com:5060;branch=z9hG4bK1", "UDP", "pc33.example.com"},
-		{"SIP / 2.0 / TLS  first.example.com : 5061 ;branch=x", "TLS", "first.example.com"},
-		{"SIP/2.0/WSS df7jal23ls0d.invalid;branch=x, SIP/2.0/UDP other", "WSS", "df7jal23ls0d.invalid"},
-		{"SIP/2.0/TCP [2001:db8::9]:5060", "TCP", "2001:db8::9"},
-		{"SIP/2.0/UDP", "UDP", ""},
-		{"SIP/2.0", "", ""},
-		{"", "", ""},
+	for _, tt := range []struct{ via, transport, host, port string }{
+		{"SIP/2.0/UDP pc33.example.com:5060;branch=z9hG4bK1", "UDP", "pc33.example.com", "5060"},
+		{"SIP / 2.0 / TLS  first.example.com : 5061 ;branch=x", "TLS", "first.example.com", "5061"},
+		{"SIP/2.0/WSS df7jal23ls0d.invalid;branch=x, SIP/2.0/UDP other", "WSS", "df7jal23ls0d.invalid", ""},
+		{"SIP/2.0/TCP [2001:db8::9]:5060", "TCP", "2001:db8::9", "5060"},
+		{"SIP/2.0/UDP", "UDP", "", ""},
+		{"SIP/2.0", "", "", ""},
+		{"", "", "", ""},
 	} {
 		var v sip.View
 		msg := "OPTIONS sip:a@b SIP/2.0\r\nCall-ID: 1\r\n"
@@ -64,8 +64,8 @@ func TestTopHop(t *testing.T) {
 		if err := v.Parse([]byte(msg + "\r\n")); err != nil {
 			t.Fatal(err)
 		}
-		if transport, host := v.TopHop(); string(transport) != tt.transport || string(host) != tt.host {
-			t.Errorf("%q: %q %q, want %q %q", tt.via, transport, host, tt.transport, tt.host)
+		if transport, host, port := v.TopHop(); string(port) != tt.port || string(transport) != tt.transport || string(host) != tt.host {
+			t.Errorf("%q: %q %q %q, want %q %q %q", tt.via, transport, host, port, tt.transport, tt.host, tt.port)
 		}
 	}
 }

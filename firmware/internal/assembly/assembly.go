@@ -1,6 +1,7 @@
 package assembly
 
 import (
+	"hash/maphash"
 	"math"
 	"math/bits"
 	"net/netip"
@@ -80,7 +81,7 @@ func (c Config) MemoryBytes() int64 {
 	}
 	const perConnection = int64(unsafe.Sizeof(connection{})) + int64(dissect.ConnBytes)
 	if c.Lookup {
-		n += int64(c.Stream.Connections)*endsBytes + endedBytes
+		n += int64(c.Stream.Connections)*(endsBytes+wayBytes) + endedBytes
 	}
 	n += int64(min(maxWebs, c.Stream.Connections)) * webBytes
 	return n + int64(c.Stream.Connections)*perConnection + int64(unsafe.Sizeof(order{}))
@@ -94,7 +95,9 @@ type Assembly struct {
 	fragments  *Fragments
 	streams    *stream.Assembler
 	conns      *dissect.Connections
-	byEnds     map[ends]*connection        // nil without Lookup
+	byEnds     map[ends]*connection // nil without Lookup, and so are
+	ways       map[uint64]way       // these; see wayKey
+	seed       maphash.Seed
 	ended      endings                     // empty without Lookup
 	webPorts   map[netip.AddrPort]struct{} // of WebSockets inside TLS, as others have told
 	idle       *connection                 // handlers that no connection has, linked
@@ -125,7 +128,7 @@ func New(c Config) *Assembly {
 		a.duplicates = duplicate.New(c.Duplicate)
 	}
 	if c.Lookup {
-		a.byEnds = make(map[ends]*connection)
+		a.byEnds, a.ways, a.seed = make(map[ends]*connection), make(map[uint64]way), maphash.MakeSeed()
 	}
 	a.fragments = NewFragments(c.Defrag, c.Beside, a.reassembled)
 	c.Dissect.Handshake, c.Dissect.Control, c.Dissect.Beside = a.handshake, a.control, c.Beside

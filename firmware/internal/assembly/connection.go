@@ -24,9 +24,11 @@ type connection struct {
 	wss      correlate.WSSBy
 	carries  capture.Protocol // what it was told of for, when that is no SIP
 	id       uint64           // names it in records
-	ends     ends             // with Config.Lookup
-	web      *web             // of a WebSocket
-	next     *connection      // while idle
+	ends     ends             // with Config.Lookup, and
+	// clientLast says that ends.b is the client.
+	clientLast bool
+	web        *web        // of a WebSocket
+	next       *connection // while idle
 
 	announced func() uint64 // announce, made once
 }

@@ -1,6 +1,8 @@
 package assembly
 
 import (
+	"encoding/binary"
+	"hash/maphash"
 	"math"
 	"net/netip"
 	"time"
@@ -32,13 +34,68 @@ func (a *Assembly) know(c *connection) {
 	}
 	f := c.stream.Flow()
 	c.ends = endsOf(&f)
+	c.clientLast = c.ends.b == netip.AddrPortFrom(f.Src.Addr().Unmap(), f.Src.Port())
 	a.byEnds[c.ends] = c
+	k, port := c.way(a)
+	w := a.ways[k]
+	a.ways[k] = way{w.n + 1, w.ports ^ port}
 }
 
 func (a *Assembly) unknow(c *connection) {
+	if a.byEnds == nil {
+		return
+	}
 	if a.byEnds[c.ends] == c {
 		delete(a.byEnds, c.ends)
 	}
+	k, port := c.way(a)
+	if w := a.ways[k]; w.n > 1 {
+		a.ways[k] = way{w.n - 1, w.ports ^ port}
+	} else {
+		delete(a.ways, k)
+	}
+}
+
+// way is the connections that one host has to one port of another: how many there are, and
+// the XOR of the clients' ports, which of a single one is its port.
+type way struct {
+	n     uint32
+	ports uint16
+}
+
+// wayBytes is what one connection takes in the map of ways at its worst load.
+const wayBytes = 64
+
+// way returns the key of the way that c goes, and its client's port.
+func (c *connection) way(a *Assembly) (uint64, uint16) {
+	client, server := c.ends.a, c.ends.b
+	if c.clientLast {
+		client, server = server, client
+	}
+	return a.wayKey(client.Addr(), server), client.Port()
+}
+
+func (a *Assembly) wayKey(client netip.Addr, server netip.AddrPort) uint64 {
+	var k [34]byte
+	c, s := client.As16(), server.Addr().As16()
+	copy(k[:], c[:])
+	copy(k[16:], s[:])
+	binary.BigEndian.PutUint16(k[32:], server.Port())
+	return maphash.Bytes(a.seed, k[:])
+}
+
+// Outgoing puts the port from which f.Src has its only connection to f.Dst in the place of
+// its own, and reports whether there is one. Kamailio and OpenSIPS tell of a request that they
+// sent over TCP as if it came from the port where they listen. It needs Config.Lookup.
+func (a *Assembly) Outgoing(f *capture.FiveTuple) bool {
+	src, dst := f.Src.Addr().Unmap(), netip.AddrPortFrom(f.Dst.Addr().Unmap(), f.Dst.Port())
+	w := a.ways[a.wayKey(src, dst)]
+	from := netip.AddrPortFrom(f.Src.Addr(), w.ports)
+	if w.n != 1 || a.byEnds[endsOf(&capture.FiveTuple{Src: from, Dst: f.Dst})] == nil {
+		return false // the latter when ways have the same key
+	}
+	f.Src = from
+	return true
 }
 
 // remember makes it possible to find c for a while after its end.

@@ -121,6 +121,55 @@ func TestEndedConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
+// Who tells of what a host sent names the port where that listens. The connection is found
+// when the host has no other one to there.
+func TestOutgoing(t *testing.T) {
+	w := &witness{}
+	w.r = newRig(t, func(c *assembly.Config) { c.Net, c.Lookup = w, true })
+	r := w.r
+	host, there := netip.MustParseAddr("192.0.2.50"), netip.MustParseAddrPort("192.0.2.60:5060")
+	flow := func(port uint16, to netip.AddrPort) capture.FiveTuple {
+		return capture.FiveTuple{Proto: capture.ProtoTCP, Src: netip.AddrPortFrom(host, port), Dst: to}
+	}
+	talk := func(port uint16, to netip.AddrPort) (end func()) {
+		from, text := netip.AddrPortFrom(host, port), request(int(port), 0)
+		r.add(capturetest.TCP(from, to, capture.TCP{Flags: syn}, nil), capturetest.TCP(to, from, capture.TCP{Ack: 1, Flags: syn | ack}, nil),
+			capturetest.TCP(from, to, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, []byte(text)))
+		return func() {
+			r.add(capturetest.TCP(from, to, capture.TCP{Seq: 1 + uint32(len(text)), Ack: 1, Flags: rst}, nil))
+		}
+	}
+	is := func(what string, to netip.AddrPort, port uint16) {
+		t.Helper()
+		f := flow(5060, to)
+		found, want := r.Outgoing(&f), flow(port, to)
+		if port == 0 {
+			want = flow(5060, to)
+		}
+		if found != (port != 0) || f != want {
+			t.Errorf("%s: %v, %v, want %v", what, found, f, want)
+		}
+	}
+	is("none", there, 0)
+	first := talk(40001, there)
+	is("one", there, 40001)
+	is("another port", netip.AddrPortFrom(there.Addr(), 5061), 0)
+	is("another host", netip.AddrPortFrom(there.Addr().Next(), 5060), 0)
+	low := netip.MustParseAddrPort("192.0.2.40:5060") // sorted before the client
+	talk(40002, low)
+	is("to a lower address", low, 40002)
+	back := flow(40001, there).Reverse()
+	if r.Outgoing(&back) {
+		t.Errorf("what the server sends comes from %v", back)
+	}
+	second := talk(40003, there)
+	is("two", there, 0)
+	first()
+	is("the other one", there, 40003)
+	second()
+	is("no more", there, 0)
+}
+
 // A connection of TLS that nothing tells is for SIP is told of once somebody has
 // read SIP in it, also when the mirror shows one direction. What went over its ports
 // before it began did not go over it.

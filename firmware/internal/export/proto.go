@@ -54,7 +54,7 @@ func (p *Profile) above(r *record.Record) uint8 {
 		}
 	case record.SIP:
 		if p.sip.Parse(r.Payload) == nil {
-			what, _ = p.sip.TopHop()
+			what, _, _ = p.sip.TopHop()
 		}
 	}
 	switch {

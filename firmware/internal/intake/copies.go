@@ -150,10 +150,16 @@ func (c *copies) again(it *Item) bool {
 	return false
 }
 
+// hash is of a message. Who sends a request over TCP may name the port where he listens
+// instead of the connection's: that port does not count.
 func (c *copies) hash(f *capture.FiveTuple, b []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
-	writeFlow(&h, f)
+	flow := *f
+	if flow.Proto != capture.ProtoUDP && flow.Proto != capture.ProtoSCTP {
+		flow.Src = netip.AddrPortFrom(flow.Src.Addr(), 0)
+	}
+	writeFlow(&h, &flow)
 	_, _ = h.Write(b)
 	return h.Sum64()
 }

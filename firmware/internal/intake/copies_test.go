@@ -147,3 +147,31 @@ func TestCopiesBounded(t *testing.T) {
 		t.Errorf("%d octets", copiesBytes)
 	}
 }
+
+// Of a request that it sends over TCP an agent names the port where it listens, instead of
+// the connection's.
+func TestCopiesOverTCP(t *testing.T) {
+	from := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(proxy.Addr(), port) }
+	for _, tt := range []struct {
+		name       string
+		seen, told capture.FiveTuple
+		want       Verdict
+	}{
+		{"TCP", flowOf(from(43210), phone, 6), flowOf(from(5060), phone, 6), Copied},
+		{"TLS", flowOf(from(43210), phone, 6), flowOf(from(5061), phone, 22), Copied},
+		{"another receiver", flowOf(from(43210), phone, 6), flowOf(from(5060), netip.AddrPortFrom(phone.Addr(), 9), 6), Fresh},
+		{"UDP", flowOf(from(43210), phone, 17), flowOf(from(5060), phone, 17), Fresh},
+	} {
+		in := &Intake{copies: new(copies), Queue: newQueue()}
+		in.copies.seed = testDecoder(nil).seed
+		m := capture.Message{Protocol: capture.SIP, Mono: 1, Flow: tt.told, Payload: []byte("BYE sip:b@example.com SIP/2.0\r\n")}
+		it := &Item{Mono: 1, Message: m, agent: 1, peer: &peer{addr: proxy.Addr()}, Record: record.Record{Type: record.SIP, Flow: m.Flow, Payload: m.Payload}}
+		if !in.Relay(it) {
+			t.Errorf("%s: it was told of before", tt.name)
+		}
+		m.Flow = tt.seen
+		if got := in.Tap(&m); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}

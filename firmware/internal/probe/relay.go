@@ -34,11 +34,31 @@ func inside(it *intake.Item) assembly.Inside {
 		return assembly.WebSocket
 	}
 	if v.Parse(it.Message.Payload) == nil {
-		if t, _ := v.TopHop(); bytes.EqualFold(t, []byte("WSS")) || bytes.EqualFold(t, []byte("WS")) {
+		if t, _, _ := v.TopHop(); bytes.EqualFold(t, []byte("WSS")) || bytes.EqualFold(t, []byte("WS")) {
 			return assembly.WebSocket
 		}
 	}
 	return assembly.SIP
+}
+
+// listens reports whether the item is a request whose sender listens on the port that it is
+// said to come from (RFC 3261 18.1.1): not what a connection is made from.
+func listens(it *intake.Item) bool {
+	var v sip.View
+	if it.Message.Protocol != capture.SIP || v.Parse(it.Message.Payload) != nil || !v.IsRequest {
+		return false
+	}
+	transport, _, said := v.TopHop()
+	port := uint64(5060)
+	if len(said) > 0 {
+		var err error
+		if port, err = strconv.ParseUint(string(said), 10, 16); err != nil {
+			return false
+		}
+	} else if bytes.EqualFold(transport, []byte("TLS")) {
+		port = 5061
+	}
+	return uint64(it.Record.Flow.Src.Port()) == port
 }
 
 // relayed takes in what another agent has seen.
@@ -50,7 +70,12 @@ func (p *Probe) relayed(it *intake.Item) {
 	r := &it.Record
 	var conn uint64
 	if proto := r.Flow.Proto; proto != capture.ProtoUDP && proto != capture.ProtoSCTP {
-		conn = p.assembly.Connection(&r.Flow, r.Wall, inside(it))
+		what := inside(it)
+		conn = p.assembly.Connection(&r.Flow, r.Wall, what)
+		if conn == 0 && listens(it) && p.assembly.Outgoing(&r.Flow) {
+			it.Message.Flow = r.Flow
+			conn = p.assembly.Connection(&r.Flow, r.Wall, what)
+		}
 	}
 	if m := &it.Message; m.Protocol != capture.Unknown {
 		m.Conn = conn

@@ -117,7 +117,7 @@ func (f *fields) parties() bool {
 	}
 	b = f.caller.take(v.FromURI(), b)
 	b = f.callee.take(v.ToURI(), b)
-	_, host := v.TopHop()
+	_, host, _ := v.TopHop()
 	f.host = nil
 	if len(host) > 0 {
 		n := len(b)
@@ -164,7 +164,7 @@ func (f *fields) findTransport() transport {
 	case f.r.Type == record.Net:
 		name = firstMember(f.r.Payload, "Protocol") // as OpenSIPS has it
 	case f.parse():
-		name, _ = f.view.TopHop()
+		name, _, _ = f.view.TopHop()
 	}
 	if t := transportOf(name); t&(overTLS|overWS|overWSS) != 0 {
 		return t
