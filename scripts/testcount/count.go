@@ -103,6 +103,7 @@ func (c *count) take(e *event) {
 		t.output = append(t.output, e.Output)
 	case "pass", "bench":
 		p.passed++
+		c.showTables(e.Package+" "+e.Test, t.output)
 		t.done, t.output = true, nil
 	case "skip":
 		p.skipped++
@@ -180,6 +181,21 @@ func (c *count) show(what string, output []string) {
 		}
 	}
 	fmt.Fprintln(c.w)
+}
+
+// showTables prints, of a test that passed, the lines that begin with a bar.
+func (c *count) showTables(what string, output []string) {
+	for _, line := range output {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		if what != "" {
+			fmt.Fprintf(c.w, "\n--- %s\n", what)
+			what = ""
+		}
+		fmt.Fprintln(c.w, line)
+	}
 }
 
 // reason is the last thing a skipped test said.

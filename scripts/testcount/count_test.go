@@ -37,6 +37,7 @@ func TestCount(t *testing.T) {
 		hides                   []string
 	}{
 		{"passing", lines("a - start", "a T run", "a T output === RUN", "a T output hello", "a T pass", "a T/s pass", "a - output PASS", "a - pass"), nil, 2, 0, 0, []string{"ok", "2 passed"}, []string{"hello"}},
+		{"table", lines("a T run", "a T output hello", "a T output   | 1 | 2 |", "a T pass", "a - pass"), nil, 1, 0, 0, []string{"--- a T\n| 1 | 2 |\n"}, []string{"hello"}},
 		{"failing", lines("a T run", "a T output why", "a T fail", "a U pass", "a - fail"), errors.New("exit status 1"), 1, 1, 0, []string{"--- a T", "why", "1 passed, 1 failed"}, nil},
 		{"skipped", lines("a T run", "a T output x.go:1: needs root", "a T output --- SKIP: T", "a T skip", "a - pass"), nil, 0, 0, 1, []string{"skipped: a T: x.go:1: needs root"}, nil},
 		{"package fails alone", lines("a T pass", "a - output main says no", "a - fail"), errors.New("exit status 1"), 1, 1, 0, []string{"main says no"}, nil},

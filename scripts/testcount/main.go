@@ -6,7 +6,8 @@
 // Every test and every subtest counts once. A package that fails without a
 // test of its own to blame (it does not build, it panics outside a test, its
 // TestMain fails) counts as one failure, and so does a test that began and
-// never ended. With -totals it appends "passed failed skipped" to FILE. The
+// never ended. Of a test that passes the tables that it logs are shown: lines that
+// begin with a bar. With -totals it appends "passed failed skipped" to FILE. The
 // exit status is 1 when anything failed, 2 when the command could not be run.
 package main
 
