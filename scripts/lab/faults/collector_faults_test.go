@@ -1,9 +1,7 @@
 package faults_test
 
 import (
-	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -93,56 +91,6 @@ func TestKilledWhileDraining(t *testing.T) {
 	})
 }
 
-// Frozen for longer than a stall, then continued, or killed.
-func TestFrozen(t *testing.T) {
-	overBoth(t, core, func(t *testing.T, over transport) {
-		for _, then := range []string{"continued", "killed"} {
-			t.Run(then, func(t *testing.T) {
-				t.Parallel()
-				r := over.rig(t)
-				c := r.collect("-receive", strconv.Itoa(256*kilobyte))
-				r.run()
-				r.traffic(pick(2000, 8000))
-				r.elapse(time.Second)
-				r.freeze(c)
-				r.elapse(pick(13*time.Second, time.Minute))
-				if then == "continued" {
-					r.thaw(c)
-				} else {
-					r.kill(c.Process)
-					r.collect()
-				}
-				r.elapse(2 * time.Second)
-				r.pause()
-				r.captured(0)
-				r.finish()
-			})
-		}
-	})
-}
-
-// Connections that are reset inside of a frame.
-func TestResetInsideFrame(t *testing.T) {
-	overBoth(t, core, func(t *testing.T, over transport) {
-		r := over.rig(t)
-		resets := pick(10, 40)
-		c := r.collect("-reset-after", "3001", "-resets", strconv.Itoa(resets))
-		r.run()
-		r.traffic(pick(2000, 8000))
-		r.until("all resets have been made", func() bool {
-			b, err := os.ReadFile(c.stderr)
-			return err == nil && strings.Contains(string(b), allReset)
-		})
-		r.elapse(time.Second)
-		r.pause()
-		r.captured(0)
-		r.finish()
-		if broken := r.total("heptap_uplink_broken_total"); broken < resets {
-			t.Errorf("%d connections were reset, and the probe counts %d", resets, broken)
-		}
-	})
-}
-
 // A collector that accepts and never reads is down, and the probe says so.
 func TestDeafCollector(t *testing.T) {
 	overBoth(t, core, func(t *testing.T, over transport) {
@@ -168,33 +116,6 @@ func TestDeafCollector(t *testing.T) {
 		r.pause()
 		r.captured(0)
 		r.until("the uplink is up", func() bool { return r.state() == "up" })
-		r.finish()
-	})
-}
-
-// More than the memory tier holds comes during an outage.
-func TestMemoryOverflow(t *testing.T) {
-	overBoth(t, longOnly, func(t *testing.T, over transport) {
-		r := over.rig(t, "set spool memory 4MiB")
-		c := r.collect()
-		r.run()
-		r.traffic(2000)
-		r.elapse(time.Second)
-		r.pause()
-		r.kill(c.Process)
-		r.must(r.gen.burst(8000, pick(48000, 400000)))
-		r.captured(0)
-		m := r.metrics()
-		if lost := m.Sum("heptap_uplink_shed_total") + m.Sum("heptap_uplink_evicted_total"); lost > 0 {
-			t.Errorf("%.0f records shed or evicted with a spool that has room", lost)
-		}
-		if used := m.Sum("heptap_spool_used_bytes"); used < 20<<20 {
-			t.Errorf("the outage put %.0f octets into the spool, not 20 MiB", used)
-		}
-		r.collect()
-		r.traffic(2000)
-		r.elapse(2 * time.Second)
-		r.pause()
 		r.finish()
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -36,14 +35,22 @@ type collectorFlags struct {
 	generation int
 	udp        bool
 	cert, key  string        // files: TLS
+	clientCA   string        // file: ask for a certificate of it
 	deaf       bool          // accept and never read
 	receive    int           // SO_RCVBUFFORCE
 	pause      time.Duration // after each read
 	resetAfter int64         // octets of a connection, then RST inside of a frame
-	resets     int           // how many times
+	while      string        // pause and reset as long as this file is there; empty is always
 	poison     int           // number of the message that it closes on, or -1
+}
 
-	done atomic.Int64 // resets
+// sick reports whether it is to pause and to reset.
+func (f *collectorFlags) sick() bool {
+	if f.while == "" {
+		return true
+	}
+	_, err := os.Stat(f.while)
+	return err == nil
 }
 
 // fileName names the file of a connection so that the names sort as the
@@ -62,11 +69,12 @@ func collectorMain(args []string) error {
 	fs.BoolVar(&f.udp, "udp", false, "")
 	fs.StringVar(&f.cert, "certificate", "", "")
 	fs.StringVar(&f.key, "key", "", "")
+	fs.StringVar(&f.clientCA, "client-ca", "", "")
 	fs.BoolVar(&f.deaf, "deaf", false, "")
 	fs.IntVar(&f.receive, "receive", 0, "")
 	fs.DurationVar(&f.pause, "pause", 0, "")
 	fs.Int64Var(&f.resetAfter, "reset-after", 0, "")
-	fs.IntVar(&f.resets, "resets", 0, "")
+	fs.StringVar(&f.while, "while", "", "")
 	fs.IntVar(&f.poison, "poison", -1, "")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -103,15 +111,13 @@ func (f *collectorFlags) serveTCP(ctx context.Context) error {
 	context.AfterFunc(ctx, func() { l.Close() })
 	var secure *tls.Config
 	if f.cert != "" {
-		if secure, err = hep.ServerTLS(f.cert, f.key, ""); err != nil {
+		if secure, err = hep.ServerTLS(f.cert, f.key, f.clientCA); err != nil {
 			return err
 		}
 	}
 	if err := f.ready(); err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	for n := 0; ; n++ {
 		conn, err := l.Accept()
 		if err != nil {
@@ -124,12 +130,12 @@ func (f *collectorFlags) serveTCP(ctx context.Context) error {
 			defer conn.Close() // and never read until the end
 			continue
 		}
-		wg.Go(func() {
+		go func() { // until the process ends
 			if err := f.read(conn.(*net.TCPConn), secure, n); err != nil {
 				fmt.Fprintln(os.Stderr, "collector: connection", n, err)
 				os.Exit(1)
 			}
-		})
+		}()
 	}
 }
 
@@ -188,8 +194,8 @@ func (f *collectorFlags) read(raw *net.TCPConn, secure *tls.Config, number int) 
 	defer unix.Munmap(m.all)
 	whole := 0 // where the first incomplete frame begins
 	for {
-		limit := readBytes
-		if f.resetAfter > 0 && f.done.Load() < int64(f.resets) {
+		limit, sick := readBytes, f.sick()
+		if f.resetAfter > 0 && sick {
 			limit = max(1, min(limit, int(f.resetAfter)-m.read))
 		}
 		room := m.room(limit)
@@ -208,26 +214,14 @@ func (f *collectorFlags) read(raw *net.TCPConn, secure *tls.Config, number int) 
 			}
 			return nil // however the peer ended it
 		}
-		if f.resetAfter > 0 && int64(m.read) >= f.resetAfter && m.read > whole && f.reset() {
+		if f.resetAfter > 0 && sick && int64(m.read) >= f.resetAfter && m.read > whole {
 			return raw.SetLinger(0) // and close: RST
 		}
-		if f.pause > 0 {
+		if sick {
 			time.Sleep(f.pause)
 		}
 	}
 }
-
-// reset says whether a connection is to be reset, and that it is.
-func (f *collectorFlags) reset() bool {
-	n := f.done.Add(1)
-	if n == int64(f.resets) {
-		fmt.Fprintln(os.Stderr, allReset)
-	}
-	return n <= int64(f.resets)
-}
-
-// allReset is what a collector says once it has made all its resets.
-const allReset = "collector: all resets made"
 
 // frames walks the whole frames from on and looks for poison.
 func (f *collectorFlags) frames(m *mapped, from int, err error) (int, error) {
@@ -297,5 +291,8 @@ func (f *collectorFlags) serveUDP(ctx context.Context) error {
 			return err
 		}
 		m.took(n)
+		if f.sick() {
+			time.Sleep(f.pause)
+		}
 	}
 }

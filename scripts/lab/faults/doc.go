@@ -13,5 +13,9 @@
 // octet; that is what the promise is about. The tally reads these files: which
 // numbers arrived, how often, and in which order on each connection.
 //
+// TestFaultMatrix prints a table of what became of the records in each cell: a fault,
+// a transport, a duration. A run has a core of cells and a sample, which HEPTAP_SEED
+// takes again.
+//
 // Set HEPTAP_LONG=1 for longer faults, higher rates and more rounds.
 package faults

@@ -5,42 +5,6 @@ import (
 	"time"
 )
 
-// A cable pulled at the probe, where the carrier goes, and behind a switch,
-// where nothing tells.
-func TestLinkDown(t *testing.T) {
-	overBoth(t, longOnly, func(t *testing.T, over transport) {
-		for _, tt := range []struct {
-			name  string
-			far   bool
-			lines []string
-		}{
-			{"at the probe", false, nil},
-			{"unseen", true, nil},
-			{"unseen, longer than a stall", true, []string{"set collector central stall 3s"}},
-		} {
-			t.Run(tt.name, func(t *testing.T) {
-				t.Parallel()
-				r := over.rig(t, tt.lines...)
-				r.collect()
-				r.run()
-				r.traffic(pick(2000, 10000))
-				r.elapse(2 * time.Second)
-				link := r.near
-				if tt.far {
-					link = r.far
-				}
-				r.must(link.Pull())
-				r.elapse(pick(8*time.Second, time.Minute))
-				r.must(link.Plug())
-				r.elapse(2 * time.Second)
-				r.pause()
-				r.captured(0)
-				r.finish()
-			})
-		}
-	})
-}
-
 // With order strict everything comes in one sequence, whatever happens: what
 // is sent again begins where something was unconfirmed, and goes on from there.
 func TestOrderStrict(t *testing.T) {

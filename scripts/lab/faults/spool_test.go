@@ -32,47 +32,6 @@ func countLines(s, begin string) (n int) {
 	return n
 }
 
-// A spool that is full gives up the oldest, and counts it to the record.
-func TestSpoolFull(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "set spool max-size 4MiB", "set spool memory 16MiB")
-	r.run()
-	r.must(r.gen.burst(pick(5000, 10000), pick(40000, 400000)))
-	r.captured(0)
-	newest := r.gen.count()
-	r.collect()
-	r.traffic(500)
-	r.elapse(2 * time.Second)
-	r.pause()
-	r.captured(0)
-	begin := time.Now()
-	r.until("everything that is left has come", func() bool {
-		m := r.metrics()
-		return r.scan().unique+int(m.Sum("heptap_uplink_shed_total")+m.Sum("heptap_uplink_evicted_total")) >= r.gen.count()
-	})
-	took := time.Since(begin).Round(10 * time.Millisecond)
-	r.quiet()
-	m := r.stop()
-	r.settle(took)
-	y := r.scan()
-	evicted, shed := int(m.Sum("heptap_uplink_evicted_total")), int(m.Sum("heptap_uplink_shed_total"))
-	t.Logf("delivered %d, evicted %d, shed %d", y.unique, evicted, shed)
-	if evicted+shed == 0 {
-		t.Error("the spool was never full")
-	}
-	if place(m, "confirmed") != y.unique || y.unique+evicted+shed != r.gen.count() {
-		t.Errorf("%d sent, %d delivered: %s", r.gen.count(), y.unique, uplinkText(m))
-	}
-	for n := newest - 1000; n < r.gen.count(); n++ {
-		if !y.has(n) {
-			t.Fatalf("message %d, one of the newest, is missing: %s", n, spans(y.missing(r.gen.count())))
-		}
-	}
-	if info, err := os.Stat(r.spoolFile()); err != nil || info.Size() > 4<<20 {
-		t.Errorf("the spool is larger than its limit: %v, %v", info, err)
-	}
-}
-
 const pageBytes = 4096 // of bbolt, on the machines these tests run on
 
 // overwrite puts random octets over the pages at first, first+step, ...

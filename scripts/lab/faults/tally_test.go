@@ -23,9 +23,11 @@ type tally struct {
 
 	times    []uint16 // how often each message came, by number
 	unique   int
+	newest   int    // number of the latest message that came, and 1
 	again    int    // frames that had come before
 	octets   uint64 // of these
 	problems []string
+	arrived  func(n int) // is told of each message that comes for the first time
 
 	// Whatever the connections: everything below next has come in sequence,
 	// and skipped, unless it is -1, had not come when a later one came.
@@ -137,12 +139,15 @@ func (y *tally) frame(name string, f *readFile, frame []byte) {
 	if n <= f.last && !y.lanes {
 		y.problem("%s: message %d after %d", name, n, f.last)
 	}
-	f.last = n
+	f.last, y.newest = n, max(y.newest, n+1)
 	for len(y.times) <= n {
 		y.times = append(y.times, make([]uint16, len(y.times)+1024)...)
 	}
 	if y.times[n]++; y.times[n] == 1 {
 		y.unique++
+		if y.arrived != nil {
+			y.arrived(n)
+		}
 	} else {
 		y.again++
 		y.octets += uint64(len(frame))
