@@ -46,7 +46,8 @@ type Connection struct {
 	Attempt tcp.Attempt
 	Sent    [2]tcp.Sent // by direction
 	Ending  tcp.Ending
-	Web     *Web // of a WebSocket, when its handshake was seen
+	Silent  int64 // how long nothing had been said when a FIN or RST ended it, ns
+	Web     *Web  // of a WebSocket, when its handshake was seen
 	TLS     *TLSInfo
 	SCTP    *Association
 }

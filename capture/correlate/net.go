@@ -19,6 +19,7 @@ import (
 //	            unanswered, empty, failed (the handshake of TLS or WebSocket).
 //	            CLOSED: closed, reset, aborted (SCTP), forgotten (idle, or no room),
 //	            replaced (by one with the same ports). STATS: open, the capture has ended before it
+//	silent      seconds without an octet before who closed or reset it did so, from 1 on
 //	calls_at    when the first message of each of calls came, in Unix microseconds
 //	others      the Call-IDs of what else of SIP it carried: REGISTER, MESSAGE, SUBSCRIBE,
 //	            OPTIONS. others_at is as calls_at. Calls come first, in the links too
@@ -183,6 +184,9 @@ func (c *Correlator) Closed(n *Connection, why tcp.Reason) {
 	o.carrying(n)
 	o.ends(n)
 	o.float("duration", ms(e.At.Mono-n.Attempt.Began.Mono)/1000)
+	if n.Silent >= int64(time.Second) && (why == tcp.FIN || why == tcp.RST) {
+		o.float("silent", ms(n.Silent)/1000)
+	}
 	if n.SCTP != nil {
 		o.carried(n)
 	} else {
@@ -254,23 +258,31 @@ func closing(n *Connection, why tcp.Reason) (word, reason, by string) {
 	return "forgotten", why.String(), ""
 }
 
+// toldSilence is the least silence before the end that its record tells of in words: timers
+// are longer, and pauses of a conversation mostly shorter.
+const toldSilence = int64(10 * time.Second)
+
 func closedText(n *Connection, why tcp.Reason, by string) string {
 	if s := n.SCTP; s != nil {
 		if text := s.closedText(why, by); text != "" {
 			return text
 		}
 	}
+	after := ""
+	if n.Silent >= toldSilence {
+		after = " after " + time.Duration(n.Silent).Round(time.Second).String() + " of silence"
+	}
 	switch why {
 	case tcp.RST:
-		return "Reset by the " + by
+		return "Reset by the " + by + after
 	case tcp.FIN:
 		if by, alert := n.alertEnds(); alert != "" {
 			return "Closed after the TLS alert " + alert + " from the " + by
 		}
 		if n.Web != nil && n.Web.Closer >= 0 {
-			return "WebSocket closed by the " + party(n.Web.Closer)
+			return "WebSocket closed by the " + party(n.Web.Closer) + after
 		}
-		return "Closed by the " + by
+		return "Closed by the " + by + after
 	case tcp.Idle:
 		return "No segment for so long that it is forgotten"
 	case tcp.Evicted:

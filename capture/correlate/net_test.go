@@ -91,6 +91,32 @@ func TestConnectionAndCalls(t *testing.T) {
 	}
 }
 
+// How long nothing had been said is told of who closed or reset the connection, in words when
+// it was long.
+func TestSilentConnection(t *testing.T) {
+	for _, tt := range []struct {
+		silent time.Duration
+		why    tcp.Reason
+		text   string
+		want   any
+	}{
+		{120 * time.Second, tcp.FIN, "Closed by the server after 2m0s of silence", 120.},
+		{3 * time.Second, tcp.FIN, "Closed by the server", 3.},
+		{999 * time.Millisecond, tcp.FIN, "Closed by the server", nil},
+		{15500 * time.Millisecond, tcp.RST, "Reset by the server after 16s of silence", 15.5},
+		{time.Hour, tcp.Idle, "No segment for so long that it is forgotten", nil},
+	} {
+		r := newRig(t, withNet)
+		n := r.connection(1)
+		r.c.Opened(n)
+		n.Silent, n.Ending = int64(tt.silent), tcp.Ending{First: 1, Reset: 1, At: tcp.Meta{Wall: r.now, Mono: r.now}}
+		r.c.Closed(n, tt.why)
+		if g := r.nets()[1].report; g["Message"] != tt.text || g["silent"] != tt.want {
+			t.Errorf("%v, %v: %v, %v", tt.silent, tt.why, g["Message"], g["silent"])
+		}
+	}
+}
+
 // A trunk carries more calls than a record can name: the newest are, and all
 // are counted, each once. Long ids do not take more room.
 func TestConnectionOfManyCalls(t *testing.T) {

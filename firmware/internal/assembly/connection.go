@@ -24,11 +24,11 @@ type connection struct {
 	wss      correlate.WSSBy
 	carries  capture.Protocol // what it was told of for, when that is no SIP
 	id       uint64           // names it in records
-	ends     ends             // with Config.Lookup, and
-	// clientLast says that ends.b is the client.
-	clientLast bool
-	web        *web        // of a WebSocket
-	next       *connection // while idle
+	ends     ends             // with Config.Lookup
+	last     bool             // the client is ends.b
+	web      *web             // of a WebSocket
+	silence  silence
+	next     *connection // while idle
 
 	announced func() uint64 // announce, made once
 }
@@ -43,6 +43,7 @@ func (a *Assembly) connect(s *stream.Conn) stream.Handler {
 		a.idle = c.next
 	}
 	c.assembly, c.stream, c.octets, c.kept, c.told, c.named, c.carries, c.wss, c.next = a, s, 0, false, false, false, capture.Unknown, 0, nil
+	c.silence = silence{}
 	flow, attempt := s.Flow(), s.Attempt()
 	c.id = identify(&flow, &attempt)
 	c.conn.Reset(a.conns, flow, c.id)
@@ -62,6 +63,7 @@ func (c *connection) recycle() {
 // Data implements stream.Handler.
 func (c *connection) Data(dir int, pending []byte, fresh int, gap int64, at *stream.At) int {
 	c.assembly.current = c
+	c.silence.said(c.since(at.Mono), fresh)
 	n := c.conn.Data(dir, pending, fresh, gap, (*dissect.At)(&at.Meta), dissect.Numbers{End: at.End, Ack: at.Ack, Known: at.Numbered})
 	c.judge(n)
 	return n
@@ -79,6 +81,9 @@ func (c *connection) Cut(dir int, pending []byte, why stream.Reason, at *stream.
 
 // finished passes on that the sender of a direction has finished.
 func (c *connection) finished(dir int) {
+	if c.silence.over == 0 {
+		c.silence.over = c.since(c.stream.Ending().At.Mono) + 1
+	}
 	c.conn.EndTLS(dir, tlswire.FIN) // an alert that comes after it is an answer
 	if c.conn.Followed() {
 		c.assembly.at = dissect.At(c.stream.Ending().At)
@@ -138,7 +143,9 @@ func (c *connection) end(why stream.Reason) {
 		c.conn.Unfollow(c.ending(why))
 	}
 	if c.told {
-		c.assembly.config.Net.Closed(c.describe(), why)
+		n := c.describe()
+		n.Silent = c.silent()
+		c.assembly.config.Net.Closed(n, why)
 		c.remember(why)
 	}
 	c.recycle()

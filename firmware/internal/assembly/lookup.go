@@ -34,7 +34,7 @@ func (a *Assembly) know(c *connection) {
 	}
 	f := c.stream.Flow()
 	c.ends = endsOf(&f)
-	c.clientLast = c.ends.b == netip.AddrPortFrom(f.Src.Addr().Unmap(), f.Src.Port())
+	c.last = c.ends.b == netip.AddrPortFrom(f.Src.Addr().Unmap(), f.Src.Port())
 	a.byEnds[c.ends] = c
 	k, port := c.way(a)
 	w := a.ways[k]
@@ -69,7 +69,7 @@ const wayBytes = 64
 // way returns the key of the way that c goes, and its client's port.
 func (c *connection) way(a *Assembly) (uint64, uint16) {
 	client, server := c.ends.a, c.ends.b
-	if c.clientLast {
+	if c.last {
 		client, server = server, client
 	}
 	return a.wayKey(client.Addr(), server), client.Port()

@@ -16,9 +16,10 @@ import (
 
 // witness writes down what it is told of connections, between the messages.
 type witness struct {
-	r   *rig
-	log []string
-	ids []uint64
+	r      *rig
+	log    []string
+	ids    []uint64
+	silent int64 // at the last end
 }
 
 func (w *witness) note(id uint64, format string, args ...any) {
@@ -51,6 +52,7 @@ func (w *witness) Closed(n *correlate.Connection, why stream.Reason) {
 	if n.Web != nil {
 		code = n.Web.Code
 	}
+	w.silent = n.Silent
 	w.note(n.ID, "closed %v by %d reset %d sent %d code %d", why, n.Ending.First, n.Ending.Reset, n.Sent[0].Octets, code)
 }
 

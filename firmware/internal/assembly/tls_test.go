@@ -19,12 +19,15 @@ import (
 
 // talk plays a conversation as the segments of a connection that begins with
 // its handshake.
-func (r *rig) talk(client, server netip.AddrPort, events []tlstalk.Event) {
+func (r *rig) talk(client, server netip.AddrPort, events []tlstalk.Event, before ...func(i int)) {
 	r.add(capturetest.TCP(client, server, capture.TCP{Seq: 0, Flags: syn, MSS: 1460}, nil, capturetest.IPID(1)),
 		capturetest.TCP(server, client, capture.TCP{Seq: 0, Ack: 1, Flags: syn | ack}, nil, capturetest.IPID(2)),
 		capturetest.TCP(client, server, capture.TCP{Seq: 1, Ack: 1, Flags: ack}, nil, capturetest.IPID(3)))
 	ends, seq := [2]netip.AddrPort{client, server}, [2]uint32{1, 1}
-	for _, e := range events {
+	for i, e := range events {
+		for _, f := range before {
+			f(i)
+		}
 		r.pass(10 * time.Millisecond)
 		src, dst := ends[e.Dir], ends[1-e.Dir]
 		if len(e.Octets) > 0 {
@@ -53,6 +56,7 @@ func (w *secrets) Opened(n *correlate.Connection) {
 }
 
 func (w *secrets) Closed(n *correlate.Connection, why stream.Reason) {
+	w.silent = n.Silent
 	w.note(n.ID, "closed %v", why)
 	w.kind("closed", n)
 	w.tls(n)
