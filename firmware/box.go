@@ -14,7 +14,7 @@ func (s *service) box() *console.Box {
 	if s.lines == "" {
 		return nil
 	}
-	return &console.Box{Ports: networkPorts, SetClock: setClock, TimeServers: func() []string { t, _ := s.host.timeServers(); return t }}
+	return &console.Box{SetClock: setClock, TimeServers: func() []string { t, _ := s.host.timeServers(); return t }}
 }
 
 // networkPorts are what a cable can be plugged into.

@@ -19,7 +19,7 @@ func TestUplinkPort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var mu sync.Mutex
-		there := false
+		there := false // guarded by mu, as is what follows
 		var ends []*io.PipeWriter
 		var closed int
 		p := &uplinkPort{device: "eth0", open: func(string) ([]io.ReadCloser, error) {
@@ -36,40 +36,46 @@ func TestUplinkPort(t *testing.T) {
 			}
 			return out, nil
 		}}
+		set := func(now bool) { mu.Lock(); there = now; mu.Unlock() }
+		trouble := func() string { p.mu.Lock(); defer p.mu.Unlock(); return p.trouble }
+		shut := func() int { mu.Lock(); defer mu.Unlock(); return closed }
 		var done sync.WaitGroup
 		done.Go(func() { p.run(ctx) })
 		synctest.Wait()
-		if p.trouble != "no such device" {
-			t.Errorf("%q", p.trouble)
+		if trouble() != "no such device" {
+			t.Errorf("%q", trouble())
 		}
-		there = true
+		set(true)
 		time.Sleep(listenAgain + time.Second)
 		synctest.Wait()
-		for _, w := range ends {
+		mu.Lock()
+		now := ends
+		mu.Unlock()
+		for _, w := range now {
 			if _, err := w.Write(frame); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if l, c := p.table.Snapshot(ringNow()); len(l) != 1 || l[0].Port != "b" || c.Read != 2 || p.trouble != "" {
-			t.Errorf("%+v, %+v, %q", l, c, p.trouble)
+		if l, c := p.table.Snapshot(ringNow()); len(l) != 1 || l[0].Port != "b" || c.Read != 2 || trouble() != "" {
+			t.Errorf("%+v, %+v, %q", l, c, trouble())
 		}
-		there = false
-		ends[1].CloseWithError(errors.New("network is down"))
+		set(false)
+		now[1].CloseWithError(errors.New("network is down"))
 		synctest.Wait()
-		if closed != 2 || p.trouble != "network is down" {
-			t.Errorf("%d closed, %q", closed, p.trouble)
+		if shut() != 2 || trouble() != "network is down" {
+			t.Errorf("%d closed, %q", shut(), trouble())
 		}
-		there = true
+		set(true)
 		time.Sleep(listenAgain + time.Second)
 		synctest.Wait()
-		if p.trouble != "" {
-			t.Errorf("%q", p.trouble)
+		if trouble() != "" {
+			t.Errorf("%q", trouble())
 		}
 		cancel()
 		done.Wait()
-		if closed != 4 {
-			t.Errorf("%d closed", closed)
+		if shut() != 4 {
+			t.Errorf("%d closed", shut())
 		}
 	})
 	for _, c := range []struct {

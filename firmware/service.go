@@ -89,7 +89,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 		s.serial.close()
 	}()
 	defer close(s.ended)
-	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), End: s.host.ender(), Ping: netcheck.Ping, Resolve: netcheck.Resolve, Systems: s.upgrades.systems(), Log: s.log})
+	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), End: s.host.ender(), Ports: networkPorts, Ping: netcheck.Ping, Resolve: netcheck.Resolve, Identify: s.newIdentifier().run, Systems: s.upgrades.systems(), Log: s.log})
 	if err != nil { // such as a configuration that came by a pipe
 		s.log.Warn("no console", "err", err)
 	} else {

@@ -365,9 +365,12 @@ func (b *Box) do(verb, text string) error {
 		return b.systems.back()
 	case verbMirror:
 		return b.mirror(text)
-	case verbRestore:
+	case verbRestore, verbBlink:
 		if b.links == nil {
 			return errors.New("the box has no network")
+		}
+		if verb == verbBlink {
+			return told(b.links.Blink(text, blinkFor))
 		}
 		return b.links.RestoreMirror(text)
 	}

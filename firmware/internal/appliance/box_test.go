@@ -23,6 +23,7 @@ import (
 type fakeLinks struct {
 	*haltest.Addresses
 	hal.Links
+	hal.Identifier
 }
 
 func (l *fakeLinks) State(name string) (hal.LinkState, error) {

@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -112,9 +114,15 @@ func TestOwnData(t *testing.T) {
 // mirrorLinks note what is made a mirror port.
 type mirrorLinks struct {
 	fakeLinks
-	err  error
-	made string
-	with []netip.Addr
+	err     error
+	made    string
+	with    []netip.Addr
+	blinked string
+}
+
+func (l *mirrorLinks) Blink(name string, d time.Duration) error {
+	l.blinked = fmt.Sprint(name, " ", d)
+	return l.err
 }
 
 func (l *mirrorLinks) MirrorUp(name string, o hal.MirrorOptions) error {
@@ -151,11 +159,21 @@ func TestMirrorByPID1(t *testing.T) {
 			t.Errorf("%s, which is the uplink: %v", name, err)
 		}
 	}
-	for _, want := range []error{fs.ErrNotExist, hal.ErrInUse} {
-		l.err = want
+	if err := p.Blink(ctx, "eth0"); err != nil || l.blinked != "eth0 2s" {
+		t.Errorf("%v, %q", err, l.blinked)
+	}
+	for _, want := range []error{fs.ErrNotExist, hal.ErrInUse, errors.ErrUnsupported} {
+		l.err = fmt.Errorf("eth1: %w", want)
 		if err := p.MirrorUp(ctx, "eth1", nil); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}
+		if err := p.Blink(ctx, "eth1"); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	l.err = errors.New("of another kind")
+	if err := p.Blink(ctx, "eth1"); err == nil || err.Error() != "of another kind" {
+		t.Errorf("%v", err)
 	}
 	for verb, text := range map[string]string{verbMirror: "", "mirror-": "eth1", "": ""} {
 		if err := p.Ask(ctx, verb, text); err == nil {

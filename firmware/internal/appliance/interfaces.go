@@ -10,10 +10,11 @@ import (
 	"heptap/hal"
 )
 
-// Links are the box's network interfaces, and their addresses.
+// Links are the box's network interfaces, their addresses, and which socket each is.
 type Links interface {
 	hal.Links
 	hal.Addresses
+	hal.Identifier
 }
 
 // interfaces names every interface that comes, and tells of every change.

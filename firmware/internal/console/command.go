@@ -32,7 +32,7 @@ var errUsage = errors.New("usage")
 
 // commands are all there are, in the order in which help shows them.
 func commands() []command {
-	return slices.Concat(editCommands(), viewCommands(), callCommands(), followCommands(), recordCommands(), testCommands(), networkCommands(), setupCommands(), userCommands(), fileCommands(), powerCommands(), upgradeCommands(), sessionCommands())
+	return slices.Concat(editCommands(), viewCommands(), callCommands(), followCommands(), recordCommands(), testCommands(), networkCommands(), identifyCommands(), setupCommands(), userCommands(), fileCommands(), powerCommands(), upgradeCommands(), sessionCommands())
 }
 
 func sessionCommands() []command {

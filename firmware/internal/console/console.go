@@ -30,6 +30,7 @@ type Options struct {
 	Apply func(config.Config) error
 	// Live returns what runs, nil while nothing does.
 	Live     func() *Live
+	Ports    func() ([]NetworkPort, error)
 	Box      *Box  // nil: another system runs on the machine
 	Messages *Tail // what the probe logs; nil: it is not kept
 	// End has the box restart, say (Restart and so on), and returns when it
@@ -40,7 +41,10 @@ type Options struct {
 	Ping    func(ctx context.Context, host string, count int, tell func(line string)) error
 	Resolve func(ctx context.Context, name string, tell func(line string)) error
 	Systems *Systems // nil: the machine has another system, which heptap does not change
-	Log     *slog.Logger
+	// Identify tells which socket of the machine a device is, until ctx is done or the
+	// time is over. nil: not from where the console is.
+	Identify func(ctx context.Context, device string, tell func(line string)) error
+	Log      *slog.Logger
 }
 
 // Console is the shell of one probe. Its methods may be called from any goroutine.

@@ -61,6 +61,10 @@ func (s *session) resolve(typed []string) (string, error) {
 
 // tells shows the lines that do tells of as they come, until it ends or ^C comes.
 func (s *session) tells(do func(ctx context.Context, tell func(string)) error) error {
+	return s.tellsUntil(s.t.interrupted, do)
+}
+
+func (s *session) tellsUntil(enough func() bool, do func(ctx context.Context, tell func(string)) error) error {
 	ctx, cancel := context.WithCancel(s.t.ctx)
 	defer cancel()
 	lines, ended := make(chan string), make(chan error, 1)
@@ -82,7 +86,7 @@ func (s *session) tells(do func(ctx context.Context, tell func(string)) error) e
 			return err
 		case <-look.C:
 		}
-		if s.t.interrupted() || s.t.err != nil {
+		if enough() || s.t.err != nil {
 			return nil
 		}
 	}

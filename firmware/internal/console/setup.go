@@ -15,7 +15,6 @@ import (
 
 // Box is what a machine has that runs nothing but heptap.
 type Box struct {
-	Ports       func() ([]NetworkPort, error)
 	SetClock    func(time.Time) error
 	TimeServers func() []string // that DHCP tells of
 }
@@ -224,7 +223,7 @@ func (a *answers) ports() (names []string) {
 	if a.s.c.o.Box == nil {
 		return nil
 	}
-	all, err := a.s.c.o.Box.Ports()
+	all, err := a.s.c.o.Ports()
 	if err != nil {
 		a.s.t.print("  network ports: " + printable(err.Error()) + "\n")
 	}

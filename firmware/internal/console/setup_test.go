@@ -25,9 +25,9 @@ func newBoxRig(t testing.TB, servers []string, test func(collector string, tell 
 		live.TestUplink = func(_ context.Context, name string, tell func(Step)) error { return test(name, tell) }
 	}
 	c, err := New(Options{File: r.file, Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Live: func() *Live { return live },
-		Box: &Box{Ports: func() ([]NetworkPort, error) {
+		Ports: func() ([]NetworkPort, error) {
 			return []NetworkPort{{"enp0s2", "link, 00:00:5e:00:53:01"}, {"enp0s3", "no link, 00:00:5e:00:53:02"}}, nil
-		}, SetClock: func(t time.Time) error { *clock = t; return nil }, TimeServers: func() []string { return servers }},
+		}, Box: &Box{SetClock: func(t time.Time) error { *clock = t; return nil }, TimeServers: func() []string { return servers }},
 		Apply: func(c config.Config) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()

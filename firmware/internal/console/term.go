@@ -87,12 +87,8 @@ func (t *terminal) print(s string) {
 	t.write(s)
 }
 
-// interrupted says whether ^C has come while no key was waited for. Other keys that
-// came wait on.
-func (t *terminal) interrupted() bool {
-	if t.ctx.Err() != nil {
-		return true
-	}
+// takeIn takes what has come while no key was waited for.
+func (t *terminal) takeIn() {
 	select {
 	case b, ok := <-t.in:
 		if ok {
@@ -100,6 +96,37 @@ func (t *terminal) interrupted() bool {
 		}
 	default:
 	}
+}
+
+// pressed says whether a key has come while none was waited for, and takes it away. A
+// script's lines are no keys.
+func (t *terminal) pressed() bool {
+	if t.ctx.Err() != nil {
+		return true
+	}
+	if t.batch {
+		return false
+	}
+	t.takeIn()
+	for len(t.pending) > 0 {
+		k, ok := t.decoder.next(t.pending[0])
+		t.pending = t.pending[1:]
+		if ok && k == keySize {
+			t.resize()
+		} else if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// interrupted says whether ^C has come while no key was waited for. Other keys that
+// came wait on.
+func (t *terminal) interrupted() bool {
+	if t.ctx.Err() != nil {
+		return true
+	}
+	t.takeIn()
 	i := bytes.IndexByte(t.pending, 0x03)
 	if i < 0 || t.batch {
 		return false

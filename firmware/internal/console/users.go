@@ -185,7 +185,7 @@ func (u *users) try(ctx context.Context, name, password string) (level Level, ok
 // something.
 func (c *command) needs() Level {
 	switch c.path[0] {
-	case "show", "follow", "monitor", "help", "exit", "quit", "test", "ping", "resolve", "password":
+	case "show", "follow", "monitor", "help", "exit", "quit", "test", "ping", "resolve", "identify", "password":
 		return MayRead
 	case "mark", "capture", "support", "unpin":
 		return MayOperate
