@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"heptap/buffer"
 	"heptap/buffer/buffertest"
 )
@@ -118,6 +120,27 @@ func asides(t *testing.T, path string) int {
 	return len(names)
 }
 
+// made is what a power cut leaves of a file before its first commit.
+func made(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "spool")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: page})
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := buffer.Verify(path); err != nil || !r.OK() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestCorruptFiles(t *testing.T) {
 	good := filled(t)
 	for _, tc := range []struct {
@@ -128,6 +151,7 @@ func TestCorruptFiles(t *testing.T) {
 	}{
 		{"sound", good, 1000, 0},
 		{"empty", nil, 0, 0},
+		{"made, and nothing more", made(t), 0, 0},
 		{"one octet", []byte{1}, 0, 1},
 		{"text", bytes.Repeat([]byte("not a spool\n"), 3000), 0, 1},
 		{"zeros", make([]byte, 64<<10), 0, 1},

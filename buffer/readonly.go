@@ -126,8 +126,9 @@ type verifier struct {
 }
 
 func (v *verifier) run() error {
-	known := false
+	known, begun := false, false // a power cut may leave a file in which there is nothing yet
 	err := v.w.top(bucketState, func(e elem) error {
+		begun = true
 		if string(e.key) == string(keyState) {
 			v.st, known = parseState(e.value)
 		}
@@ -136,10 +137,14 @@ func (v *verifier) run() error {
 	if err != nil {
 		return err
 	}
-	if !known {
+	err = v.w.top(bucketLog, func(e elem) error {
+		begun = true
+		return v.commit(e)
+	})
+	if begun && !known {
 		v.r.problem("state does not check")
 	}
-	if err := v.w.top(bucketLog, v.commit); err != nil {
+	if err != nil {
 		return err
 	}
 	if known && v.st.held != v.r.Held {

@@ -112,6 +112,7 @@ type box struct {
 	diskAt    []string     // what the disk is plugged into; nil: virtio
 	nic       string       // QEMU's device; empty: virtio
 	resets    bool         // a reset does not end it
+	writes    string       // file that has all that a boot writes to the disk; empty: none
 	guest     *guest.Guest // nil: switched off
 	at        int          // line of its console up to which everything was expected
 	firmware  int          // frames on the mirror port from before the box's own system ran
@@ -208,7 +209,7 @@ func (x *box) boot() {
 	if !x.resets {
 		more = append([]string{"-no-reboot"}, more...)
 	}
-	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
+	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Writes: x.writes, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
 		Devices: append([]string{
 			"-netdev", "user,id=uplink", "-device", nic + ",netdev=uplink,addr=2",
 			"-netdev", "dgram,id=span,local.type=unix,local.path=" + x.mirror.box + ",remote.type=unix,remote.path=" + x.mirror.ours,

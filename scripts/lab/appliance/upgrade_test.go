@@ -2,6 +2,8 @@ package appliance
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	labbox "heptap/scripts/lab/box"
+	"heptap/scripts/lab/writelog"
 )
 
 // updates are those that a box may be offered, by a server beside it.
@@ -99,6 +102,8 @@ func upgrade(t *testing.T, b board) {
 	x.resets = true
 	x.put("heptap.test", "trial 5s 45s\n")
 	socket := x.plugUSB()
+	x.writes = filepath.Join(x.dir, "writes")
+	before := x.copy("before", slotsPart)
 	u := newUpdates(x)
 	system, stranger := filepath.Join(x.dir, "system"), filepath.Join(x.dir, "stranger")
 	run(t, u.tool, "bundle", "key", stranger)
@@ -159,6 +164,69 @@ func upgrade(t *testing.T, b board) {
 	if files := x.systems(); !strings.Contains(files, "heptap_1_v9.9.1.efi") || !strings.Contains(files, "heptap_2_v9.9.2+0-") {
 		t.Errorf("installed: %s", files)
 	}
+	x.cuts(before, map[string]string{"1": system, "2": filepath.Join(x.dir, "sick")})
+}
+
+// cuts has the power be cut at random moments of all that was written, each with a disk that
+// then loses a random half of what was not flushed: the system that is started next is one
+// of those, whole, or the factory system.
+func (x *box) cuts(before string, systems map[string]string) {
+	x.t.Helper()
+	l, err := writelog.Open(x.writes)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	defer l.Close()
+	moments := momentsOf(l, slotsPart)
+	if n := len(momentsOf(l, systemPart)); n > 0 {
+		x.t.Errorf("%d of %d writes go to the system partition", n, l.Len())
+	}
+	n := 60
+	if os.Getenv("HEPTAP_LONG") != "" {
+		n = 1000
+	}
+	random, started := rand.New(rand.NewPCG(4, 2)), map[string]int{}
+	for range n {
+		at := moments[random.IntN(len(moments))]
+		file := x.replay(l, before, slotsPart, at, func() bool { return random.IntN(2) == 0 })
+		started[x.starts(file, at, systems)]++
+	}
+	x.t.Logf("%d power cuts among %d writes to the slots, of %d in all; started next: %v", n, len(moments), l.Len(), started)
+	for name := range systems {
+		if started[name] == 0 {
+			x.t.Errorf("system %s was never the next", name)
+		}
+	}
+}
+
+// starts says which system systemd-boot would start from slots in that file, after it
+// has compared it with what it should be.
+func (x *box) starts(file string, at int, systems map[string]string) (number string) {
+	x.t.Helper()
+	best, name := 0, ""
+	for f := range strings.Lines(run(x.t, "mdir", "-b", "-i", file, "::EFI/Linux")) {
+		f = strings.TrimSpace(strings.TrimPrefix(f, "::/EFI/Linux/"))
+		var n int
+		if _, err := fmt.Sscanf(f, "heptap_%d_", &n); err != nil || strings.Contains(f, "+0") || n < best {
+			continue
+		}
+		best, name = n, f
+	}
+	if name == "" {
+		return "factory"
+	}
+	number = strconv.Itoa(best)
+	got := filepath.Join(x.dir, "got")
+	run(x.t, "mcopy", "-n", "-i", file, "::EFI/Linux/"+name, got)
+	have, err := os.ReadFile(got)
+	want, werr := os.ReadFile(systems[number])
+	if err := errors.Join(err, werr); err != nil {
+		x.t.Fatal(err)
+	}
+	if !bytes.Equal(have, want) {
+		x.t.Errorf("after write %d: %s is not what it was signed as: %d octets of %d", at, name, len(have), len(want))
+	}
+	return number
 }
 
 // systems are the files on the slots' partition.
@@ -194,6 +262,7 @@ func TestUpgradePowerCuts(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 9))
 	for i := range 10 {
 		x.boot()
+		c := newTerminal(t, socket)
 		x.expect("msg=capturing")
 		if x.said("THIS SYSTEM IS ON TRIAL") {
 			x.expect("THIS SYSTEM IS COMMITTED")
@@ -201,7 +270,6 @@ func TestUpgradePowerCuts(t *testing.T) {
 		if i > 0 && x.said("configuration taken over") || x.said("DESTROYED") {
 			t.Error("the data partition was lost")
 		}
-		c := newTerminal(t, socket)
 		c.enters(prompt)
 		c.types("upgrade %sgood force\r", u.url)
 		c.sees([]string{"signed by key", "writing"}[i%2])

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Kernel  Kernel             // with Disk only its Arch counts
 	Disk    string             // a disk to boot by UEFI in place of the kernel; it is written to
+	Writes  string             // a file that is to have all that is written to Disk, see package writelog; empty: none
 	DiskAt  []string           // QEMU's options for what it is plugged into, as "drive=disk"; nil: virtio
 	Dir     string             // for sockets and the initramfs; short, since paths of sockets are
 	Files   map[string]Content // in the guest, by absolute path; /init is what runs
@@ -132,8 +133,16 @@ func (cfg *Config) boot(console string) ([]string, error) {
 	if at == nil {
 		at = []string{"-device", "virtio-blk-pci,drive=disk,addr=5"}
 	}
+	disk := "driver=raw,node-name=disk,file.driver=file,file.filename=" + cfg.Disk
+	if cfg.Writes != "" {
+		disk = "driver=blklogwrites,node-name=disk,file.driver=raw,file.file.driver=file,file.file.filename=" + cfg.Disk +
+			",log.driver=file,log.filename=" + cfg.Writes + ",log-super-update-interval=64"
+		if err := os.WriteFile(cfg.Writes, nil, 0o600); err != nil {
+			return nil, err
+		}
+	}
 	return append([]string{"-drive", "if=pflash,unit=0,readonly=on,format=raw,file=" + code, "-drive", "if=pflash,unit=1,format=raw,file=" + own,
-		"-drive", "if=none,id=disk,format=raw,file=" + cfg.Disk}, at...), nil
+		"-blockdev", disk}, at...), nil
 }
 
 // writeInitrd makes the initramfs. The module NAME is described by the file
