@@ -112,6 +112,7 @@ type Beyond struct {
 	mi  pairs[miRequest]
 
 	replies heldReplies
+	leads   *leads // with the first reply that names something
 	talks   uint64 // of management commands in datagrams
 	held    heldLines
 	web     *web // with the first connection of HTTP
@@ -134,6 +135,8 @@ type Beyond struct {
 	payload   []byte
 	masked    []byte
 	plain     []byte
+	led       []byte
+	folded    []byte
 	log       logLine
 	ngView    ng.View
 	ngKey     func(key, value []byte) bool // ngEntry
@@ -156,6 +159,7 @@ func (cfg *Config) MemoryBytes() int64 {
 	n := int64(unsafe.Sizeof(Beyond{})) + scratch
 	n += slots * int64(unsafe.Sizeof(slot[ngRequest]{})+maxCallID+2*maxTag)
 	n += slots * int64(unsafe.Sizeof(slot[dnsRequest]{})+maxQuestion)
+	n += int64(unsafe.Sizeof(leads{})) + maxLeads*maxLead
 	n += slots*int64(unsafe.Sizeof(slot[miRequest]{})+maxMICommands) + maxHeldReplies*maxHeldReply
 	if cfg.MI {
 		n += maxMIConns * (int64(unsafe.Sizeof(miConn{})) + miConnBytes)

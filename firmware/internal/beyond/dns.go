@@ -109,6 +109,14 @@ func (b *Beyond) dnsNote(m *capture.Message, p *slot[dnsRequest], fresh bool, fa
 		o.int("sent", int64(p.sent))
 		failed.tell(&o, p.mono-1)
 	}
+	if v.Response && p != nil {
+		b.follow(&m.Flow, m.Mono)
+	}
+	var led []byte
+	if !v.Response && failed == nil {
+		led = b.ledBy(&m.Flow, b.masked[name:], m.Mono)
+		o.octets("follows", led, maxLead)
+	}
 	b.tokens = b.tokens[:0]
 	v.Question.Name.Labels(b.dnsLabel)
 	n.Labels = b.tokens
@@ -125,6 +133,9 @@ func (b *Beyond) dnsNote(m *capture.Message, p *slot[dnsRequest], fresh bool, fa
 	n.Payload = o.b
 	if p != nil {
 		if a := b.ask(p.serial, v.Response || failed != nil); !a.Reply {
+			if len(led) > 0 {
+				b.masked = append(append(b.masked, '/'), led...)
+			}
 			a.First, a.Target = m.Mono, withoutService(b.masked[name:])
 		}
 	}

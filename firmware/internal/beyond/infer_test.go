@@ -2,6 +2,7 @@ package beyond_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,50 @@ func TestQuestionsWithoutService(t *testing.T) {
 	}
 }
 
+// What a question follows is asked for with it: from ENUM (RFC 6116) by the domain of the URI
+// to its NAPTR and SRV records, and from these to addresses (RFC 3263 4).
+func TestQuestionsThatFollow(t *testing.T) {
+	const number, domain, host = "4.3.2.1.5.5.5.0.3.9.4.e164.arpa", "gw.example.net", "a.carrier.example"
+	enum := answer(typeNAPTR, "\x00\x0a\x00\x0a\x01u\x07E2U+sip\x22!^.*$!sip:bob@GW.example.net:5060!\x00")
+	naptr := answer(typeNAPTR, "\x00\x0a\x00\x0a\x01s\x07SIP+D2U\x00"+wireName("_sip._udp."+domain))
+	srv := answer(typeSRV, "\x00\x01\x00\x02\x13\xc4"+wireName(host))
+	var c *spy
+	s := newSite(t, func(cfg *beyond.Config) {
+		c = &spy{Correlator: cfg.Correlator.(*correlate.Correlator)}
+		cfg.Correlator = c
+	})
+	asked := func(what, want string) {
+		t.Helper()
+		if got := string(c.asked[len(c.asked)-2].Target); got != want {
+			t.Errorf("%s: asked for %q, want %q", what, got, want)
+		}
+	}
+	s.dns(number, typeNAPTR, enum)
+	asked("the number", number)
+	s.dns(domain, typeNAPTR, naptr)
+	asked("the domain", domain+"/"+number)
+	s.dns("_sip._udp."+domain, typeSRV, srv)
+	asked("the service", domain+"/"+number)
+	s.recs = nil
+	s.dns(host, typeA)
+	asked("the host", host+"/"+domain+"/"+number)
+	s.want(map[string]string{"event": "DNS A " + host, "follows": domain + "/" + number}, map[string]string{"type": "dns", "follows": "<nil>"})
+	s.now += int64(5 * time.Second)
+	s.dns(host, typeA)
+	asked("the host, much later", host)
+	s.dns("_sip._udp.other.example", typeSRV, srv)
+	s.dns(host, typeA)
+	asked("the host, named by another domain", host+"/other.example")
+	long := strings.Repeat("long-label.", 16) + "example"
+	s.dns(domain, typeNAPTR, answer(typeNAPTR, "\x00\x0a\x00\x0a\x01s\x07SIP+D2U\x00"+wireName(long)))
+	s.dns(long, typeSRV, srv)
+	s.dns(host, typeA)
+	asked("the host, named by a long name", host+"/"+long)
+	s.dns("x"+"."+"much-longer."+long, typeSRV, srv)
+	s.dns(host, typeA)
+	asked("the host, named by one that is too long", host)
+}
+
 func (s *site) sip(ds ...capturetest.Datagram) {
 	for _, d := range ds {
 		s.now += int64(5 * time.Millisecond)
@@ -101,10 +146,25 @@ func (s *site) sip(ds ...capturetest.Datagram) {
 	}
 }
 
+// wireName is a name as it is in a message (RFC 1035 3.1), answer what one to the question is
+// (4.1.3), its name being that of the question.
+func wireName(name string) (wire string) {
+	for _, label := range strings.Split(name, ".") {
+		wire += string([]byte{byte(len(label))}) + label
+	}
+	return wire + "\x00"
+}
+
+func answer(typ byte, data string) string {
+	return "\xc0\x0c\x00" + string([]byte{typ}) + "\x00\x01\x00\x00\x01\x00" + string([]byte{byte(len(data) >> 8), byte(len(data))}) + data
+}
+
 // dns has the server ask a resolver something, and get a reply.
-func (s *site) dns(name string, typ byte) {
+func (s *site) dns(name string, typ byte, answers ...string) {
 	flow := capture.FiveTuple{Proto: capture.ProtoUDP, Src: sipServer, Dst: resolver}
-	for i, text := range []string{question(3, name, typ, -1), question(3, name, typ, 0)} {
+	reply := []byte(question(3, name, typ, 0) + strings.Join(answers, ""))
+	reply[7] = byte(len(answers))
+	for i, text := range []string{question(3, name, typ, -1), string(reply)} {
 		s.now += int64(5 * time.Millisecond)
 		m := &capture.Message{Protocol: capture.DNS, Mono: s.now, Wall: s.now, Payload: []byte(text), Flow: flow}
 		if i == 1 {
