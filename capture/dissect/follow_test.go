@@ -110,6 +110,7 @@ func TestFollowerMI(t *testing.T) {
 		{1, "Content-Type: auth/request\n\n"},
 		{1, "Asterisk Call Manager/2.10.4\r\n"},
 		{0, "Action: Login\r\nUsername: a\r\nSecret: b\r\n\r\n"},
+		{0, `{"jsonrpc":"2.0","method":"core.info","id":1}`},
 	} {
 		r, f := following(t, func(int) bool { return true })
 		for _, s := range octets(tt.text) {

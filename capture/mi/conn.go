@@ -38,7 +38,7 @@ func Front(b []byte) (t Transport, more bool) {
 	for _, f := range [...]struct {
 		t Transport
 		f func([]byte) verdict
-	}{{BinRPC, frontBin}, {ESL, frontESL}, {AMI, frontAMI}} {
+	}{{BinRPC, frontBin}, {ESL, frontESL}, {AMI, frontAMI}, {Stream, frontJSON}} {
 		switch f.f(b) {
 		case yes:
 			return f.t, false
@@ -80,12 +80,12 @@ func begins(b []byte, texts ...string) verdict {
 	return v
 }
 
-// Conn reads the event socket, the manager interface or binrpc on one TCP
+// Conn reads the event socket, the manager interface, binrpc or JSON-RPC on one TCP
 // connection: both directions, in pieces of any size. It keeps at most two
 // messages of 16 KiB and the requests without reply, and allocates nothing for
 // events.
 //
-// Replies find their requests by ActionID or cookie. On the event socket and
+// Replies find their requests by ActionID, cookie or id. On the event socket and
 // where there is no ActionID they come in the order of the requests. After a gap
 // that order is lost until a lone request and a reply of its kind prove it
 // again; until then replies are strays.
@@ -121,7 +121,8 @@ type side struct {
 	over  bool   // not all of the message is in buf
 	deaf  bool   // nothing more of it is to be kept: there is a gap inside
 	head  int    // octets of buf that are header
-	ended bool   // the end mark of a command's output has come; lost: lines are whole
+	nesting
+	ended bool // the end mark of a command's output has come; lost: lines are whole
 }
 
 type sideState uint8
@@ -139,8 +140,12 @@ func NewConn(t Transport, h Handler) *Conn { return &Conn{kind: t, handler: h} }
 // Write takes the next octets of a direction, 0 or 1. It does not keep b.
 func (c *Conn) Write(dir int, b []byte) {
 	s := &c.sides[dir&1]
-	if c.kind == BinRPC {
+	switch c.kind {
+	case BinRPC:
 		c.binary(s, b)
+		return
+	case Stream:
+		c.json(s, b)
 		return
 	}
 	for len(b) > 0 {

@@ -207,6 +207,45 @@ var transcripts = []struct {
 		},
 		mi.Stats{Requests: 5, Replies: 6, Strays: 1},
 	},
+	{
+		"JSON-RPC", mi.Stream, []piece{
+			{0, "{\"jsonrpc\": \"2.0\", \"method\": \"core.echo\", \"params\": [\"}]\\\"{\"], \"id\": 1}"},
+			{1, "{\n\t\"jsonrpc\":\t\"2.0\",\n\t\"result\":\t[\"}]\\\"{\"],\n\t\"id\":\t1\n}\n"},
+			{0, " {\"jsonrpc\":\"2.0\",\"method\":\"no.such\"}\r\n{\"jsonrpc\":\"2.0\",\"method\":\"uac.reg_add\",\"params\":[\"hunter2\"],\"id\":\"b\"}"},
+			{1, "{\"jsonrpc\":\"2.0\",\"result\":\"hunter2\",\"id\":\"b\"}"},
+			{1, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32601,\"message\":\"Method Not Found\"},\"id\":null}"},
+			{1, "{\"jsonrpc\":\"2.0\",\"result\":\"of whom?\",\"id\":7}"},
+			{0, "[{\"jsonrpc\":\"2.0\",\"method\":\"uptime\"}]"},
+			{0, "{\"something\":\"else\"}"},
+		},
+		[]string{
+			`> 1 kamailio-rpc/tcp id=1 user=  core.echo "[\"}]\\\"{\"]"`,
+			`< 1 kamailio-rpc/tcp id=1 0 "" "[\"}]\\\"{\"]" ok`,
+			`> 2 kamailio-rpc/tcp id= user=  no.such ""`,
+			`> 3 kamailio-rpc/tcp id=b user=  uac.reg_add "***" secret`,
+			`< 3 kamailio-rpc/tcp id=b 0 "" "***" ok hidden`,
+			`< 2 kamailio-rpc/tcp id= -32601 "Method Not Found" "{\"code\":-32601,\"message\":\"Method Not Found\"}"`,
+			`< 0 rpc/tcp id=7 0 "" "***" ok hidden`,
+			`> 4 opensips-mi/tcp id= user=  uptime "" noreply`,
+		},
+		mi.Stats{Requests: 4, Replies: 4, Strays: 1, Malformed: 1},
+	},
+}
+
+// After a gap a message of JSON-RPC begins where a segment does.
+func TestStreamAfterGap(t *testing.T) {
+	l := &log{}
+	c := mi.NewConn(mi.Stream, l)
+	c.Write(0, []byte(`{"jsonrpc":"2.0","method":"core.uptime","par`))
+	c.Gap(0, 10)
+	c.Write(0, []byte(`x"],"id":1}`))
+	c.Write(0, []byte(`{"jsonrpc":"2.0","method":"core.version","id":2}`))
+	c.Gap(1, -1)
+	c.Write(1, []byte(`{"jsonrpc":"2.0","result":"5.6.3","id":2}`))
+	c.Write(1, []byte("what is no JSON\n"))
+	c.Write(1, []byte(`{"jsonrpc":"2.0","result":"late","id":3}`))
+	c.End()
+	diff(t, l.lines, []string{`> 1 kamailio-rpc/tcp id=2 user=  core.version ""`, `< 1 kamailio-rpc/tcp id=2 0 "" "\"5.6.3\"" ok`, `< 0 rpc/tcp id=3 0 "" "***" ok hidden`})
 }
 
 // play gives a Conn the pieces, each cut in parts of at most n octets.
@@ -371,12 +410,13 @@ func TestConnLong(t *testing.T) {
 }
 
 func TestConnEndless(t *testing.T) {
-	for _, kind := range []mi.Transport{mi.ESL, mi.AMI, mi.BinRPC} {
+	for _, kind := range []mi.Transport{mi.ESL, mi.AMI, mi.BinRPC, mi.Stream} {
 		l := &log{}
 		c := mi.NewConn(kind, l)
 		for range 1000 {
 			c.Write(0, []byte("api x\n\n"))
 			c.Write(0, []byte("Action: Ping\r\nActionID: 1\r\n\r\n"))
+			c.Write(0, []byte(`{"jsonrpc":"2.0","method":"core.info","id":1}`))
 		}
 		c.End()
 		if c.Stats.Requests > 2000 || c.Stats.Replies != 0 || len(l.lines) != int(c.Stats.Requests) {
@@ -416,6 +456,13 @@ func TestFront(t *testing.T) {
 		{"ACTION: LOGIN\r\n", mi.AMI, false},
 		{"Response: Success\r\n", mi.AMI, false},
 		{"\xa1\x03\x0fg\x19Y\xf4\x91\rcore.version\x00", mi.BinRPC, false},
+		{`{"jsonrpc":"2.0","method":"core.info","id":1}`, mi.Stream, false},
+		{"[ {\"method\": \"uptime\", \"jsonrpc\": \"2.0\"}, ", mi.Stream, false},
+		{`{"jsonrpc":"2.0","method":"core.info"`, 0, true},
+		{"[", 0, true},
+		{`{"jsonrpc":"2.0","result":"ok","id":1}`, 0, false},
+		{`{"method":"core.info","id":1}`, 0, false},
+		{"[1,2]", 0, false},
 		{"", 0, true},
 		{"A", 0, true},
 		{"\xa1\x03\x0fg\x19Y\xf4\x91\rcore.ver", 0, true},

@@ -12,7 +12,7 @@
 //	            XML-RPC                modules mi_xmlrpc, mi_xmlrpc_ng
 //	            lines over UDP         module mi_datagram (1.x, 2.x)
 //	Kamailio    JSON-RPC 2.0 over      module jsonrpcs
-//	            HTTP and UDP
+//	            HTTP, UDP and TCP
 //	            XML-RPC                module xmlrpc
 //	            binrpc over TCP, UDP   module ctl, binrpc.h
 //	FreeSWITCH  event socket, TCP      mod_event_socket; XML-RPC of mod_xml_rpc

@@ -175,8 +175,9 @@ func FuzzConn(f *testing.F) {
 // runScript is FuzzConn's one run. A script is a row of pieces, each with an
 // octet before it: the direction and the length.
 func runScript(t *testing.T, kind uint8, part uint16, script []byte) {
-	k := []mi.Transport{mi.ESL, mi.AMI, mi.BinRPC}[kind%3]
-	if slices.Contains([]mi.Transport{mi.ESL, mi.AMI, mi.BinRPC}, mi.Transport(kind)) {
+	all := []mi.Transport{mi.ESL, mi.AMI, mi.BinRPC, mi.Stream}
+	k := all[int(kind)%len(all)]
+	if slices.Contains(all, mi.Transport(kind)) {
 		k = mi.Transport(kind)
 	}
 	var pieces []piece
@@ -187,8 +188,8 @@ func runScript(t *testing.T, kind uint8, part uint16, script []byte) {
 	}
 	whole, c := play(k, pieces, 1<<20)
 	parts, d := play(k, pieces, int(part)%50+1)
-	// After nonsense binrpc goes on where a segment begins, so that the segments matter.
-	if k != mi.BinRPC || c.Stats.Malformed == 0 {
+	// After nonsense binrpc and JSON go on where a segment begins, so that the segments matter.
+	if k != mi.BinRPC && k != mi.Stream || c.Stats.Malformed == 0 {
 		if !slices.Equal(whole.lines, parts.lines) || c.Stats != d.Stats {
 			t.Fatalf("at once  %q %+v\nin parts %q %+v", whole.lines, c.Stats, parts.lines, d.Stats)
 		}
@@ -238,6 +239,7 @@ func (h *checker) Reply(r *mi.Reply) {
 func FuzzFront(f *testing.F) {
 	f.Add([]byte("Content-Type: auth/request\n\n"))
 	f.Add([]byte("\xa1\x03\x0fg\x19Y\xf4\x91\rcore.version\x00"))
+	f.Add([]byte(`[{"jsonrpc":"2.0","method":"core.info","id":1}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, more := mi.Front(b)
 		for k := range b {

@@ -47,13 +47,14 @@ const (
 	BinRPC                // Kamailio ctl, over TCP or UDP
 	ESL                   // FreeSWITCH event socket
 	AMI                   // Asterisk manager interface
+	Stream                // JSON-RPC over TCP without HTTP
 	numTransports
 )
 
 // String returns the word that records carry.
 func (t Transport) String() string {
 	if t < numTransports {
-		return [numTransports]string{"none", "json", "http", "xmlrpc", "datagram", "binrpc", "esl", "ami"}[t]
+		return [numTransports]string{"none", "json", "http", "xmlrpc", "datagram", "binrpc", "esl", "ami", "tcp"}[t]
 	}
 	return "invalid"
 }
