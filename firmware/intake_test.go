@@ -394,8 +394,9 @@ func TestRelayNamesTheConnection(t *testing.T) {
 	}
 }
 
-// Of a request that it has sent over a connection that it made, Kamailio names the port where
-// it listens. The record has the connection's, and what the mirror port shows is no second record.
+// Of what went over a connection that it made, an agent names the port where it listens, in
+// requests or in responses too. The record has the connection's, and what the mirror port shows
+// is no second record.
 func TestRelayNamesTheConnectionOfWhatWasSent(t *testing.T) {
 	c := heptest.New(t, heptest.Options{})
 	b := newRelayBox(t, c.Addr(), intake.Options{TCP: []string{"127.0.0.1:0"}})
@@ -416,15 +417,22 @@ func TestRelayNamesTheConnectionOfWhatWasSent(t *testing.T) {
 		}
 	}
 	var told []hep.Packet
-	for _, text := range []string{first, sent("one@example.com")} {
+	one := sent("one@example.com")
+	for _, text := range []string{first, one, strings.Replace(one, "OPTIONS sip:b@example.com SIP/2.0", "SIP/2.0 200 OK", 1)} {
 		p := opensips(1, "", text, "")
 		p.Src, p.Dst, p.Wall = relayProxy, relayPhone, time.Now().UnixNano()
+		if strings.HasPrefix(text, "SIP/2.0") {
+			p.Src, p.Dst = p.Dst, p.Src
+		}
 		told = append(told, p)
 	}
 	sendPackets(t, b.dial(intake.TCP), told...)
-	v, err := hep.Parse(c.WaitFrames(3)[2].Frame)
-	if err != nil || string(v.Correlation()) != "one@example.com" || string(v.Extra()) != `{"net":"`+id+`"}` || v.Src() != from || v.Dst() != relayPhone {
-		t.Errorf("connection %q: %q from %v to %v over %s, %v", id, v.Correlation(), v.Src(), v.Dst(), v.Extra(), err)
+	ends := [][2]netip.AddrPort{{from, relayPhone}, {relayPhone, from}}
+	for i, r := range c.WaitFrames(4)[2:] {
+		v, err := hep.Parse(r.Frame)
+		if err != nil || string(v.Correlation()) != "one@example.com" || string(v.Extra()) != `{"net":"`+id+`"}` || v.Src() != ends[i][0] || v.Dst() != ends[i][1] {
+			t.Errorf("connection %q: %q from %v to %v over %s, %v", id, v.Correlation(), v.Src(), v.Dst(), v.Extra(), err)
+		}
 	}
 }
 

@@ -150,14 +150,14 @@ func (c *copies) again(it *Item) bool {
 	return false
 }
 
-// hash is of a message. Who sends a request over TCP may name the port where he listens
-// instead of the connection's: that port does not count.
+// hash is of a message. Who tells of one that went over a connection of TCP that he made may
+// name the port where he listens instead of the connection's: ports do not count.
 func (c *copies) hash(f *capture.FiveTuple, b []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
 	flow := *f
 	if flow.Proto != capture.ProtoUDP && flow.Proto != capture.ProtoSCTP {
-		flow.Src = netip.AddrPortFrom(flow.Src.Addr(), 0)
+		flow.Src, flow.Dst = netip.AddrPortFrom(flow.Src.Addr(), 0), netip.AddrPortFrom(flow.Dst.Addr(), 0)
 	}
 	writeFlow(&h, &flow)
 	_, _ = h.Write(b)

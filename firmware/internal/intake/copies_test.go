@@ -148,8 +148,7 @@ func TestCopiesBounded(t *testing.T) {
 	}
 }
 
-// Of a request that it sends over TCP an agent names the port where it listens, instead of
-// the connection's.
+// Of what went over a connection of TCP that it made an agent names the port where it listens.
 func TestCopiesOverTCP(t *testing.T) {
 	from := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(proxy.Addr(), port) }
 	for _, tt := range []struct {
@@ -159,7 +158,8 @@ func TestCopiesOverTCP(t *testing.T) {
 	}{
 		{"TCP", flowOf(from(43210), phone, 6), flowOf(from(5060), phone, 6), Copied},
 		{"TLS", flowOf(from(43210), phone, 6), flowOf(from(5061), phone, 22), Copied},
-		{"another receiver", flowOf(from(43210), phone, 6), flowOf(from(5060), netip.AddrPortFrom(phone.Addr(), 9), 6), Fresh},
+		{"the other direction", flowOf(phone, from(43210), 6), flowOf(phone, from(5060), 6), Copied},
+		{"another receiver", flowOf(from(43210), phone, 6), flowOf(from(5060), netip.AddrPortFrom(phone.Addr().Next().Next(), phone.Port()), 6), Fresh},
 		{"UDP", flowOf(from(43210), phone, 17), flowOf(from(5060), phone, 17), Fresh},
 	} {
 		in := &Intake{copies: new(copies), Queue: newQueue()}

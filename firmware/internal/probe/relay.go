@@ -41,11 +41,12 @@ func inside(it *intake.Item) assembly.Inside {
 	return assembly.SIP
 }
 
-// listens reports whether the item is a request whose sender listens on the port that it is
-// said to come from (RFC 3261 18.1.1): not what a connection is made from.
-func listens(it *intake.Item) bool {
+// outgoing puts right the port of who made the connection that the item went over, and reports
+// whether it could: of such a connection Kamailio in requests, and OpenSIPS in responses too,
+// names the port where they listen, as the Via of the hop does (RFC 3261 18.1.1).
+func (p *Probe) outgoing(it *intake.Item) bool {
 	var v sip.View
-	if it.Message.Protocol != capture.SIP || v.Parse(it.Message.Payload) != nil || !v.IsRequest {
+	if it.Message.Protocol != capture.SIP || v.Parse(it.Message.Payload) != nil {
 		return false
 	}
 	transport, _, said := v.TopHop()
@@ -58,7 +59,18 @@ func listens(it *intake.Item) bool {
 	} else if bytes.EqualFold(transport, []byte("TLS")) {
 		port = 5061
 	}
-	return uint64(it.Record.Flow.Src.Port()) == port
+	f := it.Record.Flow
+	if !v.IsRequest {
+		f = f.Reverse()
+	}
+	if uint64(f.Src.Port()) != port || !p.assembly.Outgoing(&f) {
+		return false
+	}
+	if !v.IsRequest {
+		f = f.Reverse()
+	}
+	it.Record.Flow, it.Message.Flow = f, f
+	return true
 }
 
 // relayed takes in what another agent has seen.
@@ -72,8 +84,7 @@ func (p *Probe) relayed(it *intake.Item) {
 	if proto := r.Flow.Proto; proto != capture.ProtoUDP && proto != capture.ProtoSCTP {
 		what := inside(it)
 		conn = p.assembly.Connection(&r.Flow, r.Wall, what)
-		if conn == 0 && listens(it) && p.assembly.Outgoing(&r.Flow) {
-			it.Message.Flow = r.Flow
+		if conn == 0 && p.outgoing(it) {
 			conn = p.assembly.Connection(&r.Flow, r.Wall, what)
 		}
 	}
