@@ -125,7 +125,8 @@ func (ln *lane) failed(f *flight, err error) {
 }
 
 // succeeded is the counterpart of failed. The lane trusts its collector again
-// by degrees, the live lane, whose backlog is another's, at once.
+// by degrees; at once the live lane, whose backlog is another's, and a port that
+// refuses nothing any more: no record is in doubt there.
 func (ln *lane) succeeded(f *flight) {
 	d := &ln.doubt
 	switch {
@@ -139,7 +140,7 @@ func (ln *lane) succeeded(f *flight) {
 		ln.limit = 1
 		return
 	}
-	if ln.limit *= 2; ln.limit > limitMax || ln.kind == live {
+	if ln.limit *= 2; ln.limit > limitMax || ln.kind == live || ln.c.cfg.Datagram {
 		ln.limit = 0
 	}
 }

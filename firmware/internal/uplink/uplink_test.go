@@ -769,6 +769,43 @@ func TestDatagramRefused(t *testing.T) {
 	})
 }
 
+// A port that refused in the middle of a backlog has it all soon after it is open
+// again: there is no record in doubt, for which it would be tried by degrees.
+func TestDatagramRefusedWhileDraining(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.datagram, fc.dead = true, true
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.Datagram = true }))
+		until := func(ok func(CollectorStats) bool) {
+			t.Helper()
+			for end := time.Now().Add(time.Minute); !ok(r.law()); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("it does not come to that: %+v", r.law())
+				}
+			}
+		}
+		const n = 20000 // four seconds' worth
+		for range n / 100 {
+			r.add(100, record.Call, 700)
+			time.Sleep(20 * time.Millisecond)
+		}
+		until(func(c CollectorStats) bool { return c.Spooled > n/4*3 })
+		fc.set(func() { fc.dead = false })
+		until(func(c CollectorStats) bool { return c.Spooled < n/10*9 })
+		broken := r.law().Broken
+		fc.set(func() { fc.dead = true })
+		until(func(c CollectorStats) bool { return c.Broken > broken })
+		fc.set(func() { fc.dead = false })
+		time.Sleep(7 * time.Second)
+		if c := r.law(); c.Spooled != 0 {
+			t.Errorf("nobody refuses, and %d still wait", c.Spooled)
+		}
+		r.whole(fc, n)
+		r.stop()
+		fc.stop()
+	})
+}
+
 func TestTwoCollectors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, s := newFakeCollector(), newFakeCollector(), newFakeSpool()
