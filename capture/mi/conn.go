@@ -96,7 +96,8 @@ type Conn struct {
 	sides   [2]side
 	seq     uint64
 	user    string
-	unsure  bool // the order of replies is lost
+	call    string // Call-ID of the channel, on a connection that FreeSWITCH has made
+	unsure  bool   // the order of replies is lost
 	pending []pending
 	jobs    []pending
 }
@@ -422,6 +423,7 @@ func (c *Conn) request(r *Request, p pending) {
 	if r.User == "" {
 		r.User = c.user
 	}
+	r.Call = c.call
 	p.tag, p.seq, p.id = r.Tag(), r.Seq, r.ID
 	if len(c.pending) == maxPending {
 		c.Stats.Unpaired++

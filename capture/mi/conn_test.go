@@ -232,6 +232,37 @@ var transcripts = []struct {
 	},
 }
 
+// A program that FreeSWITCH has called works on one channel: the Call-ID of that is in the reply
+// to connect, percent-encoded, and everything after it is about it.
+func TestEventSocketOfAChannel(t *testing.T) {
+	for _, tt := range []struct{ id, want string }{
+		{"a84b4c%40192.0.2.1", "a84b4c@192.0.2.1"},
+		{"plain@host", "plain@host"},
+		{"bad%4", ""},
+		{strings.Repeat("x", 201), ""},
+	} {
+		h := &calls{}
+		c := mi.NewConn(mi.ESL, h)
+		for _, p := range []piece{
+			{0, "connect\n\n"},
+			{1, "Event-Name: CHANNEL_DATA\nUnique-ID: 4e1b\nvariable_sip_call_id: " + tt.id + "\nContent-Type: command/reply\nReply-Text: %2BOK%0A\nControl: full\n\n"},
+			{0, "sendmsg\ncall-command: hangup\n\n"},
+			{1, "Content-Type: command/reply\nReply-Text: +OK\n\n"},
+		} {
+			c.Write(p.dir, []byte(p.text))
+		}
+		if want := []string{"> ", "< " + tt.want, "> " + tt.want, "< " + tt.want}; !slices.Equal(h.lines, want) {
+			t.Errorf("%q: %q, want %q", tt.id, h.lines, want)
+		}
+	}
+}
+
+// calls is a Handler that writes down which call it is told of.
+type calls struct{ lines []string }
+
+func (c *calls) Request(r *mi.Request) { c.lines = append(c.lines, "> "+r.Call) }
+func (c *calls) Reply(r *mi.Reply)     { c.lines = append(c.lines, "< "+r.Call) }
+
 // After a gap a message of JSON-RPC begins where a segment does.
 func TestStreamAfterGap(t *testing.T) {
 	l := &log{}

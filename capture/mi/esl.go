@@ -2,6 +2,7 @@ package mi
 
 import (
 	"bytes"
+	"net/url"
 	"strconv"
 )
 
@@ -130,17 +131,23 @@ func eslParams(rest, fields, body []byte) []byte {
 }
 
 // eslReply takes the reply to a command. That to connect has the channel's data
-// around it, in which values are percent-encoded; the data is not shown.
+// around it, in which values are percent-encoded; of the data only the Call-ID is read, which
+// what follows on the connection is about, too.
 func (c *Conn) eslReply(head []byte) {
 	text, _ := field(head, "Reply-Text")
 	if bytes.HasPrefix(text, []byte("%2B")) {
 		text = bytes.TrimSuffix(append([]byte{'+'}, text[3:]...), []byte("%0A"))
 	}
+	if v, has := field(head, "variable_sip_call_id"); has {
+		if plain, err := url.PathUnescape(string(v)); err == nil && len(plain) <= maxCall {
+			c.call = clean([]byte(plain), maxCall)
+		}
+	}
 	id, _ := field(head, "Job-UUID")
 	p := c.inOrder(func(p *pending) bool {
 		return len(id) == 0 && failed(text) || p.bg == (len(id) > 0) && !p.api
 	})
-	r := Reply{Backend: FreeSWITCH, Transport: ESL, Seq: p.seq, ID: clean(id, maxID), OK: !failed(text)}
+	r := Reply{Backend: FreeSWITCH, Transport: ESL, Seq: p.seq, ID: clean(id, maxID), Call: c.call, OK: !failed(text)}
 	r.reply(text, nil, textType, p.tag.hides())
 	if len(id) > 0 && p.seq != 0 {
 		p.id = r.ID

@@ -7,6 +7,7 @@ const (
 	MaxBatch   = 16      // commands of one body
 	maxCommand = 128     // octets of Request.Command
 	maxID      = 64      // octets of an ID
+	maxCall    = 200     // of a Call-ID
 	maxUser    = 64      // octets of Request.User
 	maxWord    = 128     // octets of Reply.Word
 )
@@ -68,6 +69,7 @@ type Request struct {
 	Verb      string // event socket: api, bgapi and so on, the word before the command
 	Command   string
 	User      string // whoever logged in on the connection, if that was seen; of HTTP the caller knows
+	Call      string // event socket: Call-ID of the channel that FreeSWITCH has connected for
 	Params    string // JSON or text, masked, at most MaxParams octets
 	Cut       bool   // there was more of the parameters
 	Secret    bool   // parameters are hidden, and the reply has to be
@@ -102,6 +104,7 @@ type Reply struct {
 	Transport Transport
 	Seq       uint64 // of the request on its Conn; 0 when that is not known
 	ID        string // as of Request
+	Call      string // as of Request
 	Status    int    // the platform's code, or HTTP's; 0 when there is none
 	Word      string // what stands beside the code: OK, Success, an error's message; masked
 	OK        bool

@@ -434,6 +434,33 @@ func TestCommandOverStream(t *testing.T) {
 		map[string]string{"command": "Hangup", "user": "bob", "platform": "asterisk-ami"}, map[string]string{"command": "Hangup", "ok": "false", "reply": "Message: No such channel"})
 }
 
+// What goes over an event socket that FreeSWITCH has opened for a channel is about its call,
+// from the reply on that names it, a command without reply too.
+func TestEventSocketOfACall(t *testing.T) {
+	s := newSite(t, nil)
+	flow := capture.FiveTuple{Proto: capture.ProtoTCP, Src: sipServer, Dst: admin}
+	f := s.b.Follow(flow, nil, capture.MI, []byte("connect\n\n"))
+	const link = "sip:call9%2F9@phone"
+	for _, x := range []struct {
+		dir  int
+		text string
+		want map[string]string
+	}{
+		{1, "connect\n\n", map[string]string{"event": "MI connect", "links": ""}},
+		{0, "Event-Name: CHANNEL_DATA\nvariable_sip_call_id: call9%252F9%40phone\nContent-Type: command/reply\nReply-Text: %2BOK%0A\n\n",
+			map[string]string{"event": "MI connect ok", "links": link}},
+		{1, "sendmsg\ncall-command: execute\nexecute-app-name: answer\n\n", map[string]string{"event": "MI sendmsg", "links": link}},
+		{0, "Content-Type: command/reply\nReply-Text: +OK\n\n", map[string]string{"event": "MI sendmsg ok", "links": link}},
+		{1, "sendmsg\ncall-command: hangup\n\n", map[string]string{"event": "MI sendmsg", "links": link}},
+	} {
+		s.now += int64(10 * time.Millisecond)
+		f.Write(x.dir, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(x.text))
+		s.want(x.want)
+	}
+	s.end(f, dissect.EndReset, 0, time.Second)
+	s.want(map[string]string{"event": "MI sendmsg failed: reset", "links": link})
+}
+
 // A command on a connection of its own that has no reply says why.
 func TestCommandOverStreamFails(t *testing.T) {
 	const command = "Action: Hangup\r\nActionID: 2\r\nChannel: SIP/x-1\r\n\r\n"

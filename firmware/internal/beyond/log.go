@@ -84,6 +84,13 @@ func (l *logLine) find(texts ...[]byte) {
 	}
 }
 
+// call adds a Call-ID that is known to be one.
+func (l *logLine) call(id string) {
+	if id != "" {
+		l.named = append(l.named, []byte(id))
+	}
+}
+
 // ids gives a note what was found.
 func (l *logLine) ids(n *correlate.Note) {
 	n.Calls, n.Keyed, n.Tokens, n.Names = l.named, l.keyed, l.tokens, l.names

@@ -10,13 +10,14 @@ import (
 )
 
 // maxMICommands is the most octets of the commands that a pair keeps, and of parameters.
-const maxMICommands = (1+mi.MaxBatch)*128 + mi.MaxParams
+const maxMICommands = (1+mi.MaxBatch)*128 + mi.MaxParams + maxCallID
 
 // miRequest is what the reply to a management command does not say itself.
 type miRequest struct {
 	tag      mi.Tag
 	commands []string      // of which records are made, "" for those that are filtered
 	params   string        // of the one that named a call, for what follows to be linked to it too
+	call     string        // its mi.Request.Call
 	tell     func() uint64 // of the connection that it goes over, nil without records of that
 	talk     talk          // of datagrams
 }
@@ -61,6 +62,7 @@ func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request
 	n := b.begin(m, record.MI)
 	n.Conn = carrier(p.of.tell)
 	b.log.find([]byte(r.Params))
+	b.log.call(r.Call)
 	n.Begins = fresh
 	b.log.ids(n)
 	n.Where = m.Flow.Dst.Addr().Unmap().AppendTo(b.log.source[:0])
@@ -79,14 +81,15 @@ func (b *Beyond) miCommand(m *capture.Message, p *pair[miRequest], r *mi.Request
 	}
 	n.Payload = b.done(&o)
 	if b.cfg.Correlator.Note(n) {
-		p.of.params = r.Params
+		p.of.params, p.of.call = r.Params, r.Call
 	}
 }
 
 // calls links the note at hand to the calls that the command named, once more.
 func (r *miRequest) calls(b *Beyond, n *correlate.Note) {
-	if r.params != "" {
+	if r.params != "" || r.call != "" {
 		b.log.find([]byte(r.params))
+		b.log.call(r.call)
 		b.log.ids(n)
 		n.Names = nil
 	}
@@ -121,6 +124,9 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	n := b.begin(m, record.MI)
 	n.Conn = carrier(p.of.tell)
 	p.name(b, "mi")
+	if p.of.call == "" {
+		p.of.call = r.Call // of the reply to connect
+	}
 	p.of.calls(b, n)
 	o := b.object()
 	word, command := "failed", ""
