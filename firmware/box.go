@@ -14,7 +14,11 @@ func (s *service) box() *console.Box {
 	if s.lines == "" {
 		return nil
 	}
-	return &console.Box{SetClock: setClock, TimeServers: func() []string { t, _ := s.host.timeServers(); return t }}
+	b := &console.Box{SetClock: setClock, TimeServers: func() []string { t, _ := s.host.timeServers(); return t }}
+	if s.host.parent != nil {
+		b.CopyToStick = s.host.parent.Copy
+	}
+	return b
 }
 
 // networkPorts are what a cable can be plugged into.

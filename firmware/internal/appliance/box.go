@@ -53,6 +53,7 @@ type Box struct {
 	uplink *uplink
 
 	systems *systems
+	stick   *stick
 
 	dogSaid hal.ResetCause  // of the last reset
 	ctx     context.Context // of what runs beside the probe
@@ -89,6 +90,7 @@ func (b *Box) Run(ctx context.Context) Power {
 	b.log = slog.New(slog.NewTextHandler(b.line, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	b.status = newStatus(b.Title)
 	b.power = make(chan Power, 1)
+	b.stick = &stick{kernel: b.Kernel, sys: b.path("/sys"), dev: b.path("/dev"), at: b.path(stickDir), owner: probeID}
 
 	b.mountAll()
 	b.startVigil(ctx)
@@ -327,6 +329,7 @@ func (b *Box) probe(ctx context.Context, cfg config.Config) {
 	args := []string{"run", "-config", b.path(filepath.Join(dataDir, "config/heptap.conf")), "-board", b.Board, "-lines", b.path(linesSocket)}
 	args = append(args, b.wedge...)
 	s := &supervisor{start: func() (*Child, error) {
+		b.stick.end() // an earlier probe may have begun to copy
 		b.ownDevices()
 		return b.Start(args...)
 	}, out: b.line, words: b.crashes(),
@@ -365,6 +368,8 @@ func (b *Box) do(verb, text string) error {
 		return b.systems.back()
 	case verbMirror:
 		return b.mirror(text)
+	case verbStick:
+		return b.vigil.meanwhile("USB stick", stickAtMost, func() error { return b.stick.do(text) })
 	case verbRestore, verbBlink:
 		if b.links == nil {
 			return errors.New("the box has no network")
@@ -414,6 +419,7 @@ func (b *Box) wait(ctx context.Context) Power {
 // switched off, which it would switch on again; a restart that hangs is its business.
 func (b *Box) end(how Power) {
 	b.vigil.vouch("end", endAtMost)
+	b.stick.end()
 	b.systems.keepTroubles()
 	b.noteEnd(map[Power]string{Off: ResetOff, Restart: ResetRestart}[how])
 	b.Kernel.Sync()

@@ -40,6 +40,23 @@ func (v *vigil) vouch(what string, d time.Duration) {
 	}
 }
 
+// meanwhile vouches for what do does, for d at most. Then what was vouched for before has as
+// much time as it had left.
+func (v *vigil) meanwhile(what string, d time.Duration, do func() error) error {
+	v.mu.Lock()
+	before, until := v.what, v.until
+	v.mu.Unlock()
+	began := time.Now()
+	v.vouch(what, d)
+	err := do()
+	v.mu.Lock()
+	if v.what == what {
+		v.what, v.until = before, until.Add(time.Since(began))
+	}
+	v.mu.Unlock()
+	return err
+}
+
 // hurry is how long a box that was given up has for its last words.
 const hurry = 10 * time.Second
 

@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,4 +69,38 @@ func TestVigilFailingDog(t *testing.T) {
 			t.Errorf("said %d times", n)
 		}
 	})
+}
+
+// TestVigilMeanwhile has something take its time between two signs of life: that time
+// does not count, unless it is too long.
+func TestVigilMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		takes, next time.Duration // after that, the next sign of life
+		gives       string
+	}{
+		{time.Minute, 19 * time.Second, ""},
+		{time.Minute, 21 * time.Second, "sign of life"},
+		{4 * time.Minute, 0, "stick"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var gave string
+			v := newVigil(nil, logTo(&text{}), func(what string) { gave = what })
+			v.vouch("sign of life", 30*time.Second)
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan struct{})
+			go func() { v.run(ctx, time.Second); close(ended) }()
+			time.Sleep(10 * time.Second)
+			if err := v.meanwhile("stick", 3*time.Minute, func() error { time.Sleep(c.takes); return io.EOF }); err != io.EOF {
+				t.Error(err)
+			}
+			time.Sleep(c.next)
+			v.vouch("sign of life", 30*time.Second)
+			time.Sleep(2 * time.Second)
+			cancel()
+			<-ended
+			if gave != c.gives {
+				t.Errorf("%+v: %q", c, gave)
+			}
+		})
+	}
 }

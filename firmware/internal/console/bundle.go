@@ -119,5 +119,5 @@ func (s *session) supportBundle(typed []string) (string, error) {
 		return "", err
 	}
 	s.c.o.Log.Info("support bundle", "name", f.Name, "by", s.String())
-	return fmt.Sprintf("%s: %s\nfile send %s URL takes it away.\n", f.Name, sizeText(f.Bytes), f.Name), nil
+	return fmt.Sprintf("%s: %s\nfile send %s URL takes it away, or on a box: file send %s usb.\n", f.Name, sizeText(f.Bytes), f.Name, f.Name), nil
 }

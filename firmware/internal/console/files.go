@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"heptap/firmware/internal/config"
@@ -51,7 +52,7 @@ func fileCommands() []command {
 		{path: words("support bundle"), args: "[NAME]", help: "put configuration (without secrets), state, logs and last words into a file; nothing of calls",
 			hints: bundleHints, run: (*session).supportBundle},
 		{path: words("unpin"), args: "N", help: "let the frames around a mark go", hints: pinHints, run: (*session).unpin},
-		{path: words("file send"), args: "NAME URL [FINGERPRINT]", help: "put a file to a web server, over the uplink", hints: sendHints, run: (*session).sendFile},
+		{path: words("file send"), args: "NAME URL|usb [FINGERPRINT]", help: "put a file to a web server, over the uplink, or to a USB stick in the box", hints: sendHints, run: (*session).sendFile},
 		{path: words("file delete"), args: "NAME", help: "delete a file", hints: fileHints, run: (*session).deleteFile},
 	}
 }
@@ -188,7 +189,7 @@ func sendHints(s *session, typed []string) []hint {
 	case 0:
 		return fileHints(s, typed)
 	case 1:
-		return []hint{{word: "URL", help: "https://HOST/PATH, or with / at its end a directory; it is put there (HTTP PUT)", free: true}}
+		return []hint{{word: toStick, help: "the USB stick in the box, with FAT or exFAT"}, {word: "URL", help: "https://HOST/PATH, or with / at its end a directory; it is put there (HTTP PUT)", free: true}}
 	case 2:
 		return []hint{{word: "FINGERPRINT", help: "the SHA-256 of the server's certificate, if the box does not trust who signed it", free: true}}
 	}
@@ -313,6 +314,12 @@ func (s *session) sendFile(typed []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if typed[1] == toStick {
+		if len(typed) > 2 {
+			return "", errUsage
+		}
+		return s.copyToStick(d, typed[0])
+	}
 	if !s.t.batch {
 		s.t.print("sending ...\n")
 	}
@@ -324,6 +331,42 @@ func (s *session) sendFile(typed []string) (string, error) {
 	}
 	s.c.o.Log.Info("file sent", "name", typed[0], "to", to, "bytes", n, "by", s.String())
 	return fmt.Sprintf("%s sent to %s\n", sizeText(n), printable(to)), nil
+}
+
+// toStick stands for a URL.
+const toStick = "usb"
+
+// toldEvery is after how many octets copying shows how far it has come.
+const toldEvery = 8 << 20
+
+func (s *session) copyToStick(d *outbox.Dir, name string) (string, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if s.c.o.Box == nil || s.c.o.Box.CopyToStick == nil {
+		return "", fmt.Errorf("this is no box: another program can copy %s", f.Name())
+	}
+	var done atomic.Bool
+	err = s.tells(func(ctx context.Context, tell func(string)) error {
+		tell("copying ...")
+		err := s.c.o.Box.CopyToStick(ctx, f.Name(), func(octets int64) {
+			if octets > 0 && octets%toldEvery == 0 {
+				tell(sizeText(octets))
+			}
+		})
+		done.Store(err == nil)
+		return err
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case !done.Load():
+		return "", errors.New("given up; what there was of it is taken away")
+	}
+	s.c.o.Log.Info("file copied to a USB stick", "name", name, "by", s.String())
+	return "copied; the stick may be pulled out\n", nil
 }
 
 func (s *session) deleteFile(typed []string) (string, error) {

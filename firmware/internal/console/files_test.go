@@ -1,7 +1,11 @@
 package console
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -96,6 +100,40 @@ func TestFilesOfNothing(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	if out, done := r.script(t, "capture to file\n"); done || out != "error: nothing runs at this moment\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestFileToStick(t *testing.T) {
+	r := look(t, nil)
+	d := outbox.New(t.TempDir(), 1<<20)
+	if _, err := d.Create("a.pcapng", func(w io.Writer, _ int64) error { _, err := w.Write([]byte("x")); return err }); err != nil {
+		t.Fatal(err)
+	}
+	r.o.Live().Files = d
+	if out, done := r.script(t, "file send a.pcapng usb\n"); done || !strings.Contains(out, "this is no box: another program can copy "+filepath.Join(d.Path(), "a.pcapng")) {
+		t.Errorf("%s", out)
+	}
+	var copied string
+	fail := error(nil)
+	r.o.Box = &Box{CopyToStick: func(_ context.Context, path string, tell func(int64)) error {
+		copied = path
+		for n := int64(0); n <= 9<<20; n += 1 << 20 {
+			tell(n)
+		}
+		return fail
+	}}
+	if out, done := r.script(t, "file send a.pcapng usb\n"); !done || out != "  copying ...\n  8.0 MiB\ncopied; the stick may be pulled out\n" || copied != filepath.Join(d.Path(), "a.pcapng") {
+		t.Errorf("%s, %s", out, copied)
+	}
+	fail = errors.New("the stick is full")
+	for line, want := range map[string]string{"file send a.pcapng usb": "error: the stick is full\n", "file send none usb": "no such file", "file send ../a usb": "a file's name", "file send a.pcapng usb x": "want: file send NAME URL|usb"} {
+		if out, done := r.script(t, line); done || !strings.Contains(out, want) {
+			t.Errorf("%s: %s", line, out)
+		}
+	}
+	r.o.Box.CopyToStick = func(ctx context.Context, _ string, tell func(int64)) error { <-ctx.Done(); return ctx.Err() }
+	if out := r.say(t, "file send a.pcapng u\t\r\x03"); !strings.Contains(out, "given up; what there was of it is taken away") {
 		t.Errorf("%q", out)
 	}
 }

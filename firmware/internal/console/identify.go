@@ -28,18 +28,13 @@ func (s *session) identify(typed []string) (string, error) {
 		return "", errNotHere
 	}
 	device := typed[0]
-	for _, p := range namedPorts(s.runningConfig()) {
+	cfg, _ := s.running() // of one with mistakes nothing is known
+	for _, p := range namedPorts(cfg) {
 		if p.word == typed[0] {
 			device = p.help
 		}
 	}
 	return "", s.tellsUntil(s.t.pressed, func(ctx context.Context, tell func(string)) error { return s.c.o.Identify(ctx, device, tell) })
-}
-
-func (s *session) runningConfig() config.Config {
-	running, _ := s.c.settings.current()
-	cfg, _ := running.Config("running") // of one with mistakes, as much as can be read
-	return cfg
 }
 
 // namedPorts are the names that a configuration has for ports, and their devices.
@@ -56,7 +51,8 @@ func namedPorts(cfg config.Config) (out []hint) {
 // portHints are the ports by the configuration's names, then the others by their
 // devices'.
 func (s *session) portHints() []hint {
-	out := namedPorts(s.runningConfig())
+	cfg, _ := s.running()
+	out := namedPorts(cfg)
 	if s.c.o.Ports == nil {
 		return append(out, hint{word: "DEVICE", help: "a network device", free: true})
 	}

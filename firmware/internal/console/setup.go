@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,9 @@ import (
 type Box struct {
 	SetClock    func(time.Time) error
 	TimeServers func() []string // that DHCP tells of
+	// CopyToStick copies a file to the USB stick that is plugged in, and tells how many
+	// octets there are so far. A ctx that is done takes it back.
+	CopyToStick func(ctx context.Context, path string, tell func(octets int64)) error
 }
 
 // NetworkPort is a port of the machine, and how it is, in words.

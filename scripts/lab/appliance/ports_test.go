@@ -1,0 +1,75 @@
+package appliance
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestPorts has a technician find out which socket is which: by a LED that blinks, by the
+// cable that is pulled, also out of a port that nobody has set up; what is at the other
+// end of it; and has a USB stick take a file away.
+func TestPorts(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 1024)
+	x.nic = "e1000" // has a LED, says its driver
+	x.more = append(x.more, "-netdev", "user,id=spare,restrict=on", "-device", "e1000,netdev=spare,addr=4")
+	stick := filepath.Join(x.dir, "stick")
+	run(t, "truncate", "-s", "64M", stick)
+	run(t, "/usr/sbin/mkfs.vfat", stick)
+	x.more = append(x.more, "-drive", "if=none,id=stick,format=raw,file="+stick)
+	socket := x.plugUSB()
+	x.boot()
+	c := newTerminal(t, socket)
+	c.enters(prompt)
+	link := func(name string, up bool) {
+		t.Helper()
+		if _, err := x.guest.QMP("set_link", map[string]any{"name": name, "up": up}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.shows("show interfaces", "span0 on enp0s3: up", func() {})
+	c.skip()
+	c.types("identify port span0\r")
+	c.sees("enp0s3, MAC ")
+	c.sees("driver e1000: link, 1000 Mbit/s")
+	c.sees("its LED blinks now")
+	link("span", false)
+	c.sees("enp0s3: no link any more. If you pulled a cable, it is this one")
+	link("span", true)
+	c.sees("enp0s3: link")
+	c.types("x")
+	c.sees(prompt)
+
+	c.types("identify port enp0s4\r")
+	c.sees("driver e1000: not set up")
+	c.sees("enp0s4: link") // it comes up by itself, after what is said of the LED or before
+	link("spare", false)
+	c.sees("enp0s4: no link any more. If you pulled a cable, it is this one")
+	c.types("x")
+	c.sees(prompt)
+	c.shows("identify port enp0s9", "there is no port enp0s9; there are: enp0s2, enp0s3, enp0s4", func() {})
+
+	frame := []byte("\x01\x80\xc2\x00\x00\x0e\x00\x1b\x21\xaa\xbb\xcc\x88\xcc\x02\x07\x04\x00\x1b\x21\xaa\xbb\xc0\x04\x08\x05Gi1/0/7\x06\x02\x00\x78\x0a\x03sw1\x00\x00")
+	c.shows("show lldp", "sw1, port Gi1/0/7", func() { x.mirror.send(t, frame) })
+	if out := c.does("show lldp"); !strings.Contains(out, "uplink on enp0s2: nobody") || strings.Contains(out, "not heard") {
+		t.Errorf("the uplink:\n%s", out)
+	}
+
+	c.does("support bundle state")
+	name := regexp.MustCompile(`state\.\S+`).FindString(c.does("show files"))
+	if out := c.does("file send " + name + " usb"); !strings.Contains(out, "no USB stick is plugged in") {
+		t.Errorf("without a stick:\n%s", out)
+	}
+	if _, err := x.guest.QMP("device_add", map[string]any{"driver": "usb-storage", "id": "plugged", "drive": "stick"}); err != nil {
+		t.Fatal(err)
+	}
+	c.shows("file send "+name+" usb", "copied; the stick may be pulled out", func() {}) // it takes a moment until it is there
+	x.cut()
+	run(t, "mcopy", "-i", stick, "::"+name, x.dir)
+	if out := run(t, "tar", "-tf", filepath.Join(x.dir, name)); !strings.Contains(out, "\n") {
+		t.Errorf("%s on the stick has %q", name, out)
+	}
+}
