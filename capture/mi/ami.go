@@ -39,7 +39,7 @@ func (c *Conn) amiMessage(b []byte, over bool) {
 func (c *Conn) amiAction(b, action []byte, over bool) {
 	r := Request{Backend: Asterisk, Transport: AMI, Command: clean(action, maxCommand), Cut: over}
 	id, _ := field(b, "ActionID")
-	r.ID = clean(id, maxID)
+	r.ID = clean(id, MaxID)
 	if bytes.EqualFold(action, []byte("Login")) {
 		user, _ := field(b, "Username")
 		c.user = clean(user, maxUser)
@@ -71,12 +71,12 @@ func (c *Conn) amiReply(b []byte, over bool) {
 	id, has := field(b, "ActionID")
 	var p pending
 	if has && len(id) > 0 {
-		p = c.byID(clean(id, maxID))
+		p = c.byID(clean(id, MaxID))
 	} else {
 		p = c.inOrder(func(p *pending) bool { return p.id == "" })
 	}
 	word, _ := field(b, "Response")
-	r := Reply{Backend: Asterisk, Transport: AMI, Seq: p.seq, ID: clean(id, maxID), Cut: over}
+	r := Reply{Backend: Asterisk, Transport: AMI, Seq: p.seq, ID: clean(id, MaxID), Cut: over}
 	r.OK = !bytes.EqualFold(word, []byte("Error"))
 	output := amiOutput(b)
 	r.reply(word, output, textType, p.tag.hides())

@@ -109,7 +109,7 @@ func (c *Conn) eslCommand(line, fields, body []byte, over bool) {
 	}
 	if p.bg {
 		id, _ := field(fields, "Job-UUID")
-		r.ID = clean(id, maxID)
+		r.ID = clean(id, MaxID)
 	}
 	if r.Verb == "userauth" {
 		user, _, _ := bytes.Cut(rest, []byte{':'})
@@ -147,7 +147,7 @@ func (c *Conn) eslReply(head []byte) {
 	p := c.inOrder(func(p *pending) bool {
 		return len(id) == 0 && failed(text) || p.bg == (len(id) > 0) && !p.api
 	})
-	r := Reply{Backend: FreeSWITCH, Transport: ESL, Seq: p.seq, ID: clean(id, maxID), Call: c.call, OK: !failed(text)}
+	r := Reply{Backend: FreeSWITCH, Transport: ESL, Seq: p.seq, ID: clean(id, MaxID), Call: c.call, OK: !failed(text)}
 	r.reply(text, nil, textType, p.tag.hides())
 	if len(id) > 0 && p.seq != 0 {
 		p.id = r.ID
@@ -174,7 +174,7 @@ func failed(text []byte) bool { return bytes.HasPrefix(text, []byte("-")) }
 
 // job tells of the outcome of a background job.
 func (c *Conn) job(id, body []byte, over bool) {
-	r := Reply{Backend: FreeSWITCH, Transport: ESL, ID: clean(id, maxID), Job: true, Cut: over}
+	r := Reply{Backend: FreeSWITCH, Transport: ESL, ID: clean(id, MaxID), Job: true, Cut: over}
 	var p pending
 	for i := range c.jobs {
 		if c.jobs[i].id == r.ID {

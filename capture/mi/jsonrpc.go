@@ -86,7 +86,7 @@ func jsonRequest(b []byte, t Transport) (Request, bool) {
 }
 
 func (p *rpcParts) request(t Transport) Request {
-	r := Request{Backend: rpcBackend(p.method), Transport: t, Command: string(p.method), ID: text(p.id, maxID), Cut: p.cut}
+	r := Request{Backend: rpcBackend(p.method), Transport: t, Command: string(p.method), ID: text(p.id, MaxID), Cut: p.cut}
 	r.NoReply = p.id == nil && !p.cut && r.Backend == OpenSIPS // Kamailio answers all
 	r.protect(p.params, jsonType)
 	return r
@@ -155,7 +155,7 @@ func jsonReply(tag Tag, b []byte) (Reply, bool) {
 }
 
 func (p *rpcParts) reply(tag Tag) Reply {
-	r := Reply{Backend: tag.Backend, Transport: tag.Transport, ID: text(p.id, maxID), Cut: p.cut}
+	r := Reply{Backend: tag.Backend, Transport: tag.Transport, ID: text(p.id, MaxID), Cut: p.cut}
 	if p.fault == nil || string(p.fault) == "null" && p.result != nil {
 		r.OK = true
 		r.reply(nil, p.result, jsonType, tag.hides())

@@ -6,7 +6,7 @@ const (
 	MaxOutput  = 2 << 10 // octets of Reply.Output
 	MaxBatch   = 16      // commands of one body
 	maxCommand = 128     // octets of Request.Command
-	maxID      = 64      // octets of an ID
+	MaxID      = 64      // octets of an ID
 	maxCall    = 200     // of a Call-ID
 	maxUser    = 64      // octets of Request.User
 	maxWord    = 128     // octets of Reply.Word

@@ -361,6 +361,19 @@ func TestCommandOverHTTP(t *testing.T) {
 		"command": "dispatcher.reload", "backend": "json", "platform": "kamailio-rpc", "failed": "reset", "ended_by": "server", "waited_ms": "1000", "flow": "192.0.2.10:5060>192.0.2.40:51000"})
 }
 
+// The replies to a batch are told apart by their ids (JSON-RPC 2.0, 6).
+func TestBatchOfCommands(t *testing.T) {
+	s := newSite(t, nil)
+	ask, answer, _ := s.http(admin, sipServer)
+	const batch = `[{"jsonrpc":"2.0","method":"dlg_list","id":4},{"jsonrpc":"2.0","method":"ps","id":5},{"jsonrpc":"2.0","method":"uptime","id":6},{"jsonrpc":"2.0","method":"version","id":6}]`
+	ask(fmt.Sprintf("POST /mi HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
+	s.want(map[string]string{"command": "dlg_list"}, map[string]string{"command": "ps"}, map[string]string{"command": "uptime"}, map[string]string{"command": "version"})
+	const replies = `[{"jsonrpc":"2.0","error":{"code":-32603,"message":"no"},"id":5},{"jsonrpc":"2.0","result":[],"id":4},{"jsonrpc":"2.0","result":1,"id":6},{"jsonrpc":"2.0","result":2,"id":7}]`
+	answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(replies), replies))
+	s.want(map[string]string{"event": "MI ps failed", "command": "ps", "rpc_id": "5", "code": "-32603"}, map[string]string{"event": "MI dlg_list ok", "command": "dlg_list"},
+		map[string]string{"event": "MI ok", "command": "<nil>", "rpc_id": "6"}, map[string]string{"event": "MI ok", "command": "<nil>", "rpc_id": "7"})
+}
+
 // TestCommandAfterQuery has a command take the place that a query had.
 func TestCommandAfterQuery(t *testing.T) {
 	s := newSite(t, nil)

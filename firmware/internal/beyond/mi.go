@@ -1,8 +1,6 @@
 package beyond
 
 import (
-	"slices"
-
 	"heptap/capture"
 	"heptap/capture/correlate"
 	"heptap/capture/mi"
@@ -10,16 +8,52 @@ import (
 )
 
 // maxMICommands is the most octets of the commands that a pair keeps, and of parameters.
-const maxMICommands = (1+mi.MaxBatch)*128 + mi.MaxParams + maxCallID
+const maxMICommands = (1+mi.MaxBatch)*(128+mi.MaxID) + mi.MaxParams + maxCallID
 
 // miRequest is what the reply to a management command does not say itself.
 type miRequest struct {
 	tag      mi.Tag
-	commands []string      // of which records are made, "" for those that are filtered
+	commands []command
 	params   string        // of the one that named a call, for what follows to be linked to it too
 	call     string        // its mi.Request.Call
 	tell     func() uint64 // of the connection that it goes over, nil without records of that
 	talk     talk          // of datagrams
+}
+
+// command is one of a request.
+type command struct {
+	name string // "" for one that is filtered: no records are made of it
+	id   string // of JSON-RPC, by which a reply in a batch is told (JSON-RPC 2.0, 6)
+}
+
+// command returns the one that a reply with that id is to, and whether that is known.
+func (r *miRequest) command(id string) (c command, known bool) {
+	if len(r.commands) == 1 {
+		return r.commands[0], true
+	}
+	for i := range r.commands {
+		if r.commands[i].id != id || id == "" {
+			continue
+		}
+		if known {
+			return command{}, false
+		}
+		c, known = r.commands[i], true
+	}
+	return c, known
+}
+
+// shown returns the name of the first command that is not filtered, "" if all are, and whether
+// any is.
+func (r *miRequest) shown() (first string, filtered bool) {
+	for i := len(r.commands) - 1; i >= 0; i-- {
+		if name := r.commands[i].name; name != "" {
+			first = name
+		} else {
+			filtered = true
+		}
+	}
+	return first, filtered
 }
 
 // carrier is the id of the connection that something goes over, whose first record is
@@ -48,7 +82,7 @@ func (b *Beyond) miCommands(m *capture.Message, p *pair[miRequest], r *mi.Reques
 			name = ""
 		}
 		if fresh {
-			p.of.commands = append(p.of.commands, name)
+			p.of.commands = append(p.of.commands, command{name, one.ID})
 		}
 		if name != "" {
 			b.miCommand(m, p, one, fresh)
@@ -106,21 +140,19 @@ func (b *Beyond) miFlags(o *object, m *capture.Message, hidden, cut bool) {
 
 // miAnswers makes notes of the replies in r, which is one to p.
 func (b *Beyond) miAnswers(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
-	for _, c := range p.of.commands {
-		if c == "" { // of a batch, which reply is whose does not show (JSON-RPC 2.0, 6)
-			b.Stats.MIFiltered.Add(1)
-			return
-		}
-	}
 	b.miAnswer(m, p, r)
 	for i := range r.Batch {
 		b.miAnswer(m, p, &r.Batch[i])
 	}
 }
 
-// miAnswer makes a note of a reply to p. Of a batch, it is not said to which of
-// its commands.
+// miAnswer makes a note of a reply to p, unless its command is filtered, or may be.
 func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
+	to, known := p.of.command(r.ID)
+	if _, filtered := p.of.shown(); filtered && to.name == "" {
+		b.Stats.MIFiltered.Add(1)
+		return
+	}
 	n := b.begin(m, record.MI)
 	n.Conn = carrier(p.of.tell)
 	p.name(b, "mi")
@@ -129,16 +161,15 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 	}
 	p.of.calls(b, n)
 	o := b.object()
-	word, command := "failed", ""
+	word := "failed"
 	if r.OK {
 		word = "ok"
 	}
-	if len(p.of.commands) == 1 {
-		command = p.of.commands[0]
-		word = command + " " + word
+	if known {
+		word = to.name + " " + word
 	}
 	o.text("event", "MI "+word)
-	o.text("command", command)
+	o.text("command", to.name)
 	if p.of.talk.ambiguous {
 		o.text("unpaired", "ambiguous")
 	}
@@ -161,8 +192,8 @@ func (b *Beyond) miAnswer(m *capture.Message, p *pair[miRequest], r *mi.Reply) {
 
 // miFailed makes a note that p has no reply.
 func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
-	i := slices.IndexFunc(p.of.commands, func(c string) bool { return c != "" })
-	if i < 0 {
+	name, _ := p.of.shown()
+	if name == "" {
 		return // all were filtered
 	}
 	n := b.begin(m, record.MI)
@@ -170,8 +201,8 @@ func (b *Beyond) miFailed(m *capture.Message, p *pair[miRequest], f *failure) {
 	p.name(b, "mi")
 	p.of.calls(b, n)
 	o := b.object()
-	o.text("event", "MI "+p.of.commands[i]+" failed: "+f.why.String())
-	o.text("command", p.of.commands[i])
+	o.text("event", "MI "+name+" failed: "+f.why.String())
+	o.text("command", name)
 	o.text("backend", p.of.tag.Transport.String())
 	o.text("platform", p.of.tag.Backend.String())
 	f.tell(&o, p.mono-1)

@@ -128,9 +128,8 @@ func (b *Beyond) miRequest(m *capture.Message, r *mi.Request) {
 	b.serial++
 	b.Stats.MI.Requests.Add(1)
 	b.miCommands(m, &s.pair, r, true)
-	for _, c := range s.of.commands {
-		t.filtered = t.filtered || c == ""
-	}
+	_, filtered := s.of.shown()
+	t.filtered = t.filtered || filtered
 	t.secret = t.secret || s.of.tag.Secret
 	s.of.talk = t
 	if s.answered = t.ambiguous; !t.ambiguous { // who does not answer does not show then
