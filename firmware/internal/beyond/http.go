@@ -332,15 +332,27 @@ func (c *httpConn) ask(x *rest.Exchange, e *exchange) {
 }
 
 // command reads a management command out of a request, if it is one and is
-// wanted.
+// wanted. JSON-RPC and XML-RPC to no path of a SIP platform are a query when a SIP server asks
+// a host that is none.
 func (c *httpConn) command(x *rest.Exchange) (r mi.Request, ok bool) {
 	if !c.b.cfg.MI {
 		return r, false
 	}
-	if r, ok = mi.HTTPRequest(x.Method, x.Target, x.Request.ContentType, x.Request.Body); ok {
-		r.User = string(c.user[:c.userN])
+	r, ok = mi.HTTPRequest(x.Method, x.Target, x.Request.ContentType, x.Request.Body)
+	if !ok {
+		return r, false
 	}
-	return r, ok
+	if r.Backend == mi.AnyRPC {
+		f, server := c.flow, c.b.cfg.Correlator.Server
+		if x.Dir == 1 {
+			f = f.Reverse()
+		}
+		if server(f.Tunnel, f.Src.Addr()) && !server(f.Tunnel, f.Dst.Addr()) {
+			return r, false
+		}
+	}
+	r.User = string(c.user[:c.userN])
+	return r, true
 }
 
 // Reply implements rest.Handler.

@@ -361,6 +361,34 @@ func TestCommandOverHTTP(t *testing.T) {
 		"command": "dispatcher.reload", "backend": "json", "platform": "kamailio-rpc", "failed": "reset", "ended_by": "server", "waited_ms": "1000", "flow": "192.0.2.10:5060>192.0.2.40:51000"})
 }
 
+// A remote procedure call is a query when a SIP server asks another host for it, unless its path
+// is one of a SIP platform.
+func TestQueryByRPC(t *testing.T) {
+	const body = `{"jsonrpc":"2.0","method":"lookup","params":["4930123456"],"id":4}`
+	post := func(path, body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	}
+	for _, tt := range []struct {
+		name, path string
+		from, to   netip.AddrPort
+		typ, event string
+	}{
+		{"of a server", "/api", sipServer, database, "rest", "POST /api"},
+		{"of a server to a platform's path", "/RPC", sipServer, database, "mi", "MI lookup"},
+		{"to a server", "/api", admin, sipServer, "mi", "MI lookup"},
+		{"of a server to itself", "/api", sipServer, sipServer, "mi", "MI lookup"},
+	} {
+		s := newSite(t, nil)
+		ask, answer, _ := s.http(tt.from, tt.to)
+		ask(post(tt.path, body))
+		s.want(map[string]string{"type": tt.typ, "event": tt.event})
+		answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		if len(s.recs) != 1 || s.recs[0]["type"] != tt.typ {
+			t.Errorf("%s: the reply is %v", tt.name, s.recs)
+		}
+	}
+}
+
 // The replies to a batch are told apart by their ids (JSON-RPC 2.0, 6).
 func TestBatchOfCommands(t *testing.T) {
 	s := newSite(t, nil)
