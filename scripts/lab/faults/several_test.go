@@ -81,6 +81,7 @@ func (r *rig) settleTogether(took time.Duration, servers ...*server) {
 
 // Each of several collectors gets everything, and has only its own troubles.
 func TestMirror(t *testing.T) {
+	t.Parallel()
 	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t)
 		good, frozen, slow, gone, dead := r.server, r.add("frozen"), r.add("slow"), r.add("gone"), r.add("dead")
@@ -143,6 +144,7 @@ func TestMirror(t *testing.T) {
 // The first that is well gets everything: another one when it fails, in whatever way, and
 // itself again when it has been well for a while.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t, "set delivery arrangement failover", "set delivery fail-back 10s")
 		first, second, third := r.server, r.add("second"), r.add("third")
@@ -195,6 +197,7 @@ func TestFailover(t *testing.T) {
 // Each call is at one of several collectors, with all that belongs to it, and
 // who has trouble has it alone.
 func TestBalance(t *testing.T) {
+	t.Parallel()
 	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t, "set delivery arrangement balance", "set collector frozen stall 2s")
 		good, frozen, dead := r.server, r.add("frozen"), r.add("dead")
@@ -252,6 +255,7 @@ func (r *rig) whole(servers ...*server) {
 
 // With move-over the share of one that failed goes to another one, until it is well again.
 func TestBalanceMovesOver(t *testing.T) {
+	t.Parallel()
 	overBoth(t, longOnly, func(t *testing.T, over transport) {
 		r := over.rig(t, "set delivery arrangement balance", "set delivery move-over on", "set delivery fail-back 10s")
 		every := []*server{r.server, r.add("second"), r.add("third")}
