@@ -209,7 +209,7 @@ func (x *trial) enough() bool {
 	case x.length.cap:
 		return lost(m) > 0
 	}
-	return m.Sum("heptap_spool_high_water_bytes") > smallMemory
+	return x.spooled > smallMemory
 }
 
 // lost is how many records were given up for want of space.
@@ -246,7 +246,7 @@ func (x *trial) row(m box.Metrics, took time.Duration) row {
 	return row{
 		made: count("uplink_made_total"), confirmed: place(m, "confirmed"), sent: place(m, "sent unconfirmed"),
 		evicted: count("uplink_evicted_total"), shed: count("uplink_shed_total"), resent: count("uplink_resent_total"),
-		failures: count("uplink_broken_total") + count("uplink_unanswered_total"), spool: count("spool_high_water_bytes"),
+		failures: count("uplink_broken_total") + count("uplink_unanswered_total"), spool: x.spooled,
 		came: y.unique, twice: y.again, took: took,
 	}
 }

@@ -100,6 +100,7 @@ func (r *rig) metrics() box.Metrics {
 		r.t.Fatalf("the probe does not answer: %v", err)
 	}
 	r.probe.last = m
+	r.spooled = max(r.spooled, int(m.Sum("heptap_spool_used_bytes")))
 	if d := imbalance(m); d != 0 {
 		r.t.Errorf("the books do not balance: %.0f records: %s", d, uplinkText(m))
 	}

@@ -39,6 +39,7 @@ type rig struct {
 	*server        // the first one
 	probe   *probe // the running one, or the last
 	runs    []*probe
+	spooled int // octets of the spool in use, at most
 }
 
 // transport is what the collector is reached over.
