@@ -475,6 +475,24 @@ func TestCommandOverStream(t *testing.T) {
 		map[string]string{"command": "Hangup", "user": "bob", "platform": "asterisk-ami"}, map[string]string{"command": "Hangup", "ok": "false", "reply": "Message: No such channel"})
 }
 
+// JSON-RPC over TCP is a command when it goes to a SIP server.
+func TestJSONRPCOverStream(t *testing.T) {
+	const command = `{"jsonrpc":"2.0","method":"core.info","id":1}`
+	s := newSite(t, nil)
+	for _, to := range []netip.AddrPort{database, sipServer} {
+		f := s.b.Follow(capture.FiveTuple{Proto: capture.ProtoTCP, Src: admin, Dst: to}, nil, capture.MI, []byte(command))
+		if to == database {
+			if f != nil {
+				t.Error("a host that is no server is listened to")
+			}
+			continue
+		}
+		f.Write(0, &dissect.At{Mono: s.now, Wall: s.now}, dissect.Numbers{}, []byte(command))
+		f.Write(1, &dissect.At{Mono: s.now + 1e6, Wall: s.now + 1e6}, dissect.Numbers{}, []byte(`{"jsonrpc":"2.0","result":"up","id":1}`))
+		s.want(map[string]string{"event": "MI core.info", "backend": "tcp"}, map[string]string{"event": "MI core.info ok", "reply": `"up"`})
+	}
+}
+
 // What goes over an event socket that FreeSWITCH has opened for a channel is about its call,
 // from the reply on that names it, a command without reply too.
 func TestEventSocketOfACall(t *testing.T) {

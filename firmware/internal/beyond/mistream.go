@@ -44,8 +44,11 @@ type miWaits struct {
 
 func (b *Beyond) followMI(flow capture.FiveTuple, tell func() uint64, front []byte) dissect.Follower {
 	t, _ := mi.Front(front)
-	if t == mi.NoTransport {
+	switch {
+	case t == mi.NoTransport:
 		return nil // its beginning was not seen
+	case t == mi.Stream && !b.cfg.Correlator.Server(flow.Tunnel, flow.Dst.Addr()):
+		return nil // anybody speaks JSON-RPC
 	}
 	if len(b.miConns) == maxMIConns && !b.makeMIRoom() {
 		b.Stats.MIRefused.Add(1)
