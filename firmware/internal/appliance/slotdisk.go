@@ -25,6 +25,7 @@ const (
 	// systemd's Boot Loader Interface.
 	entrySelected = "LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 	factoryEntry  = "heptap_factory.efi"
+	secureBoot    = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c" // 1: only what is signed is started
 )
 
 // slotDisk is the partition that updates are on. It is mounted only while something is
@@ -97,17 +98,46 @@ func (f *slotFiles) Settle() error {
 	return f.d.mount(f.p)
 }
 
-// runningSystem asks the boot loader which system it has started.
-func (b *Box) runningSystem() (number int, err error) {
+// runningSystem asks the boot loader which system it has started, and the firmware
+// whether it had to be signed.
+func (b *Box) runningSystem() (number int, secure bool, err error) {
 	at := b.path(efiVariables)
 	if err := b.Kernel.Mount("efivarfs", at, "efivarfs", mountQuiet|mountReadOnly, ""); err != nil && !errors.Is(err, unix.EBUSY) {
-		return 0, err
+		return 0, false, err
 	}
 	value, err := readAtMost(filepath.Join(at, entrySelected), 1024)
+	state, serr := readAtMost(filepath.Join(at, secureBoot), 1024)
+	secure = serr == nil && len(state) == 5 && state[4] == 1
 	if err = errors.Join(err, b.Kernel.Unmount(at)); err != nil {
-		return 0, err
+		return 0, secure, err
 	}
-	return entryNumber(value)
+	number, err = entryNumber(value)
+	return number, secure, err
+}
+
+// peBegin is how much of a system has to be there for peSigned.
+const peBegin = 4096
+
+var errUnsigned = errors.New("this box starts only what is signed (UEFI Secure Boot), and the system in the update is not: make it by scripts/image -secure-boot")
+
+// peSigned says whether a system has a signature of Secure Boot's, by whomever: without,
+// the firmware would not start it, nor always another one. begin is its first peBegin
+// octets, of a PE file (Microsoft's "PE Format", optional header, certificate table).
+func peSigned(begin []byte) bool {
+	const (
+		at32Plus    = 4 + 20 // of the optional header, behind the signature and the COFF header
+		magic32Plus = 0x20b
+		certificate = at32Plus + 112 + 4*8 // the fifth of the data directories
+	)
+	if len(begin) < 0x40 {
+		return false
+	}
+	at := binary.LittleEndian.Uint32(begin[0x3c:])
+	if at > peBegin || len(begin) < int(at)+certificate+8 {
+		return false
+	}
+	pe := begin[at:]
+	return string(pe[:4]) == "PE\x00\x00" && binary.LittleEndian.Uint16(pe[at32Plus:]) == magic32Plus && binary.LittleEndian.Uint32(pe[certificate+4:]) > 0
 }
 
 // entryNumber reads a variable as efivarfs has it: 4 octets of attributes, and the file

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -67,6 +68,7 @@ type systems struct {
 	disk    *slotDisk
 	board   string
 	release Release
+	secure  bool   // the firmware starts only what is signed (UEFI Secure Boot)
 	keys    string // file of public keys
 	update  string // file of an update
 	dir     string // where it keeps what it knows
@@ -100,7 +102,8 @@ func (b *Box) startSystems(ctx context.Context, store *store, ended string) {
 	}
 	b.systems = s
 	b.vigil.vouch("systems", bootAtMost)
-	number, err := b.runningSystem()
+	number, secure, err := b.runningSystem()
+	s.secure = secure
 	if err == nil {
 		s.running.Number = number
 		err = s.look()
@@ -254,7 +257,13 @@ func (s *systems) installed(ctx context.Context, running int, force bool) (slot 
 	if err != nil {
 		return slot, err
 	}
-	in := &counted{ctx: ctx, r: r, size: r.Header.Size, tell: func(text string) { s.news.tell(NewsUpgrade, UpgradeWriting+" "+text) }}
+	begin := bufio.NewReaderSize(r, peBegin)
+	if s.secure {
+		if front, err := begin.Peek(peBegin); err != nil || !peSigned(front) {
+			return slot, errUnsigned
+		}
+	}
+	in := &counted{ctx: ctx, r: begin, size: r.Header.Size, tell: func(text string) { s.news.tell(NewsUpgrade, UpgradeWriting+" "+text) }}
 	err = s.change(ctx, func(f slots.Files) (err error) {
 		slot, err = slots.Install(f, running, r.Header.Version, r.Header.SHA256, in)
 		return err

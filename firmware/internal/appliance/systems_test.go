@@ -438,3 +438,53 @@ func TestTrialSwitch(t *testing.T) {
 		}
 	})
 }
+
+// TestSecureBoot is a box whose firmware starts only what is signed.
+func TestSecureBoot(t *testing.T) {
+	pe := func(signed bool) string {
+		b := make([]byte, 8000)
+		binary.LittleEndian.PutUint32(b[0x3c:], 0x80)
+		copy(b[0x80:], "PE\x00\x00")
+		binary.LittleEndian.PutUint16(b[0x98:], 0x20b)
+		if signed {
+			binary.LittleEndian.PutUint32(b[0x98+112+36:], 1500)
+		}
+		return string(b)
+	}
+	for _, c := range []struct {
+		name, system string
+		secure, ok   bool
+	}{
+		{"signed", pe(true), true, true},
+		{"not signed", pe(false), true, false},
+		{"something else", "the new system", true, false},
+		{"not signed, and it need not be", pe(false), false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, boxConfig)
+				upgradable(t, r, factoryEntry)
+				state := "\x06\x00\x00\x00\x00"
+				if c.secure {
+					state = "\x06\x00\x00\x00\x01"
+				}
+				files(t, r.d.root, map[string]string{DownloadFile: update(t, newer, c.system, key(1)), filepath.Join(efiVariables, secureBoot): state})
+				r.start(t)
+				if told := (<-r.born).asks(t, `upgrade ""`); strings.Contains(told, "done system 1") != c.ok || strings.Contains(told, "Secure Boot") == c.ok {
+					t.Errorf("told %s", told)
+				}
+				r.stop(t)
+			})
+		})
+	}
+}
+
+func FuzzPESigned(f *testing.F) {
+	f.Add(make([]byte, 0x40))
+	f.Add(append(make([]byte, 0x3c), 0xff, 0xff, 0xff, 0xff, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if peSigned(b) && len(b) < 0x40 {
+			t.Error("of nothing")
+		}
+	})
+}

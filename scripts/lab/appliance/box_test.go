@@ -66,9 +66,9 @@ func image(t *testing.T, b board) string {
 	return file
 }
 
-func build(t *testing.T, b board, dir string) string {
+func build(t *testing.T, b board, dir string, more ...string) string {
 	t.Helper()
-	cmd := exec.Command("../../image", "-out", dir, b.name)
+	cmd := exec.Command("../../image", append(append([]string{"-out", dir}, more...), b.name)...)
 	cmd.Env = append(os.Environ(), "HEPTAP_KEY="+filepath.Join(built.dir, "key")) // made by the first build
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -112,6 +112,7 @@ type box struct {
 	diskAt    []string     // what the disk is plugged into; nil: virtio
 	nic       string       // QEMU's device; empty: virtio
 	resets    bool         // a reset does not end it
+	secure    bool         // it starts only what is signed
 	writes    string       // file that has all that a boot writes to the disk; empty: none
 	guest     *guest.Guest // nil: switched off
 	at        int          // line of its console up to which everything was expected
@@ -195,8 +196,14 @@ func (x *box) within(d time.Duration) context.Context {
 // patience is for any step of a slow and busy machine.
 const patience = 5 * time.Minute
 
-// boot switches the box on.
+// boot switches the box on, and waits for its own system.
 func (x *box) boot() {
+	x.t.Helper()
+	x.switchOn()
+	x.started()
+}
+
+func (x *box) switchOn() {
 	x.t.Helper()
 	for _, name := range []string{"qmp", "qtest"} {
 		_ = os.Remove(filepath.Join(x.dir, name)) // of the boot before
@@ -209,7 +216,7 @@ func (x *box) boot() {
 	if !x.resets {
 		more = append([]string{"-no-reboot"}, more...)
 	}
-	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Writes: x.writes, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
+	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Writes: x.writes, Secure: x.secure, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
 		Devices: append([]string{
 			"-netdev", "user,id=uplink", "-device", nic + ",netdev=uplink,addr=2",
 			"-netdev", "dgram,id=span,local.type=unix,local.path=" + x.mirror.box + ",remote.type=unix,remote.path=" + x.mirror.ours,
@@ -220,7 +227,6 @@ func (x *box) boot() {
 		x.t.Fatal(err)
 	}
 	x.guest, x.at = g, 0
-	x.started()
 }
 
 // started waits for the box's own system.

@@ -282,3 +282,45 @@ func TestUpgradePowerCuts(t *testing.T) {
 	x.arrive(x.call("last@lab"))
 	x.cut()
 }
+
+// TestSecureBoot has firmware that starts only what is signed, as the image is; the box then
+// takes no system that is not.
+func TestSecureBoot(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 1024)
+	config := filepath.Join(x.dir, "heptap.conf")
+	run(t, "mcopy", "-n", "-i", x.disk+"@@1M", "::heptap.conf", config)
+	run(t, "../need.sh", "sbsign:sbsigntool", "openssl:openssl")
+	const snakeoil = "/usr/share/ovmf/PkKek-1-snakeoil"
+	key := filepath.Join(x.dir, "key")
+	run(t, "openssl", "rsa", "-in", snakeoil+".key", "-passin", "pass:snakeoil", "-out", key)
+	t.Log(build(t, x86, x.dir, "-secure-boot", key, snakeoil+".pem", "-config", config))
+	x.disk, x.secure, x.resets = filepath.Join(x.dir, "heptap-"+x86.name+".img"), true, true
+	x.put("heptap.test", "trial 5s 45s\n")
+	socket := x.plugUSB()
+	u := newUpdates(x)
+	signed, unsigned := filepath.Join(x.dir, "system"), filepath.Join(x.dir, "unsigned")
+	run(t, "cp", signed, unsigned)
+	run(t, "sbattach", "--remove", unsigned)
+	u.sign("good", signed, trusted(), x86.name, "v9.9.1", builtLater)
+	u.sign("unsigned", unsigned, trusted(), x86.name, "v9.9.1", builtLater)
+
+	x.boot()
+	c := newTerminal(t, socket)
+	x.expect("msg=capturing")
+	c.enters(prompt)
+	if out := c.does("upgrade " + u.url + "unsigned"); !strings.Contains(out, "UEFI Secure Boot") || strings.Contains(out, "Installed") {
+		t.Errorf("not signed:\n%s", out)
+	}
+	x.upgrades(c, u.url+"good", "system 1, v9.9.1")
+	x.expect("THIS SYSTEM IS COMMITTED")
+	x.cut()
+
+	// What is not signed does not even start; the firmware then tries the network.
+	run(t, "mcopy", "-o", "-i", x.disk+"@@129M", unsigned, "::EFI/Linux/heptap_2_v9.9.2.efi")
+	x.switchOn()
+	x.expect("Access Denied")
+	x.guest.Kill()
+	x.guest = nil
+}

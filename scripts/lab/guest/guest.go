@@ -22,6 +22,7 @@ type Config struct {
 	Kernel  Kernel             // with Disk only its Arch counts
 	Disk    string             // a disk to boot by UEFI in place of the kernel; it is written to
 	Writes  string             // a file that is to have all that is written to Disk, see package writelog; empty: none
+	Secure  bool               // UEFI Secure Boot, with Debian's snakeoil key; x86-64 only
 	DiskAt  []string           // QEMU's options for what it is plugged into, as "drive=disk"; nil: virtio
 	Dir     string             // for sockets and the initramfs; short, since paths of sockets are
 	Files   map[string]Content // in the guest, by absolute path; /init is what runs
@@ -66,6 +67,9 @@ func Boot(ctx context.Context, cfg Config) (*Guest, error) {
 		"-chardev", "socket,id=qmp,server=on,wait=off,path="+qmp, "-mon", "chardev=qmp,mode=control",
 		"-chardev", "socket,id=qtest,server=on,wait=off,path="+control, "-qtest", "chardev:qtest", "-qtest-log", "none")
 	args = append(args, boot...)
+	if cfg.Secure {
+		args = append(args, "-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on")
+	}
 	g.cmd = exec.CommandContext(ctx, args[0], append(args[1:], cfg.Devices...)...)
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := g.cmd.StdinPipe()
@@ -118,6 +122,9 @@ func (cfg *Config) boot(console string) ([]string, error) {
 	code, vars := "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 	if cfg.Kernel.Arch == "arm64" {
 		code, vars = "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"
+	}
+	if cfg.Secure {
+		code, vars = "/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"
 	}
 	b, err := os.ReadFile(vars)
 	if err != nil {
