@@ -58,6 +58,7 @@ func TestFlood(t *testing.T) {
 	x.cut()
 	x.boot()
 	x.expect("cause=power-cut")
+	x.expect("msg=capturing")
 	x.arrive(x.call("again@lab"))
 	if err := x.guest.Type("\r"); err != nil {
 		t.Fatal(err)
