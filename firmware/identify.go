@@ -16,6 +16,7 @@ import (
 const (
 	identifyFor = 30 * time.Second
 	blinkStep   = 2 * time.Second        // of one call, which cannot be ended
+	beforeEnds  = 5 * time.Second        // within which one ends that its user has ended
 	blinkFails  = 300 * time.Millisecond // within which a driver says that it cannot
 )
 
@@ -37,12 +38,12 @@ type identifier struct {
 	// undoes it. nil: whether a port is up is not ours to say.
 	wake func(name string) (undo func(), err error)
 
-	one sync.Mutex
+	one chan struct{} // has room for whoever identifies a port: the kernel has one blink at a time
 }
 
 // newIdentifier has PID 1, where there is one, do what takes its rights.
 func (s *service) newIdentifier() *identifier {
-	i := &identifier{open: func() (sockets, error) { return links.Open() }}
+	i := &identifier{one: make(chan struct{}, 1), open: func() (sockets, error) { return links.Open() }}
 	p := s.host.parent
 	if p == nil {
 		return i
@@ -82,10 +83,14 @@ func (s *service) inUse(device string) bool {
 
 // run tells of a port until ctx is done or the time is over.
 func (i *identifier) run(ctx context.Context, name string, tell func(line string)) error {
-	if !i.one.TryLock() {
+	select {
+	case i.one <- struct{}{}:
+	case <-time.After(beforeEnds):
 		return errors.New("another session identifies a port: one at a time")
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	defer i.one.Unlock()
+	defer func() { <-i.one }()
 	l, err := i.open()
 	if err != nil {
 		return err
@@ -120,14 +125,14 @@ func (i *identifier) run(ctx context.Context, name string, tell func(line string
 		blink = func(_ context.Context, name string) error { return l.Blink(name, blinkStep) }
 	}
 	failed := make(chan error, 1)
-	go func() { // a call may go on for its two seconds after the end
+	tasks.Go(func() {
 		for ctx.Err() == nil {
-			if err := blink(ctx, name); err != nil {
+			if err := blink(context.WithoutCancel(ctx), name); err != nil {
 				failed <- err
 				return
 			}
 		}
-	}()
+	})
 	select {
 	case err = <-failed:
 	case <-time.After(blinkFails):

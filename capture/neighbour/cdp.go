@@ -18,16 +18,14 @@ const (
 	cdpTLV    = 4
 )
 
-// cdp reads what follows SNAP.
+// cdp reads what follows SNAP. An octet or three at the end are padding that somebody
+// counted.
 func (v *View) cdp(b []byte) error {
 	if len(b) < cdpHeader {
 		return ErrShort
 	}
 	v.TTL = uint16(b[1])
-	for b = b[cdpHeader:]; len(b) > 0; {
-		if len(b) < cdpTLV {
-			return ErrShort
-		}
+	for b = b[cdpHeader:]; len(b) >= cdpTLV; {
 		kind, size := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 		switch {
 		case size < cdpTLV:
