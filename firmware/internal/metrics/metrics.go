@@ -375,7 +375,7 @@ func (l *list) spool(st *buffer.Stats) {
 	l.gauge("heptap_spool_file_bytes", "Size of the spool file.", float64(st.FileBytes))
 	l.gauge("heptap_spool_used_bytes", "Octets of the spool file in use.", float64(st.UsedBytes))
 	l.gauge("heptap_spool_limit_bytes", "Octets of the spool file that may be used.", float64(st.LimitBytes))
-	l.gauge("heptap_spool_high_water_bytes", "Octets of the spool file ever used.", float64(st.HighWaterBytes))
+	l.gauge("heptap_spool_high_water_bytes", "Octets of the spool file ever used; when nothing waits any more a new file may be begun.", float64(st.HighWaterBytes))
 	l.counter("heptap_spool_written_bytes_total", "Octets written to the medium.", uint64(st.Written))
 	l.counter("heptap_spool_commits_total", "Durable commits.", st.Commits)
 	l.counter("heptap_spool_corrupt_total", "Records skipped because their checksum was wrong.", st.Corrupt)
