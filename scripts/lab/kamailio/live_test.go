@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"heptap/hep/heptest"
 	"heptap/scripts/lab"
 	"heptap/scripts/lab/box"
 	"heptap/scripts/lab/kamailio"
@@ -17,15 +18,19 @@ import (
 
 const authKey = "s3cret with blanks"
 
-// TestWhatKamailioReceives has three probes watch a mirror with calls over
-// IPv4 and IPv6, and send to a Kamailio over TCP, to one over UDP, and to one
-// with a database, which takes UDP only. Every record must have reached each of them, and say what
+// TestWhatKamailioReceives has four probes watch a mirror with calls over
+// IPv4 and IPv6, and send to a Kamailio over TCP, to one over TLS, to one over UDP, and
+// to one with a database, which takes UDP only. Every record must have reached each of them, and say what
 // was on the mirror: according to the generator, and to tcpdump and tshark.
 func TestWhatKamailioReceives(t *testing.T) {
 	r := newRig(t)
 	ctx := within(t, 2*time.Minute)
-	overTCP, overUDP, storing := r.site(t), r.site(t), r.site(t)
+	overTCP, overTLS, overUDP, storing := r.site(t), r.site(t), r.site(t), r.site(t)
 	tcp, err := kamailio.Start(ctx, r.Lab, overTCP.Collector, box.CollectorAddr(overTCP))
+	need(t, err)
+	authority, dir := heptest.NewAuthority(t, "lab"), t.TempDir()
+	certificate, key := heptest.Files(t, dir, authority.Issue(t, heptest.Certificate{Names: []string{overTLS.Collector.Addr.String()}}))
+	tls, err := kamailio.StartTLS(ctx, r.Lab, overTLS.Collector, box.CollectorAddr(overTLS), certificate, key)
 	need(t, err)
 	udp, err := kamailio.Start(ctx, r.Lab, overUDP.Collector, box.CollectorAddr(overUDP))
 	need(t, err)
@@ -33,6 +38,7 @@ func TestWhatKamailioReceives(t *testing.T) {
 	need(t, err)
 	probes := []*box.Box{
 		r.probe(t, overTCP, `set collector central auth-key "`+authKey+`"`),
+		r.probe(t, overTLS, "set collector central transport tls", "set collector central tls-ca "+authority.File(t, dir)),
 		r.probe(t, overUDP, "set collector central transport udp"),
 		r.probe(t, storing, "set collector central transport udp"),
 	}
@@ -45,9 +51,10 @@ func TestWhatKamailioReceives(t *testing.T) {
 	r.stopWitness(t)
 	w := r.watched(t)
 	check(t, "TCP", p, w, tcp, authKey)
+	check(t, "TLS", p, w, tls, "")
 	check(t, "UDP", p, w, udp, "")
 	checkStore(t, p, w, store)
-	for name, s := range map[string]*kamailio.Server{"TCP": tcp, "UDP": udp, "SQLite": store.Server} {
+	for name, s := range map[string]*kamailio.Server{"TCP": tcp, "TLS": tls, "UDP": udp, "SQLite": store.Server} {
 		if err := s.Stop(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

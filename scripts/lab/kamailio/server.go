@@ -79,6 +79,24 @@ func Start(ctx context.Context, l *lab.Lab, h *lab.Host, addr string) (*Server, 
 	return launch(ctx, l, h, addr, instance{config: config, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
 }
 
+// StartTLS is Start with TLS in place of TCP. certificate is a file with the server's
+// certificate, key one with its private key, both in PEM.
+func StartTLS(ctx context.Context, l *lab.Lab, h *lab.Host, addr, certificate, key string) (*Server, error) {
+	modules, err := module("sipcapture", "kamailio")
+	if err == nil {
+		_, err = module("tls", "kamailio-tls-modules")
+	}
+	if err != nil {
+		return nil, err
+	}
+	text := strings.NewReplacer("listen=tcp:@ADDR@", "enable_tls=yes\nlisten=tls:@ADDR@", `loadmodule "pv.so"`, `loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "`+certificate+`")
+modparam("tls", "private_key", "`+key+`")
+loadmodule "pv.so"`).Replace(config)
+	return launch(ctx, l, h, addr, instance{config: text, modules: modules, dir: filepath.Join(l.Dir(), "kamailio-"+addr)})
+}
+
 // module returns the directory of Kamailio's modules, if it has that one.
 func module(name, pkg string) (dir string, err error) {
 	if _, err := exec.LookPath("kamailio"); err != nil {
