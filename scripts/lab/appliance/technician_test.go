@@ -134,6 +134,13 @@ func (c *terminal) skip() {
 	c.mu.Unlock()
 }
 
+// has says whether the terminal has shown a text after what was expected before.
+func (c *terminal) has(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Contains(c.shown[c.at:], text)
+}
+
 // shows asks again until a command shows a text, after something was done each time.
 func (c *terminal) shows(command, text string, do func()) {
 	c.t.Helper()
