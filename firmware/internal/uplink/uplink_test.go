@@ -796,6 +796,8 @@ func TestDatagramRefusedWhileDraining(t *testing.T) {
 		fc.set(func() { fc.dead = true })
 		until(func(c CollectorStats) bool { return c.Broken > broken })
 		fc.set(func() { fc.dead = false })
+		left := r.law().Spooled
+		until(func(c CollectorStats) bool { return c.Spooled < left }) // the pause before another attempt is any length
 		time.Sleep(7 * time.Second)
 		if c := r.law(); c.Spooled != 0 {
 			t.Errorf("nobody refuses, and %d still wait", c.Spooled)
