@@ -2,12 +2,15 @@ package buffer_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"heptap/buffer"
 )
@@ -192,5 +195,50 @@ func BenchmarkRead(b *testing.B) {
 		if from = e[len(e)-1].Seq + 1; from > benchRecords {
 			from = 1
 		}
+	}
+}
+
+// BenchmarkOpen opens a spool of 1 GiB whose file the kernel has nothing of in memory, as
+// after a power cut.
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "spool")
+	o := buffer.Options{Classes: 4, MaxBytes: 2 << 30}
+	s, err := buffer.Open(path, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for seq := uint64(1); s.Stats().UsedBytes < 1<<30; seq += benchRecords {
+		if _, err := s.Append(batch(seq, benchRecords, benchSize)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		forget(b, path)
+		b.StartTimer()
+		s, err := buffer.Open(path, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// forget has the kernel drop what it has of a file.
+func forget(b *testing.B, path string) {
+	b.Helper()
+	f, err := os.Open(path)
+	if err == nil {
+		err = errors.Join(unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }
