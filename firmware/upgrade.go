@@ -47,7 +47,7 @@ func (u *upgrades) systems() *console.Systems {
 		Install: func(ctx context.Context, url string, force bool, tell func(string)) (string, error) {
 			return u.install(ctx, url, force, nil, tell)
 		},
-		Keep: ask(appliance.VerbUpgradeKeep), Back: ask(appliance.VerbUpgradeBack)}
+		InstallUSB: u.installUSB, Keep: ask(appliance.VerbUpgradeKeep), Back: ask(appliance.VerbUpgradeBack)}
 }
 
 // thisRelease is what this program is, to updates.
@@ -59,7 +59,7 @@ func thisRelease() appliance.Release {
 // returns what is installed then.
 func (u *upgrades) install(ctx context.Context, url string, force bool, refused []string, tell func(string)) (what string, err error) {
 	if !u.busy.TryLock() {
-		return "", errors.New("another session is upgrading the box")
+		return "", errBusy
 	}
 	defer u.busy.Unlock()
 	text, err := os.ReadFile(u.trusted)
@@ -79,16 +79,38 @@ func (u *upgrades) install(ctx context.Context, url string, force bool, refused 
 		}}); err != nil {
 		return "", err
 	}
-	verb := map[bool]string{true: appliance.UpgradeForce}[force]
-	asking, cancel := context.WithTimeout(ctx, settingsAtMost)
-	defer cancel()
-	if err := u.host.parent.Ask(asking, appliance.VerbUpgrade, verb); err != nil {
-		return "", err
-	}
-	if what, err = u.follow(ctx, tell); ctx.Err() == nil {
+	if what, err = u.ask(ctx, appliance.VerbUpgrade, map[bool]string{true: appliance.UpgradeForce}[force], tell); ctx.Err() == nil {
 		err = errors.Join(err, os.Remove(u.file), os.Remove(u.file+fetch.Origin))
 	}
 	return what, err
+}
+
+// installUSB has PID 1 install a file of the USB stick, by default the one that
+// scripts/image makes for this board.
+func (u *upgrades) installUSB(ctx context.Context, name string, force bool, tell func(string)) (what string, err error) {
+	if !u.busy.TryLock() {
+		return "", errBusy
+	}
+	defer u.busy.Unlock()
+	if name == "" {
+		name = "heptap-" + u.board + ".update"
+	}
+	if force {
+		name += " " + appliance.UpgradeForce
+	}
+	return u.ask(ctx, appliance.VerbUpgradeUSB, name, tell)
+}
+
+var errBusy = errors.New("another session is upgrading the box")
+
+// ask has PID 1 install an update.
+func (u *upgrades) ask(ctx context.Context, verb, text string, tell func(string)) (what string, err error) {
+	asking, cancel := context.WithTimeout(ctx, settingsAtMost)
+	defer cancel()
+	if err := u.host.parent.Ask(asking, verb, text); err != nil {
+		return "", err
+	}
+	return u.follow(ctx, tell)
 }
 
 var errGivenUp = errors.New("given up")

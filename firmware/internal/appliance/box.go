@@ -361,7 +361,10 @@ func (b *Box) do(verb, text string) error {
 	case VerbFactoryReset:
 		return b.factoryReset()
 	case VerbUpgrade:
-		return b.systems.install(text == UpgradeForce)
+		return b.systems.install(text == UpgradeForce, b.systems.download)
+	case VerbUpgradeUSB:
+		name, force := strings.CutSuffix(text, " "+UpgradeForce)
+		return b.systems.install(force, func() (*os.File, func() error, error) { return b.stick.read(name) })
 	case VerbUpgradeKeep:
 		return b.systems.keep()
 	case VerbUpgradeBack:

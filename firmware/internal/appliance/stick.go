@@ -47,6 +47,7 @@ type stick struct {
 
 	mu       sync.Mutex
 	from, to *os.File // nil: nothing is copied
+	reading  bool     // an update is read from it
 }
 
 // Copy copies a file to the USB stick that is plugged in. It tells how many octets
@@ -112,7 +113,10 @@ func (s *stick) begin(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.mount(device); err != nil {
+	if s.reading {
+		return errors.Join(errors.New("an update is being read from the stick"), from.Close())
+	}
+	if err := s.mount(device, 0); err != nil {
 		return errors.Join(err, from.Close())
 	}
 	to, err := os.OpenFile(filepath.Join(s.at, filepath.Base(path)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -124,17 +128,63 @@ func (s *stick) begin(path string) error {
 	return nil
 }
 
-// source opens a file of the probe's. What the probe could not read itself is not its
-// file, whatever it has put in its place.
-func (s *stick) source(path string) (*os.File, error) {
+// read opens an update on the stick, which stays mounted until done is called. Nothing is
+// copied to it meanwhile.
+func (s *stick) read(name string) (f *os.File, done func() error, err error) {
+	if name == "" || name == ".." || name != filepath.Base(name) {
+		return nil, nil, errors.New("name a file that is in no folder")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to != nil || s.reading {
+		return nil, nil, errors.New("the stick is in use")
+	}
+	device, err := s.find()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.mount(device, mountReadOnly); err != nil {
+		return nil, nil, err
+	}
+	if f, err = openRegular(filepath.Join(s.at, name)); err != nil {
+		found, _ := filepath.Glob(filepath.Join(s.at, "*.update")) // the pattern is good
+		for i := range found {
+			found[i] = filepath.Base(found[i])
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("the stick has no %s; its updates are: %s", name, strings.Join(found, " "))
+		}
+		return nil, nil, errors.Join(err, s.kernel.Unmount(s.at))
+	}
+	s.reading = true
+	return f, func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reading = false
+		return errors.Join(f.Close(), s.kernel.Unmount(s.at))
+	}, nil
+}
+
+// openRegular opens a file that is one, and no link to one.
+func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s: no file", path)
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s: no file", path), err, f.Close())
 	}
+	return f, nil
+}
+
+// source opens a file of the probe's. What the probe could not read itself is not its
+// file, whatever it has put in its place.
+func (s *stick) source(path string) (*os.File, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
 	if err == nil {
 		if owner, ok := st.Sys().(*syscall.Stat_t); !ok || owner.Uid != s.owner {
 			err = fmt.Errorf("%s: %w", path, fs.ErrPermission)
@@ -148,10 +198,10 @@ func (s *stick) source(path string) (*os.File, error) {
 
 // mount mounts what is on the stick, whichever of the file systems it is that sticks
 // have.
-func (s *stick) mount(device string) error {
+func (s *stick) mount(device string, flags uintptr) error {
 	var errs []error
 	for _, kind := range []string{"vfat", "exfat"} {
-		err := s.kernel.Mount(device, s.at, kind, mountQuiet, "")
+		err := s.kernel.Mount(device, s.at, kind, mountQuiet|flags, "")
 		if err == nil {
 			return nil
 		}

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"heptap/firmware/internal/bundle"
 	"heptap/firmware/internal/durable"
 	"heptap/firmware/internal/slots"
@@ -24,6 +22,7 @@ import (
 // Verbs by which a probe has PID 1 change the system.
 const (
 	VerbUpgrade     = "upgrade"      // install DownloadFile, which is newer; or with UpgradeForce
+	VerbUpgradeUSB  = "upgrade-usb"  // install a file of the USB stick; its name, and perhaps a blank and UpgradeForce
 	VerbUpgradeKeep = "upgrade-keep" // commit the system that runs
 	VerbUpgradeBack = "upgrade-back" // give it up, and restart
 	UpgradeForce    = "force"        // the text of VerbUpgrade that allows an older release
@@ -203,8 +202,18 @@ func (s *systems) runs() (number int, err error) {
 	return s.running.Number, nil
 }
 
-// install begins to install the update. How it goes on is told as news.
-func (s *systems) install(force bool) error {
+// download opens the update that a probe has got.
+func (s *systems) download() (*os.File, func() error, error) {
+	f, err := openRegular(s.update)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, f.Close, nil
+}
+
+// install begins to install the update that open opens, and closes by what it returns. How
+// it goes on is told as news.
+func (s *systems) install(force bool, open func() (*os.File, func() error, error)) error {
 	number, err := s.runs()
 	if err != nil {
 		return err
@@ -219,7 +228,7 @@ func (s *systems) install(force bool) error {
 	s.jobs.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, installMost)
 		defer cancel()
-		slot, err := s.installed(ctx, number, force)
+		slot, err := s.installed(ctx, number, force, open)
 		text := fmt.Sprintf("%s system %d, %s", UpgradeDone, slot.Number, slot.Version)
 		if err != nil {
 			text = UpgradeFailed + " " + err.Error()
@@ -236,7 +245,7 @@ func (s *systems) install(force bool) error {
 }
 
 // installed installs the update beside the running system.
-func (s *systems) installed(ctx context.Context, running int, force bool) (slot slots.Slot, err error) {
+func (s *systems) installed(ctx context.Context, running int, force bool, open func() (*os.File, func() error, error)) (slot slots.Slot, err error) {
 	text, err := readAtMost(s.keys, 64<<10)
 	if err != nil {
 		return slot, err
@@ -245,14 +254,11 @@ func (s *systems) installed(ctx context.Context, running int, force bool) (slot 
 	if err != nil {
 		return slot, fmt.Errorf("%s: %w", s.keys, err)
 	}
-	file, err := os.OpenFile(s.update, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	file, done, err := open()
 	if err != nil {
 		return slot, err
 	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return slot, errors.Join(errors.New("the update is no file"), err)
-	}
+	defer func() { err = errors.Join(err, done()) }()
 	r, err := newUpdate(file, trusted, s.board, s.release, force)
 	if err != nil {
 		return slot, err

@@ -488,3 +488,41 @@ func FuzzPESigned(f *testing.F) {
 		}
 	})
 }
+
+func TestUpgradeUSB(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, boxConfig)
+		upgradable(t, r, factoryEntry)
+		r.start(t)
+		f := <-r.born
+		if told := f.asks(t, `upgrade-usb "x"`); !strings.Contains(told, `!upgrade "failed no USB stick is plugged in"`) {
+			t.Errorf("no stick: %s", told)
+		}
+		dir := filepath.Join(r.d.root, "sys/devices", usbDisk, "sdb")
+		files(t, dir, map[string]string{"size": "100\n"})
+		if err := os.Symlink(dir, filepath.Join(r.d.root, "sys/class/block/sdb")); err != nil {
+			t.Fatal(err)
+		}
+		stick := strings.TrimPrefix(stickDir, "/")
+		files(t, r.d.root, map[string]string{stick + "/a.update": update(t, newer, "the new system", key(1)), stick + "/old.update": update(t, bundle.Header{Board: "test-board", Version: "v0.9", Built: 1, Data: 2}, "x", key(1))})
+		for request, want := range map[string]string{
+			`upgrade-usb "b.update"`:    "the stick has no b.update; its updates are: a.update old.update",
+			`upgrade-usb "../a.update"`: "in no folder",
+			`upgrade-usb ""`:            "in no folder",
+			`upgrade-usb "old.update"`:  "add force",
+			`upgrade-usb "a.update"`:    "done system",
+		} {
+			if told := f.asks(t, request); !strings.Contains(told, want) {
+				t.Errorf("%s: %s", request, told)
+			}
+		}
+		if told := f.asks(t, `upgrade-usb "old.update force"`); !strings.Contains(told, "done system") || !strings.Contains(told, "v0.9") {
+			t.Errorf("by force: %s", told)
+		}
+		said := r.d.kernel.said()
+		if mounts, unmounts := strings.Count(said, "mount sdb vfat "), strings.Count(said, "unmount "+r.path(stickDir)); mounts != 4 || unmounts != 4 {
+			t.Errorf("%d mounts, %d unmounts of the stick", mounts, unmounts)
+		}
+		r.stop(t)
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Systems are those of a box, of which one runs and updates bring others.
@@ -14,8 +15,10 @@ type Systems struct {
 	// Install gets an update from a URL and installs it, an older one only by force; it
 	// tells how it goes, and returns what is installed then.
 	Install func(ctx context.Context, url string, force bool, tell func(line string)) (what string, err error)
-	Keep    func() error // commits the one that runs
-	Back    func() error // restarts with the one before
+	// InstallUSB installs one from the USB stick, by default the one for this board.
+	InstallUSB func(ctx context.Context, name string, force bool, tell func(line string)) (what string, err error)
+	Keep       func() error // commits the one that runs
+	Back       func() error // restarts with the one before
 }
 
 var errNoSystems = errors.New("this machine runs something else, too: heptap is installed there, and updated, like any other program")
@@ -34,6 +37,8 @@ func upgradeCommands() []command {
 		{path: words("show systems"), help: "the systems on the box, and which of them runs (*)", run: plain((*session).showSystems)},
 		{path: words("upgrade"), args: "URL [force]", help: "get an update by HTTP or HTTPS and install it, to start at the next reboot; force: even an older one",
 			hints: upgradeHints, run: (*session).upgrade},
+		{path: words("upgrade usb"), args: "[NAME] [force]", help: "install an update from the USB stick that is plugged in: heptap-BOARD.update, or that one",
+			hints: upgradeUSBHints, run: (*session).upgradeUSB},
 		{path: words("upgrade keep"), help: "commit the system that runs now, before its trial is over", run: plain((*session).upgradeKeep)},
 		{path: words("upgrade back"), args: "yes", help: backHelp, hints: yes(backHelp), run: func(s *session, typed []string) (string, error) {
 			switch {
@@ -62,6 +67,17 @@ func upgradeHints(_ *session, typed []string) []hint {
 	return nil
 }
 
+func upgradeUSBHints(_ *session, typed []string) []hint {
+	force := hint{word: "force", help: "take it even if it is not newer, or cannot read this box's data"}
+	switch len(typed) {
+	case 0:
+		return []hint{{word: "NAME", help: "of a file that is in no folder", free: true}, force}
+	case 1:
+		return []hint{force}
+	}
+	return nil
+}
+
 func (s *session) showSystems() (string, error) {
 	if s.c.o.Systems == nil {
 		return "", errNoSystems
@@ -76,9 +92,32 @@ func (s *session) upgrade(typed []string) (string, error) {
 	case s.c.o.Systems == nil:
 		return "", errNoSystems
 	}
+	return s.installs(func(ctx context.Context, tell func(string)) (string, error) {
+		return s.c.o.Systems.Install(ctx, typed[0], len(typed) == 2, tell)
+	})
+}
+
+func (s *session) upgradeUSB(typed []string) (string, error) {
+	force := len(typed) > 0 && typed[len(typed)-1] == "force"
+	if force {
+		typed = typed[:len(typed)-1]
+	}
+	switch {
+	case len(typed) > 1:
+		return "", errUsage
+	case s.c.o.Systems == nil:
+		return "", errNoSystems
+	}
+	return s.installs(func(ctx context.Context, tell func(string)) (string, error) {
+		return s.c.o.Systems.InstallUSB(ctx, strings.Join(typed, ""), force, tell)
+	})
+}
+
+// installs shows how an installation goes, and what came of it.
+func (s *session) installs(do func(ctx context.Context, tell func(string)) (string, error)) (string, error) {
 	what := ""
 	err := s.tells(func(ctx context.Context, tell func(string)) (err error) {
-		what, err = s.c.o.Systems.Install(ctx, typed[0], len(typed) == 2, tell)
+		what, err = do(ctx, tell)
 		return err
 	})
 	if err != nil {

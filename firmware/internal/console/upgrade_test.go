@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,10 @@ func TestUpgrade(t *testing.T) {
 			did = append(did, url)
 			return "system 1, v1.1", nil
 		},
+		InstallUSB: func(_ context.Context, name string, force bool, _ func(string)) (string, error) {
+			did = append(did, fmt.Sprintf("usb %q %v", name, force))
+			return "system 2, v1.2", nil
+		},
 		Keep: func() error { did = append(did, "keep"); return nil },
 		Back: func() error { did = append(did, "back"); return nil },
 	}
@@ -41,6 +46,10 @@ func TestUpgrade(t *testing.T) {
 		{"upgrade http://a/bad", "not signed", false},
 		{"upgrade", "upgrade URL [force]", false},
 		{"upgrade http://a/b farce", "upgrade URL [force]", false},
+		{"upgrade usb", "Installed: system 2, v1.2", true},
+		{"upgrade usb force", "Installed", true},
+		{"upgrade usb a.update force", "Installed", true},
+		{"upgrade usb a b", "upgrade usb [NAME] [force]", false},
 		{"upgrade keep", "Committed.", true},
 		{"upgrade keep it", "upgrade keep", false},
 		{"upgrade back", "To do it: upgrade back yes", true},
@@ -52,7 +61,7 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("%s: %v, %q, want %q", c.line, done, out, c.want)
 		}
 	}
-	if got := strings.Join(did, ", "); got != "http://u:secret@a/b, http://a/b by force, keep, back" {
+	if got := strings.Join(did, ", "); got != `http://u:secret@a/b, http://a/b by force, usb "" false, usb "" true, usb "a.update" true, keep, back` {
 		t.Errorf("did %s", got)
 	}
 	out, _ := r.script(t, "show audit\n")

@@ -11,7 +11,7 @@ import (
 
 // TestPorts has a technician find out which socket is which: by a LED that blinks, by the
 // cable that is pulled, also out of a port that nobody has set up; what is at the other
-// end of it; and has a USB stick take a file away.
+// end of it; and has a USB stick take a file away, and bring an update.
 func TestPorts(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -21,6 +21,9 @@ func TestPorts(t *testing.T) {
 	stick := filepath.Join(x.dir, "stick")
 	run(t, "truncate", "-s", "64M", stick)
 	run(t, "/usr/sbin/mkfs.vfat", stick)
+	u := newUpdates(x)
+	u.sign("new", filepath.Join(x.dir, "system"), trusted(), x86.name, "v9.9.1", builtLater)
+	run(t, "mcopy", "-i", stick, filepath.Join(u.dir, "new"), "::heptap-"+x86.name+".update")
 	x.more = append(x.more, "-drive", "if=none,id=stick,format=raw,file="+stick)
 	second := filepath.Join(x.dir, "2")
 	if err := os.Mkdir(second, 0o700); err != nil {
@@ -88,6 +91,12 @@ func TestPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.shows("file send "+name+" usb", "copied; the stick may be pulled out", func() {}) // it takes a moment until it is there
+	if out := c.does("upgrade usb other.update"); !strings.Contains(out, "its updates are: heptap-"+x86.name+".update") {
+		t.Errorf("an update that is not there:\n%s", out)
+	}
+	if out := c.does("upgrade usb"); !strings.Contains(out, "Installed: system 1, v9.9.1") {
+		t.Errorf("an update from the stick:\n%s", out)
+	}
 	x.cut()
 	run(t, "mcopy", "-i", stick, "::"+name, x.dir)
 	if out := run(t, "tar", "-tf", filepath.Join(x.dir, name)); !strings.Contains(out, "\n") {
