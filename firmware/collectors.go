@@ -137,11 +137,11 @@ func (r *runner) arrange(o *uplink.Options) {
 // collector says how the log feeds one collector.
 func (r *runner) collector(w *way) (uplink.Collector, error) {
 	c := &w.Collector
-	if _, err := liveProfile(r.cfg, c, &r.cut, r.wall); err != nil {
+	if _, err := liveProfile(r.cfg, c, &r.cut, r.wall, r.clockKnown); err != nil {
 		return uplink.Collector{}, err
 	}
 	newEncoder := func() *encoder {
-		p, err := liveProfile(r.cfg, c, &r.cut, r.wall)
+		p, err := liveProfile(r.cfg, c, &r.cut, r.wall, r.clockKnown)
 		if err != nil {
 			panic("firmware: " + err.Error()) // it worked a moment ago
 		}

@@ -377,20 +377,23 @@ func newProfile(cfg config.Config, cut *atomic.Uint64) (*export.Profile, error) 
 	if len(cfg.Collector) > 0 {
 		c = &cfg.Collector[0]
 	}
-	return profileOf(cfg, c, cut, nil, false)
+	return profileOf(cfg, c, cut, nil, nil, false)
 }
 
 // liveProfile makes the encoder for what goes to c now: what is too old for it is
-// refused. wall says when records were made.
-func liveProfile(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wall func(record.Stamp) int64) (*export.Profile, error) {
-	return profileOf(cfg, c, cut, wall, true)
+// refused. wall says when records were made, clock what is known of it.
+func liveProfile(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wall func(record.Stamp) int64, clock func() hep.Clock) (*export.Profile, error) {
+	return profileOf(cfg, c, cut, wall, clock, true)
 }
 
-func profileOf(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wall func(record.Stamp) int64, now bool) (*export.Profile, error) {
+func profileOf(cfg config.Config, c *config.Collector, cut *atomic.Uint64, wall func(record.Stamp) int64, clock func() hep.Clock, now bool) (*export.Profile, error) {
 	name, o := config.OpenSIPS, export.Options{AgentID: cfg.System.AgentID, Node: nodeName(cfg), Cut: cut, Wall: wall}
 	if c != nil {
 		name, o.AuthKey, o.MaxFrame, o.Inferred, o.Sequence = c.Profile, export.Secret(c.AuthKey), int(c.MaxFrame), c.Inferred, c.Sequence
 		o.Numbers = export.Numbers(c.Numbers)
+		if c.Clock {
+			o.Clock = clock
+		}
 		if now {
 			o.MaxAge = maxAge(c)
 		}

@@ -34,6 +34,7 @@ import (
 	"heptap/firmware/internal/syslogd"
 	"heptap/firmware/internal/uplink"
 	"heptap/hal/sysfs"
+	"heptap/hep"
 )
 
 const runExamples = `  heptap run -config probe.conf
@@ -128,6 +129,8 @@ type runner struct {
 	spoolErr error                 // why there was no spool at the start; nil when there was
 
 	recentMu sync.Mutex
+
+	clock atomic.Pointer[hep.Clock] // as the monitor saw it last; nil: not yet
 
 	cut     atomic.Uint64 // messages cut to the size that the collector takes
 	old     atomic.Uint64 // records left out because the collector keeps none so old

@@ -15,6 +15,7 @@ import (
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/uplink"
 	"heptap/hal/sysclock"
+	"heptap/hep"
 )
 
 // openClock begins to watch the clock of the machine.
@@ -44,6 +45,26 @@ func (r *runner) wall(s record.Stamp) int64 {
 		return s.Wall
 	}
 	return r.epochs.Wall(s)
+}
+
+// clockChunk is what a record says of the clock.
+func clockChunk(s *clock.State) *hep.Clock {
+	c := &hep.Clock{State: hep.ClockNever, Offset: s.Offset}
+	switch {
+	case s.Right:
+		c.State = hep.ClockRight
+	case s.Set:
+		c.State = hep.ClockWas
+	}
+	return c
+}
+
+// clockKnown is what is known of the clock.
+func (r *runner) clockKnown() hep.Clock {
+	if c := r.clock.Load(); c != nil {
+		return *c
+	}
+	return hep.Clock{State: hep.ClockNever}
 }
 
 // expired reports whether a record has been in the spool for longer than it may. A record of
@@ -105,6 +126,7 @@ const notAsked = 30 * time.Second
 // clock judges the time.
 func (m *monitor) clock(now time.Time) {
 	s := m.r.time.State()
+	m.r.clock.Store(clockChunk(&s))
 	switch {
 	case s.Waiting != "" && (s.Err == nil || now.Sub(m.began) < notAsked):
 		m.r.health.Set(condClock, health.Degraded, s.Waiting+"; records wait")

@@ -57,6 +57,12 @@ const chunkSequence = 0x6874<<16 | 0x0101
 // sequenceLen is the octets of its value: origin, number, part.
 const sequenceLen = 8 + 8 + 1
 
+// chunkClock is our own, too: what the sender knew of its clock.
+const chunkClock = 0x6874<<16 | 0x0102
+
+// clockLen is the octets of its value: state, offset.
+const clockLen = 1 + 8
+
 // isOther reports whether nothing of a chunk, its vendor and type being id, is in a
 // Packet, and it may be passed on. The keep-alive timer concerns one connection, and
 // chunk 0x10 is the payload. Most collectors do not look at the vendor: what another one
@@ -65,7 +71,7 @@ func isOther(id uint32) bool {
 	const reserved = 0x33
 	vendor, typ := id>>16, id&0xffff
 	switch {
-	case id == chunkFlags || id == chunkSequence || typ == chunkExtra:
+	case id == chunkFlags || id == chunkSequence || id == chunkClock || typ == chunkExtra:
 		return false
 	case vendor != 0:
 		return typ > reserved

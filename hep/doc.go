@@ -44,13 +44,19 @@
 //	                     0x65    n extra correlation, JSON (OpenSIPS)
 //
 // Type 0x0100 of vendor 0x6874 ("ht") is ours: 2 octets of flags, see FlagGap. It
-// is sent after all of these, and only when a flag is set. Type 0x0101 of the same vendor, last of
-// all and off by default, says which record a frame is of, see Sequence:
+// is sent after all of these, and only when a flag is set. Type 0x0101 of the same vendor, behind it
+// and off by default, says which record a frame is of, see Sequence:
 //
 //	off size
 //	  0    8 origin: the first half of the boot id under which the record was made
 //	  8    8 sequence number in the probe's log
 //	 16    1 which of the record's frames this is, from 0
+//
+// Type 0x0102, behind that and off by default, says what the sender knew of its clock, see Clock:
+//
+//	off size
+//	  0    1 state
+//	  1    8 offset in ns, two's complement
 //
 // Chunks of another vendor or type are skipped by their length. A chunk of
 // another vendor is never read as generic, although some receivers do so.

@@ -2,8 +2,10 @@ package hep
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Packet is what one HEP3 frame says. AppendBinary retains none of its slices.
@@ -22,6 +24,7 @@ type Packet struct {
 	R           uint16   // chunk 0x21, R factor, absent when 0
 	Flags       uint16   // our own chunk, FlagGap and so on, absent when 0
 	Sequence    Sequence // our own chunk, absent when its number is 0
+	Clock       Clock    // our own chunk, absent when its state is 0
 	AuthKey     []byte   // chunk 0x0e, absent when empty, as all below
 	Correlation []byte   // chunk 0x11, the primary correlation id
 	Node        []byte   // chunk 0x13, the capture agent's name
@@ -36,6 +39,35 @@ type Sequence struct {
 	Origin uint64 // the run of the system that made it: the first half of its boot id
 	Number uint64 // ascending; the upper 24 bits count the probe's own runs
 	Part   uint8  // 0, and ascending where one record is several frames
+}
+
+// Clock is what a probe knew of its clock when it sent a frame.
+type Clock struct {
+	State  ClockState
+	Offset time.Duration // how far off it was found when it was compared with a server last; it was put right then
+}
+
+// ClockState says how right a clock is.
+type ClockState uint8
+
+// The states.
+const (
+	ClockRight ClockState = 1 // compared with a server lately
+	ClockWas   ClockState = 2 // was, since it began to run
+	ClockNever ClockState = 3 // was not: the time may be any
+)
+
+// String returns the word for it.
+func (s ClockState) String() string {
+	switch s {
+	case ClockRight:
+		return "right"
+	case ClockWas:
+		return "was right"
+	case ClockNever:
+		return "never compared"
+	}
+	return fmt.Sprintf("state %d", uint8(s))
 }
 
 // Octets of what every frame has: header, family, protocol, ports, seconds,
@@ -121,6 +153,9 @@ func (p *Packet) size(is6 bool) uint64 {
 	if p.Sequence.Number != 0 {
 		n += chunkHeader + sequenceLen
 	}
+	if p.Clock.State != 0 {
+		n += chunkHeader + clockLen
+	}
 	return n + octetsSize(p.AuthKey) + octetsSize(p.Correlation) + octetsSize(p.Node) +
 		octetsSize(p.Payload) + octetsSize(p.Extra) + uint64(len(p.Others))
 }
@@ -163,7 +198,13 @@ func (p *Packet) putOptional(w []byte) {
 		binary.BigEndian.PutUint64(v[:], s.Origin)
 		binary.BigEndian.PutUint64(v[8:], s.Number)
 		v[16] = s.Part
-		putOctets(w, chunkSequence, v[:])
+		w = putOctets(w, chunkSequence, v[:])
+	}
+	if p.Clock.State != 0 {
+		var v [clockLen]byte
+		v[0] = uint8(p.Clock.State)
+		binary.BigEndian.PutUint64(v[1:], uint64(p.Clock.Offset))
+		putOctets(w, chunkClock, v[:])
 	}
 }
 

@@ -60,6 +60,7 @@ func fullPacket() hep.Packet {
 	p.Extra = []byte(`{"net":"17"}`)
 	p.Flags = hep.FlagGap | hep.FlagDuplicate
 	p.Sequence = hep.Sequence{Origin: 0x0123456789abcdef, Number: 3<<40 | 7, Part: 2}
+	p.Clock = hep.Clock{State: hep.ClockWas, Offset: -1500 * time.Microsecond}
 	return p
 }
 
@@ -67,7 +68,7 @@ func fullPacket() hep.Packet {
 func equal(a, b *hep.Packet) bool {
 	return a.Src == b.Src && a.Dst == b.Dst && a.Wall == b.Wall && a.AgentID == b.AgentID && a.Proto == b.Proto &&
 		a.Type == b.Type && a.TOS == b.TOS && a.TCPFlags == b.TCPFlags && a.HasVLAN == b.HasVLAN && a.VLAN == b.VLAN &&
-		a.MOS == b.MOS && a.R == b.R && a.Flags == b.Flags && a.Sequence == b.Sequence && bytes.Equal(a.AuthKey, b.AuthKey) && bytes.Equal(a.Correlation, b.Correlation) &&
+		a.MOS == b.MOS && a.R == b.R && a.Flags == b.Flags && a.Sequence == b.Sequence && a.Clock == b.Clock && bytes.Equal(a.AuthKey, b.AuthKey) && bytes.Equal(a.Correlation, b.Correlation) &&
 		bytes.Equal(a.Node, b.Node) && bytes.Equal(a.Payload, b.Payload) && bytes.Equal(a.Extra, b.Extra) &&
 		bytes.Equal(a.Others, b.Others)
 }
@@ -105,10 +106,10 @@ func TestAppendOrder(t *testing.T) {
 		edit func(*hep.Packet)
 		want string
 	}{
-		{"every chunk", func(*hep.Packet) {}, "01 02 03 04 07 08 09 0a 0b 0c 0e 11 12 13 17 18 20 21 0f 65 6874/0100 6874/0101"},
+		{"every chunk", func(*hep.Packet) {}, "01 02 03 04 07 08 09 0a 0b 0c 0e 11 12 13 17 18 20 21 0f 65 6874/0100 6874/0101 6874/0102"},
 		{"IPv6", func(p *hep.Packet) {
 			p.Src, p.Dst = netip.MustParseAddrPort("[2001:db8::1]:5060"), netip.MustParseAddrPort("[2001:db8::2]:5061")
-		}, "01 02 05 06 07 08 09 0a 0b 0c 0e 11 12 13 17 18 20 21 0f 65 6874/0100 6874/0101"},
+		}, "01 02 05 06 07 08 09 0a 0b 0c 0e 11 12 13 17 18 20 21 0f 65 6874/0100 6874/0101 6874/0102"},
 		{"VLAN 0 is a tag too", func(p *hep.Packet) { *p = goldenPacket(); p.HasVLAN = true }, "01 02 03 04 07 08 09 0a 0b 0c 12 0f"},
 		{"no payload", func(p *hep.Packet) { *p = goldenPacket(); p.Payload = nil; p.Extra = []byte("{}") }, "01 02 03 04 07 08 09 0a 0b 0c 65"},
 		{"zero", func(p *hep.Packet) { *p = hep.Packet{} }, "01 02 03 04 07 08 09 0a 0b 0c"},

@@ -3,6 +3,7 @@ package hep
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 )
 
 // View reads a HEP3 frame in place. Its methods cannot fail: what the frame
@@ -14,6 +15,7 @@ type View struct {
 	extra uint16
 	flags uint16
 	seq   uint16
+	clock uint16
 }
 
 // FrameLength returns how many octets the frame that begins with header has.
@@ -87,6 +89,8 @@ func (v *View) note(id uint32, off, size int) Fault {
 		slot = &v.flags
 	} else if id == chunkSequence && size == sequenceLen {
 		slot = &v.seq
+	} else if id == chunkClock && size == clockLen {
+		slot = &v.clock
 	} else if id != chunkExtra {
 		return FaultNone
 	}
@@ -224,6 +228,15 @@ func (v *View) Sequence() Sequence {
 	return Sequence{Origin: binary.BigEndian.Uint64(b), Number: binary.BigEndian.Uint64(b[8:]), Part: b[16]}
 }
 
+// Clock returns our own chunk on the sender's clock; its state is 0 when there is none.
+func (v *View) Clock() Clock {
+	b := v.octets(v.clock)
+	if b == nil {
+		return Clock{}
+	}
+	return Clock{State: ClockState(b[0]), Offset: time.Duration(binary.BigEndian.Uint64(b[1:]))}
+}
+
 // Others calls yield for each chunk of which nothing is in a Packet and that may be
 // passed on, header and value, until yield returns false. Not among them are the
 // keep-alive timer, and what another vendor has under the number of a generic chunk.
@@ -244,6 +257,6 @@ func (v *View) Packet() Packet {
 	return Packet{
 		Src: v.Src(), Dst: v.Dst(), Wall: v.Wall(), AgentID: v.AgentID(), Proto: v.Proto(), Type: v.Type(),
 		TOS: v.TOS(), TCPFlags: v.TCPFlags(), HasVLAN: tagged, VLAN: vlan, MOS: v.MOS(), R: v.R(),
-		AuthKey: v.AuthKey(), Correlation: v.Correlation(), Node: v.Node(), Payload: v.Payload(), Extra: v.Extra(), Flags: v.Flags(), Sequence: v.Sequence(),
+		AuthKey: v.AuthKey(), Correlation: v.Correlation(), Node: v.Node(), Payload: v.Payload(), Extra: v.Extra(), Flags: v.Flags(), Sequence: v.Sequence(), Clock: v.Clock(),
 	}
 }

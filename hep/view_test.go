@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"testing"
+	"time"
 	"unsafe"
 
 	"heptap/hep"
@@ -104,6 +105,8 @@ func TestParseAccepts(t *testing.T) {
 		{"sequence", "6874 0101 0017 0123456789abcdef 0000030000000007 02",
 			hep.Packet{Sequence: hep.Sequence{Origin: 0x0123456789abcdef, Number: 3<<40 + 7, Part: 2}}},
 		{"sequence of another size or vendor is skipped", "6874 0101 0016 0123456789abcdef 0000030000000007 6875 0101 0017 0123456789abcdef 0000030000000007 02", hep.Packet{}},
+		{"clock", "6874 0102 000f 02 ffffffffffe91ca0", hep.Packet{Clock: hep.Clock{State: hep.ClockWas, Offset: -1500 * time.Microsecond}}},
+		{"clock of another size or vendor is skipped", "6874 0102 000e 02 ffffffffffe91c 6875 0102 000f 02 ffffffffffe91ca0", hep.Packet{}},
 		{"VLAN without its priority bits", "0000 0012 0008 e064", hep.Packet{HasVLAN: true, VLAN: 100}},
 		{"the address there counts, whatever the family", "0000 0001 0007 0a 0000 0003 000a c0000201 0000 0007 0008 13c4",
 			hep.Packet{Src: netip.MustParseAddrPort("192.0.2.1:5060")}},
@@ -286,7 +289,7 @@ func FuzzAppend(f *testing.F) {
 		p := hep.Packet{
 			Src: netip.AddrPortFrom(a.Unmap(), port), Dst: netip.AddrPortFrom(d.Unmap(), ^port), Wall: wall, AgentID: agent,
 			Type: typ, Proto: opt, TOS: opt & 3, TCPFlags: opt & 4, MOS: uint16(opt & 8), R: uint16(opt & 16),
-			HasVLAN: opt&32 != 0, Flags: uint16(opt & 128), Sequence: hep.Sequence{Number: uint64(opt & 16)}, Correlation: id, Payload: payload,
+			HasVLAN: opt&32 != 0, Flags: uint16(opt & 128), Sequence: hep.Sequence{Number: uint64(opt & 16)}, Clock: hep.Clock{State: hep.ClockState(opt & 3), Offset: time.Duration(opt&3) * time.Duration(wall)}, Correlation: id, Payload: payload,
 		}
 		if p.HasVLAN {
 			p.VLAN = port & 0xfff

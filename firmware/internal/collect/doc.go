@@ -36,6 +36,8 @@
 //	flags        heptap's own: "gap" (octets of the stream before it were never captured),
 //	             "cut" (the payload is cut short), "duplicate" (a mirrored copy), "relayed" (another
 //	             agent saw it); absent without any
+//	clock        heptap's own with collector NAME clock on: "right", "was right" or "never compared", and how far off it was
+//	clock_off_us found last, in microseconds
 //	sequence     "origin-run-number.part", heptap's own with collector NAME sequence on: which record of which
 //	             probe the frame is of. A record has the same in every copy; within a run numbers go up by one
 //	chunks       strings "vendor:type:value" in hexadecimal, of what has no key here; absent without any

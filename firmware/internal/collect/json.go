@@ -52,6 +52,9 @@ func AppendJSON(dst []byte, v hep.View) []byte {
 		dst = append(dst, strings.Join(names, `","`)...)
 		dst = append(dst, `"]`...)
 	}
+	if c := v.Clock(); c.State != 0 {
+		dst = fmt.Appendf(dst, `,"clock":%q,"clock_off_us":%d`, c.State.String(), c.Offset.Microseconds())
+	}
 	if s := v.Sequence(); s.Number != 0 {
 		dst = fmt.Appendf(dst, `,"sequence":"%016x-%d-%d.%d"`, s.Origin, s.Number>>runBits, s.Number&(1<<runBits-1), s.Part)
 	}

@@ -68,6 +68,8 @@ func TestAppendJSON(t *testing.T) {
 			p.Node, p.Correlation, p.Extra = []byte(`no"de`), []byte(`a\b@c`), []byte("{\n\t\"net\":\t\"17 \\\" 18\" ,\"x\":[1, {}]\r\n}")
 		}, head + `"vlan":100,"agent":2001,"node":"no\"de","primary":"a\\b@c","extra":{"net":"17 \" 18","x":[1,{}]},` + bye},
 		{"flags", func(p *hep.Packet) { p.Flags = hep.FlagGap | hep.FlagCut }, head + `"agent":2001,"node":"","primary":"","flags":["gap","cut"],` + bye},
+		{"clock", func(p *hep.Packet) { p.Clock = hep.Clock{State: hep.ClockNever, Offset: -2500} },
+			head + `"agent":2001,"node":"","primary":"","clock":"never compared","clock_off_us":-2,` + bye},
 		{"sequence", func(p *hep.Packet) { p.Sequence = hep.Sequence{Origin: 0xabc, Number: 5<<40 + 12, Part: 1} },
 			head + `"agent":2001,"node":"","primary":"","sequence":"0000000000000abc-5-12.1",` + bye},
 		{"VLAN 0", func(p *hep.Packet) { p.HasVLAN = true }, head + `"vlan":0,"agent":2001,"node":"","primary":"",` + bye},

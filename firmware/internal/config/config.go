@@ -133,6 +133,7 @@ type Collector struct {
 	Numbers   string // what chunk 0x02 says of what goes over TCP: see NumbersSeen
 	Inferred  bool   // profile homer7: inferred links count
 	Sequence  bool   // number every frame
+	Clock     bool   // say in every frame what is known of the clock
 	Order     Order
 	DrainRate int           // records per second of backlog, 0 means what the profile says
 	MaxAge    time.Duration // of what is sent, 0 means what the profile says and less than 0 any

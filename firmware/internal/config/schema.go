@@ -115,6 +115,8 @@ func collectorOptions() []Option {
 			func(c *Collector) *string { return &c.Numbers }, oneOf(NumbersSeen, NumbersIP, NumbersOpenSIPS)),
 		collector("sequence", "on|off", "", "number every packet with its record's place in this probe's log (vendor 0x6874, chunk 0x0101), so that a collector can tell what came twice and what is missing", "on",
 			func(c *Collector) *bool { return &c.Sequence }, onOff),
+		collector("clock", "on|off", "", "say in every packet what this probe knows of its clock (vendor 0x6874, chunk 0x0102): compared with a time server or not, and how far off it was found last", "on",
+			func(c *Collector) *bool { return &c.Clock }, onOff),
 		collector("order", "live|strict", "", "live: new records go first while a backlog drains; strict: one sequence, the oldest first", "strict",
 			func(c *Collector) *Order { return &c.Order }, oneOf(OrderLive, OrderStrict)),
 		collector("drain-rate", "N", "as fast as it goes; with profile homer7 500, or twice the live rate if that is more", "records of backlog per second at most, 1 to 10000000", "500",

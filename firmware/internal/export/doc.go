@@ -23,6 +23,7 @@
 //	                      another agent made, id and name are its own and the payload goes out as it came
 //
 //	6874:0101     with Options.Sequence, the record's number: hep.Sequence
+//	6874:0102     with Options.Clock, what is known of the clock: hep.Clock
 //
 // Of several links of one type only the best go out: seen before flow before
 // inferred, among the inferred the highest score. When several are as good, as

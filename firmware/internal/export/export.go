@@ -56,6 +56,9 @@ type Options struct {
 	Now    func() time.Time
 	// Sequence numbers every frame with its record's place in the log, in a chunk of our own.
 	Sequence bool
+	// Clock says what is known of the clock, in a chunk of our own in every frame that is not
+	// another agent's; nil sends none.
+	Clock func() hep.Clock
 	// Wall puts right when a record was made, in ns since 1970; nil: it is as the
 	// record says.
 	Wall func(record.Stamp) int64
@@ -95,6 +98,7 @@ type Profile struct {
 	json []byte // extra correlation
 
 	numbered bool
+	clock    func() hep.Clock
 	part     uint8 // of the record's next frame
 
 	homer7   bool
@@ -129,7 +133,7 @@ func New(name string, o Options) (*Profile, error) {
 		return nil, fmt.Errorf("%w: profile homer7 takes only printable ASCII without quotes and backslashes", ErrAuthKey)
 	}
 	p := &Profile{node: []byte(o.Node), auth: []byte(o.AuthKey), id: o.AgentID, max: o.MaxFrame, cut: o.Cut,
-		numbered: o.Sequence, homer7: name == homer7, inferred: o.Inferred, numbers: o.Numbers, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
+		numbered: o.Sequence, clock: o.Clock, homer7: name == homer7, inferred: o.Inferred, numbers: o.Numbers, maxAge: int64(o.MaxAge), now: o.Now, wall: o.Wall}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -200,6 +204,9 @@ func (p *Profile) Encode(dst, rec []byte) ([]byte, error) {
 		h.AgentID, h.Node, h.Others = r.AgentID, r.Node, r.Chunks
 	} else if r.Type != record.SIP {
 		h.Payload = p.clean(r.Payload)
+	}
+	if p.clock != nil && r.Flags&record.FlagRelayed == 0 {
+		h.Clock = p.clock()
 	}
 	if len(r.Links) > 0 {
 		p.json = appendExtra(p.json[:0], r.Links)

@@ -563,6 +563,40 @@ func TestSequence(t *testing.T) {
 	}
 }
 
+// Every frame says what is known of the clock when that is wanted, but for those of
+// another agent, who has another clock.
+func TestClock(t *testing.T) {
+	is := hep.Clock{State: hep.ClockRight, Offset: 3 * time.Millisecond}
+	for _, relayed := range []bool{false, true} {
+		r := report()
+		if relayed {
+			r.Flags |= record.FlagRelayed
+		}
+		b, err := r.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Seal(b, 1, 1, [16]byte{1})
+		for _, name := range export.Profiles() {
+			p, err := export.New(name, export.Options{Clock: func() hep.Clock { return is }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := p.Encode(nil, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := is
+			if relayed {
+				want = hep.Clock{}
+			}
+			if v := parse(t, out[:export.First(out)]); v.Clock() != want {
+				t.Errorf("%s, relayed %v: %+v", name, relayed, v.Clock())
+			}
+		}
+	}
+}
+
 // A frame has room for its number when it is cut to size.
 func TestSequenceFits(t *testing.T) {
 	p, err := export.New("opensips", export.Options{Sequence: true, MaxFrame: 512})
