@@ -29,6 +29,7 @@ const (
 	condSyslog      = "syslog"
 	condClock       = "clock"
 	condRestart     = "restart"
+	condSystem      = "system"
 	condUplink      = "uplink"
 	condCertificate = "certificate"
 	condSpool       = "spool"
@@ -157,6 +158,7 @@ func (m *monitor) look(now time.Time) {
 	m.others(now)
 	m.clock(now)
 	m.restart()
+	m.system()
 	s.Uplink, s.Spool = m.uplink(&up), m.spool(&up, &sp, now)
 	m.ways(r.wayStates(), now)
 	s.Health = r.health.Level()
@@ -252,6 +254,13 @@ func (m *monitor) restart() {
 		bad = false
 	}
 	m.condition(condRestart, bad, health.Degraded, "the box was reset ("+cause+"): "+more)
+}
+
+// system says that the box has gone back to an earlier system.
+func (m *monitor) system() {
+	if why, known := m.r.host.news(appliance.NewsWhy); known {
+		m.condition(condSystem, why != "", health.Degraded, why+"; another update, or the same by hand, ends this")
+	}
 }
 
 // ports notes the state of each mirror port, and says whether one has link.

@@ -3,9 +3,11 @@ package main
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"heptap/firmware/internal/appliance"
 	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/panel"
 	"heptap/firmware/internal/uplink"
@@ -80,5 +82,26 @@ func TestSystemTroubles(t *testing.T) {
 	slices.Sort(got)
 	if want := []string{"port/span0", "spool storage", "uplink/a"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestSystemCondition(t *testing.T) {
+	h, err := health.New(healthRules()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := openPID1(0)
+	m := newMonitor(&runner{host: host, health: h})
+	for _, c := range []struct{ news, want string }{
+		{"", "ok"},
+		{"system 2, v1.1, was given up: it crashed", "degraded system 2, v1.1, was given up: it crashed; another update, or the same by hand, ends this"},
+		{"", "ok"},
+	} {
+		host.hear(appliance.NewsWhy, c.news)
+		m.system()
+		s := h.Snapshot().Conditions[0]
+		if got := strings.TrimSpace(s.Level.String() + " " + s.Reason); got != c.want {
+			t.Errorf("%q: %q, want %q", c.news, got, c.want)
+		}
 	}
 }

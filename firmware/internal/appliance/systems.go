@@ -32,6 +32,7 @@ const (
 const (
 	NewsUpgrade = "upgrade"  // a word of those below, a space, and more
 	NewsSystems = "systems"  // what there is, as lines of text
+	NewsWhy     = "why"      // why the system before this one was given up; empty if it was not
 	NewsGivenUp = "given-up" // versions of those that were given up, with blanks between them
 
 	UpgradeWriting = "writing" // how far it is
@@ -156,9 +157,9 @@ func (s *systems) lookAt(f slots.Files) error {
 	if !found {
 		return fmt.Errorf("system %d, which runs, is not on the disk", number)
 	}
-	if said, err := readAtMost(s.path(saidFile), 1024); err == nil {
-		b.Write(said)
-	}
+	said, _ := readAtMost(s.path(saidFile), 1024) // there is none as long as all goes well
+	b.Write(said)
+	s.news.tell(NewsWhy, strings.TrimSpace(string(said)))
 	s.news.tell(NewsSystems, b.String())
 	s.news.tell(NewsGivenUp, strings.Join(bad, " "))
 	s.state(s.name())

@@ -103,9 +103,14 @@ func TestUpgrade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, boxConfig)
 		upgradable(t, r, factoryEntry, "heptap_1_v0.9.efi", "heptap_2_v0.9.1+0-3.efi")
+		const why = "system 2, v0.9.1, was given up: it crashed"
+		files(t, r.d.root, map[string]string{filepath.Join(systemDir, saidFile): why + "\n"})
 		r.start(t)
 		c := <-r.born
-		if want := `!systems "  1        v0.9                     committed\n  2        v0.9.1                   given up\n* factory                           never changes\n"`; !strings.Contains(c.told.String(), want) {
+		if want := `!systems "  1        v0.9                     committed\n  2        v0.9.1                   given up\n* factory                           never changes\nsystem 2, v0.9.1, was given up: it crashed\n"`; !strings.Contains(c.told.String(), want) {
+			t.Errorf("told %s", c.told.String())
+		}
+		if !strings.Contains(c.told.String(), `!why "`+why+`"`) || !strings.Contains(c.told.String(), `!given-up "v0.9.1"`) {
 			t.Errorf("told %s", c.told.String())
 		}
 		c.lives(t, 3*time.Second, "well\tuplink/c")
@@ -121,6 +126,9 @@ func TestUpgrade(t *testing.T) {
 		}
 		if text, err := os.ReadFile(r.path(filepath.Join(slotsAt, slotsDir, "heptap_3_v1.1.0+3-0.efi"))); err != nil || string(text) != "the new system" {
 			t.Errorf("%q, %v", text, err)
+		}
+		if !strings.Contains(told, `!why ""`) {
+			t.Errorf("what was before is still said: %s", told)
 		}
 		if text, err := os.ReadFile(r.path(filepath.Join(systemDir, beforeFile))); err != nil || string(text) != "uplink/c\n" {
 			t.Errorf("troubles before: %q, %v", text, err)
@@ -327,6 +335,9 @@ func TestKeepAndBack(t *testing.T) {
 		}
 		if told := f.asks(t, `upgrade-keep ""`); !strings.Contains(told, "=ok") || !strings.Contains(told, "* 2        v1.1.0                   committed") {
 			t.Errorf("keep: %s", told)
+		}
+		if told := f.told.String(); !strings.Contains(told, `!why ""`) {
+			t.Errorf("nothing was given up: %s", told)
 		}
 		if told := f.asks(t, `upgrade-back ""`); !strings.Contains(told, "=ok") {
 			t.Errorf("back: %s", told)
