@@ -124,9 +124,9 @@ func (ln *lane) failed(f *flight, err error) {
 	}
 }
 
-// succeeded is the counterpart of failed. The lane trusts its collector again
-// by degrees; at once the live lane, whose backlog is another's, and a port that
-// refuses nothing any more: no record is in doubt there.
+// succeeded is the counterpart of failed. The lane trusts its collector again by degrees; the
+// live lane, whose backlog is another's, at once, and larger degrees are enough for a port that refuses
+// nothing any more: no record is in doubt there, but the kernel may not say each time that it refuses.
 func (ln *lane) succeeded(f *flight) {
 	d := &ln.doubt
 	switch {
@@ -140,7 +140,11 @@ func (ln *lane) succeeded(f *flight) {
 		ln.limit = 1
 		return
 	}
-	if ln.limit *= 2; ln.limit > limitMax || ln.kind == live || ln.c.cfg.Datagram {
+	degree := 2
+	if ln.c.cfg.Datagram {
+		degree = 8
+	}
+	if ln.limit *= degree; ln.limit > limitMax || ln.kind == live {
 		ln.limit = 0
 	}
 }

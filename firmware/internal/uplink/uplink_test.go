@@ -770,7 +770,7 @@ func TestDatagramRefused(t *testing.T) {
 }
 
 // A port that refused in the middle of a backlog has it all soon after it is open
-// again: there is no record in doubt, for which it would be tried by degrees.
+// again: there is no record in doubt, for which it would be tried one by one.
 func TestDatagramRefusedWhileDraining(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		fc, s := newFakeCollector(), newFakeSpool()
@@ -798,7 +798,7 @@ func TestDatagramRefusedWhileDraining(t *testing.T) {
 		fc.set(func() { fc.dead = false })
 		left := r.law().Spooled
 		until(func(c CollectorStats) bool { return c.Spooled < left }) // the pause before another attempt is any length
-		time.Sleep(7 * time.Second)
+		time.Sleep(10 * time.Second)
 		if c := r.law(); c.Spooled != 0 {
 			t.Errorf("nobody refuses, and %d still wait", c.Spooled)
 		}

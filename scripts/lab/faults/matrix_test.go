@@ -269,8 +269,11 @@ func (x *trial) law(m box.Metrics, r *row) {
 	is(r.made == r.confirmed+r.sent+given, "made = confirmed + sent + evicted + shed")
 	is(r.came <= r.made, "no more came than were made")
 	if x.told() {
+		is(x.length.cap || given == 0, "records are given up only when the spool is full")
+	}
+	if x.told() && x.over != overUDP { // the kernel sends only so many refusals a second, for all tests
 		is(x.length.made == 0 || r.spool > smallMemory || x.length.cap, "more was made than memory holds")
-		is(x.length.cap == (given > 0), "records are given up when the spool is full, and only then")
+		is(!x.length.cap || given > 0, "records are given up when the spool is full")
 	}
 	if info, err := os.Stat(x.spoolFile()); x.length.cap && (err != nil || info.Size() > smallSpool) {
 		x.t.Errorf("the spool is larger than its limit: %v, %v", info, err)
