@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/probe"
@@ -123,24 +121,6 @@ func (r *runner) budget(n needs, machine int64) {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
-	}
-}
-
-// releaseEvery is how often memory that is free goes back to the kernel. By itself Go's
-// runtime would keep a tenth of the heap's size for what may come.
-const releaseEvery = time.Minute
-
-// release gives memory that is free back to the kernel, until ctx is done.
-func release(ctx context.Context) {
-	tick := time.NewTicker(releaseEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			debug.FreeOSMemory()
-		}
 	}
 }
 

@@ -331,7 +331,6 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	}
 	watchers.Go(func() { r.healSpool(rest) })
 	watchers.Go(func() { r.upgradeDaily(rest) })
-	watchers.Go(func() { release(rest) })
 	watchers.Go(func() { r.front.run(rest, r, cancel) })
 	watchers.Go(func() { r.printOnSignal(rest) })
 	if err := resident.UnmapProgram(); err != nil {
