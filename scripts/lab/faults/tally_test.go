@@ -101,16 +101,17 @@ func (y *tally) file(name string, f *readFile, ended bool) error {
 		return err
 	}
 	b = b[:n]
+	sure := int(max(0, end-f.at)) // behind that the kill may have interrupted a copy, whose beginning need not come first
 	if ended {
-		sure := int(max(0, end-f.at))
 		b = b[:max(min(sure, n), len(bytes.TrimRight(b, "\x00")))]
 	}
 	for frame := nextFrame(b); frame != nil; frame = nextFrame(b) {
 		y.frame(name, f, frame)
 		f.at += int64(len(frame))
 		b = b[len(frame):]
+		sure -= len(frame)
 	}
-	if len(b) >= 4 && string(b[:4]) != "HEP3" {
+	if sure > 0 && len(b) >= 4 && string(b[:4]) != "HEP3" {
 		y.problem("%s: not at a frame's boundary: %.20q", name, b)
 	}
 	return nil
