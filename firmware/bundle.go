@@ -142,12 +142,9 @@ func bundleSign(e *env, h bundle.Header, system, out string, files []string) err
 func bundleShow(e *env, file, trust string) error {
 	var trusted []ed25519.PublicKey
 	if trust != "" {
-		text, err := os.ReadFile(trust)
-		if err == nil {
-			trusted, err = bundle.ParsePublic(text)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", trust, err)
+		var err error
+		if trusted, err = bundle.ReadPublic(trust); err != nil {
+			return err
 		}
 	}
 	f, err := os.Open(file)

@@ -62,13 +62,9 @@ func (u *upgrades) install(ctx context.Context, url string, force bool, refused 
 		return "", errBusy
 	}
 	defer u.busy.Unlock()
-	text, err := os.ReadFile(u.trusted)
+	trusted, err := bundle.ReadPublic(u.trusted)
 	if err != nil {
 		return "", err
-	}
-	trusted, err := bundle.ParsePublic(text)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", u.trusted, err)
 	}
 	if _, err := fetch.Get(ctx, fetch.Options{URL: url, File: u.file, Trusted: trusted, Tell: tell,
 		Suits: func(h bundle.Header) error {

@@ -247,13 +247,9 @@ func (s *systems) install(force bool, open func() (*os.File, func() error, error
 
 // installed installs the update beside the running system.
 func (s *systems) installed(ctx context.Context, running int, force bool, open func() (*os.File, func() error, error)) (slot slots.Slot, err error) {
-	text, err := readAtMost(s.keys, 64<<10)
+	trusted, err := bundle.ReadPublic(s.keys)
 	if err != nil {
 		return slot, err
-	}
-	trusted, err := bundle.ParsePublic(text)
-	if err != nil {
-		return slot, fmt.Errorf("%s: %w", s.keys, err)
 	}
 	file, done, err := open()
 	if err != nil {

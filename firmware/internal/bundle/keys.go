@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
 )
 
 // KeyID tells a public key.
@@ -93,6 +94,19 @@ func ParsePublic(text []byte) (keys []ed25519.PublicKey, err error) {
 			return nil, errors.New("a public key that is not Ed25519")
 		}
 		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// ReadPublic reads the public keys in a file, see ParsePublic.
+func ReadPublic(file string) ([]ed25519.PublicKey, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := ParsePublic(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return keys, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -24,58 +23,32 @@ type Systems struct {
 var errNoSystems = errors.New("this machine runs something else, too: heptap is installed there, and updated, like any other program")
 
 func upgradeCommands() []command {
-	const backHelp = "restart with the system before, and give up the one that runs"
-	yes := func(help string) func(*session, []string) []hint {
-		return func(_ *session, typed []string) []hint {
-			if len(typed) > 0 {
-				return nil
-			}
-			return []hint{{word: "yes", help: help}}
-		}
-	}
 	return []command{
 		{path: words("show systems"), help: "the systems on the box, and which of them runs (*)", run: plain((*session).showSystems)},
 		{path: words("upgrade"), args: "URL [force]", help: "get an update by HTTP or HTTPS and install it, to start at the next reboot; force: even an older one",
-			hints: upgradeHints, run: (*session).upgrade},
+			hints: upgradeHints(hint{word: "URL", help: "http://HOST/FILE or https://HOST/FILE: what scripts/image has made as .update", free: true}), run: (*session).upgrade},
 		{path: words("upgrade usb"), args: "[NAME] [force]", help: "install an update from the USB stick that is plugged in: heptap-BOARD.update, or that one",
-			hints: upgradeUSBHints, run: (*session).upgradeUSB},
+			hints: upgradeHints(hint{word: "NAME", help: "of a file that is in no folder", free: true}, forced()), run: (*session).upgradeUSB},
 		{path: words("upgrade keep"), help: "commit the system that runs now, before its trial is over", run: plain((*session).upgradeKeep)},
-		{path: words("upgrade back"), args: "yes", help: backHelp, hints: yes(backHelp), run: func(s *session, typed []string) (string, error) {
-			switch {
-			case s.c.o.Systems == nil:
-				return "", errNoSystems
-			case len(typed) == 0:
-				return "This is to " + backHelp + ".\nTo do it: upgrade back yes\n", nil
-			case !slices.Equal(typed, []string{"yes"}):
-				return "", errUsage
-			}
-			if err := s.c.o.Systems.Back(); err != nil {
-				return "", err
-			}
-			return "The box restarts now.\n", nil
-		}},
+		confirmed("upgrade back", "restart with the system before, and give up the one that runs", "The box restarts now.\n", (*session).upgradeBack),
 	}
 }
 
-func upgradeHints(_ *session, typed []string) []hint {
-	switch len(typed) {
-	case 0:
-		return []hint{{word: "URL", help: "http://HOST/FILE or https://HOST/FILE: what scripts/image has made as .update", free: true}}
-	case 1:
-		return []hint{{word: "force", help: "take it even if it is not newer, or cannot read this box's data"}}
+// upgradeHints are those of a command that begins with one of first, and may end with force.
+func upgradeHints(first ...hint) func(*session, []string) []hint {
+	return func(_ *session, typed []string) []hint {
+		switch len(typed) {
+		case 0:
+			return first
+		case 1:
+			return []hint{forced()}
+		}
+		return nil
 	}
-	return nil
 }
 
-func upgradeUSBHints(_ *session, typed []string) []hint {
-	force := hint{word: "force", help: "take it even if it is not newer, or cannot read this box's data"}
-	switch len(typed) {
-	case 0:
-		return []hint{{word: "NAME", help: "of a file that is in no folder", free: true}, force}
-	case 1:
-		return []hint{force}
-	}
-	return nil
+func forced() hint {
+	return hint{word: "force", help: "take it even if it is not newer, or cannot read this box's data"}
 }
 
 func (s *session) showSystems() (string, error) {
@@ -137,6 +110,13 @@ func (s *session) upgradeKeep() (string, error) {
 		return "", err
 	}
 	return "Committed.\n", nil
+}
+
+func (s *session) upgradeBack() (func() error, error) {
+	if s.c.o.Systems == nil {
+		return nil, errNoSystems
+	}
+	return s.c.o.Systems.Back, nil
 }
 
 // withoutPassword is a URL as it may be shown.
