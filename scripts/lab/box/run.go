@@ -197,10 +197,20 @@ func (b *Box) Finish() ([]Record, error) {
 
 // Console has a command carried out on the probe's console, and returns what it says.
 func (b *Box) Console(ctx context.Context, command string) (string, error) {
-	cmd := exec.CommandContext(ctx, b.binary, "console", "-socket", filepath.Join(b.site.Dir(), "spool", "console.sock"), command)
+	return b.console(ctx, nil, command)
+}
+
+// Type types lines at the probe's console, and returns what that has shown.
+func (b *Box) Type(ctx context.Context, lines ...string) (string, error) {
+	return b.console(ctx, strings.NewReader(strings.Join(lines, "\n")+"\n"))
+}
+
+func (b *Box) console(ctx context.Context, typed io.Reader, command ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, b.binary, append([]string{"console", "-socket", filepath.Join(b.site.Dir(), "spool", "console.sock")}, command...)...)
+	cmd.Stdin = typed
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return string(out), fmt.Errorf("console: %s: %w\n%s", command, err, out)
+		err = fmt.Errorf("console %q: %w\n%s", command, err, out)
 	}
-	return string(out), nil
+	return string(out), err
 }

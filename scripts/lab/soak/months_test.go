@@ -1,37 +1,17 @@
 package soak_test
 
 import (
-	"context"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"heptap/scripts/lab"
-	"heptap/scripts/lab/box"
 )
 
 // TestMonths is what months bring, one after the other: outages, another configuration, floods. Neither
 // memory nor goroutines grow from one time to the next.
 func TestMonths(t *testing.T) {
-	site, err := lab.OpenSite(lab.SiteConfig{})
-	need(t, err)
-	t.Cleanup(func() {
-		if err := site.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	binary, err := box.Binary()
-	need(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	b, err := box.Start(ctx, site, box.Config{Binary: binary, Lines: append([]string{"set capture span0 interface span0", "set system board generic"}, limits...)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, site, b := start(t, time.Hour)
 	months, growth := 6, 1.4 // what a few months show is rough
 	if long() {
 		months, growth = 300, 1.1
@@ -43,7 +23,9 @@ func TestMonths(t *testing.T) {
 		}
 		_, stop := inject(t, site.A)
 		time.Sleep(300 * time.Millisecond) // of it
-		commit(ctx, t, binary, site, fmt.Sprintf("set system agent-id %d", 3000+month))
+		if out, err := b.Type(ctx, fmt.Sprintf("set system agent-id %d", 3000+month), "commit", "exit"); err != nil || !strings.Contains(out, "committed") {
+			t.Fatalf("%v\n%s", err, out)
+		}
 		time.Sleep(300 * time.Millisecond)
 		stop()
 		if err := site.Uplink.Plug(); err != nil {
@@ -71,16 +53,5 @@ func TestMonths(t *testing.T) {
 	}
 	if _, err := b.Finish(); err != nil {
 		t.Error(err)
-	}
-}
-
-// commit changes the configuration at the console.
-func commit(ctx context.Context, t *testing.T, binary string, s *lab.Site, line string) {
-	t.Helper()
-	cmd := exec.CommandContext(ctx, binary, "console", "-socket", filepath.Join(s.Dir(), "spool", "console.sock"))
-	cmd.Stdin = strings.NewReader(line + "\ncommit\nexit\n")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "committed") {
-		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
 }

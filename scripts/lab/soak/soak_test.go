@@ -61,8 +61,9 @@ var full = []string{
 	"heptap_calls_recycled_total", "heptap_copies_total",
 }
 
-// TestFloods holds the probe to its budget.
-func TestFloods(t *testing.T) {
+// start starts a probe with those limits, which ends with the test; it has so much time.
+func start(t *testing.T, most time.Duration) (context.Context, *lab.Site, *box.Box) {
+	t.Helper()
 	site, err := lab.OpenSite(lab.SiteConfig{})
 	need(t, err)
 	t.Cleanup(func() {
@@ -72,12 +73,18 @@ func TestFloods(t *testing.T) {
 	})
 	binary, err := box.Binary()
 	need(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	t.Cleanup(cancel)
 	b, err := box.Start(ctx, site, box.Config{Binary: binary, Lines: append([]string{"set capture span0 interface span0", "set system board generic"}, limits...)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ctx, site, b
+}
+
+// TestFloods holds the probe to its budget.
+func TestFloods(t *testing.T) {
+	ctx, site, b := start(t, 20*time.Minute)
 	took, step := 20*time.Second, 4*time.Second
 	if long() {
 		took, step = 10*time.Minute, 30*time.Second
