@@ -157,6 +157,7 @@ type watched struct {
 	l    sockets
 	name string
 	tell func(line string)
+	was  hal.LinkState // as it was described
 }
 
 // describe tells what the port is, and says whether it is up.
@@ -190,6 +191,7 @@ func (w *watched) describe() (up bool, err error) {
 		line += ", driver " + h.Driver
 	}
 	w.tell(line + ": " + linkText(s))
+	w.was = s
 	return s.Up, nil
 }
 
@@ -234,6 +236,9 @@ func (w *watched) instead(err error, up bool) {
 // event tells of links that come and go.
 func (w *watched) event(e hal.LinkEvent) {
 	before, after := e.Before, e.After
+	if !before.Exists && after.Name == w.name {
+		before = w.was // a port that was woken may have had its link before anybody watched
+	}
 	if !before.Exists || before.Carrier == after.Carrier {
 		return
 	}

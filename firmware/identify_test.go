@@ -139,9 +139,9 @@ func TestIdentifyCannotBlink(t *testing.T) {
 func TestIdentifyDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ports := haltest.NewPorts("eth1", "eth0")
-		down := downPorts{ports}
+		ports.Set(hal.LinkState{Name: "eth1", Exists: true})
 		ports.Fail(syscall.EOPNOTSUPP)
-		l := &looking{identifier: &identifier{one: make(chan struct{}, 1), open: func() (sockets, error) { return down, nil }}}
+		l := look(ports)
 		<-l.began(t.Context())
 		if got := l.told(); got != "eth1, MAC 00:00:5e:00:53:01, driver fake: not set up\nits driver cannot make the LED blink\na port that is not set up does not see its cable: ip link set eth1 up, and ask again" {
 			t.Error(got)
@@ -149,10 +149,14 @@ func TestIdentifyDown(t *testing.T) {
 		var woken []string
 		l.wake = func(name string) (func(), error) {
 			woken = append(woken, name)
-			return func() { woken = append(woken, "and back") }, nil
+			ports.Set(hal.LinkState{Name: name, Exists: true, Up: true, Carrier: true, SpeedMbit: 100}) // before anybody watches
+			return func() {
+				woken = append(woken, "and back")
+				ports.Set(hal.LinkState{Name: name, Exists: true})
+			}, nil
 		}
 		<-l.began(t.Context())
-		if got := l.told(); !strings.Contains(got, "\npull the cable now") || strings.Join(woken, " ") != "eth1 and back" {
+		if got := l.told(); !strings.Contains(got, "\npull the cable now") || strings.Count(got, "eth1: link, 100 Mbit/s") != 1 || strings.Join(woken, " ") != "eth1 and back" {
 			t.Errorf("%s, %v", got, woken)
 		}
 		l.wake = func(string) (func(), error) { return nil, hal.ErrInUse }
@@ -161,15 +165,6 @@ func TestIdentifyDown(t *testing.T) {
 			t.Error(got)
 		}
 	})
-}
-
-// downPorts are ports that nobody has set up.
-type downPorts struct{ *haltest.Ports }
-
-func (p downPorts) State(name string) (hal.LinkState, error) {
-	s, err := p.Ports.State(name)
-	s.Up, s.Carrier = false, false
-	return s, err
 }
 
 func TestIdentifyNone(t *testing.T) {

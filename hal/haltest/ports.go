@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type Ports struct {
 	blinked map[string]time.Duration
 	err     error // of Blink
 	changes chan hal.LinkEvent
+	watched chan struct{} // closed when who watches does no longer; nil when nobody does
 }
 
 var _ hal.Identifier = (*Ports)(nil)
@@ -57,6 +59,7 @@ func (p *Ports) Blinked(name string) time.Duration {
 // Set changes a port, and returns when whoever watches has been told.
 func (p *Ports) Set(after hal.LinkState) {
 	p.mu.Lock()
+	watched := p.watched
 	var e hal.LinkEvent
 	for i := range p.ports {
 		if p.ports[i].Name == after.Name {
@@ -65,14 +68,20 @@ func (p *Ports) Set(after hal.LinkState) {
 		}
 	}
 	p.mu.Unlock()
-	p.changes <- e
+	if watched == nil {
+		return
+	}
+	select {
+	case p.changes <- e:
+	case <-watched:
+	}
 }
 
 // List is as hal.Links has it.
 func (p *Ports) List() ([]hal.LinkState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]hal.LinkState(nil), p.ports...), nil
+	return slices.Clone(p.ports), nil
 }
 
 // State is as hal.Links has it.
@@ -89,7 +98,16 @@ func (p *Ports) State(name string) (hal.LinkState, error) {
 
 // Watch is as hal.Links has it. There is one at a time.
 func (p *Ports) Watch(ctx context.Context, fn func(hal.LinkEvent)) error {
-	all, _ := p.List()
+	p.mu.Lock()
+	all, done := slices.Clone(p.ports), make(chan struct{})
+	p.watched = done
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.watched = nil
+		close(done)
+	}()
 	for _, s := range all {
 		fn(hal.LinkEvent{Before: hal.LinkState{Name: s.Name}, After: s})
 	}
