@@ -18,6 +18,16 @@ const (
 	PanelTerm Panel = "term" // drawn on the terminal
 )
 
+// Boot says which boot loader starts a board's systems.
+type Boot string
+
+// The kinds of boot loader.
+const (
+	BootNone Boot = ""        // none that heptap knows: no updates
+	BootUEFI Boot = "uefi"    // systemd-boot
+	BootTry  Boot = "tryboot" // a Raspberry Pi's
+)
+
 // Roles of ports and LEDs.
 const (
 	RoleMirror  = "mirror"  // faces the switch's mirror port
@@ -40,6 +50,7 @@ type Description struct {
 	Title      string
 	Arch       string // a GOARCH, or "any"
 	BootTested bool   // an image for this board has been seen to boot
+	Boot       Boot
 	Panel      Panel
 	Note       string // may be empty
 

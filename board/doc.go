@@ -12,6 +12,8 @@
 //	title TEXT            required; for people
 //	arch ARCH             required; a GOARCH, or any
 //	boot-tested yes|no    required; whether an image for it has been seen to boot
+//	boot uefi|tryboot     the boot loader that starts the image's systems: systemd-boot, or
+//	                      a Raspberry Pi's; without it there is no image
 //	panel gpio|term|none  required; what the LEDs and the button are
 //	note TEXT             what somebody setting it up must know
 //	port ROLE MATCH...    ROLE is mirror or uplink. MATCH: name=eth1 (may hold *),

@@ -21,6 +21,7 @@ func (d Description) AppendText(b []byte) ([]byte, error) {
 	add("title", d.Title)
 	add("arch", d.Arch)
 	add("boot-tested", map[bool]string{true: "yes", false: "no"}[d.BootTested])
+	add("boot", string(d.Boot))
 	add("panel", string(d.Panel))
 	add("note", d.Note)
 	for _, p := range d.Ports {

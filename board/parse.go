@@ -109,6 +109,9 @@ func (p *parser) set(key, value string) (err error) {
 	case "boot-tested":
 		value, err = oneOf(value, []string{"yes", "no"})
 		d.BootTested = value == "yes"
+	case "boot":
+		value, err = oneOf(value, []string{string(BootUEFI), string(BootTry)})
+		d.Boot = Boot(value)
 	case "panel":
 		value, err = oneOf(value, []string{string(PanelGPIO), string(PanelTerm), string(PanelNone)})
 		d.Panel = Panel(value)

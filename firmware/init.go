@@ -46,7 +46,7 @@ func runInit(ctx context.Context) {
 	b := &appliance.Box{
 		Kernel: appliance.Linux{}, OpenNet: func() (appliance.Links, error) { return links.Open() },
 		DHCP: &appliance.Client{Hostname: hostname}, DHCP6: appliance.Client6{}, Routers: appliance.ICMPv6{}, Watchdog: func() (hal.Watchdog, error) { return openWatchdog(name) },
-		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Built: buildTime(), Requests: requests,
+		Start: appliance.Start, Console: os.Stderr, Title: appliance.Title(version, name), Board: name, Boot: bootLoader(name), Built: buildTime(), Requests: requests,
 		Release: thisRelease(),
 		Serial:  serialPorts{}, Terminals: terminals(name),
 	}
@@ -67,6 +67,15 @@ func bootBoard() string {
 		fmt.Fprintf(os.Stderr, "heptap: %v\n", err)
 	}
 	return appliance.BoardOf(string(text))
+}
+
+// bootLoader is the one that starts the systems of a board.
+func bootLoader(name string) board.Boot {
+	d, err := board.Lookup(name)
+	if err != nil {
+		return board.BootNone
+	}
+	return d.Boot
 }
 
 func hostname() string {

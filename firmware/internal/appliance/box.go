@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"heptap/board"
 	"heptap/firmware/internal/config"
 	"heptap/hal"
 )
@@ -36,6 +37,7 @@ type Box struct {
 	Terminals []Terminal  // the board's own that are for a console
 	Title     string      // what the status begins with: program, version, board
 	Board     string      // its name
+	Boot      board.Boot  // its boot loader
 	Built     time.Time   // no clock is before it
 	Release   Release     // what this is, to updates
 	Root      string      // where the file tree begins; empty for /
@@ -424,6 +426,9 @@ func (b *Box) end(how Power) {
 	b.vigil.vouch("end", endAtMost)
 	b.stick.end()
 	b.systems.keepTroubles()
+	if how == Restart {
+		b.systems.restarts()
+	}
 	b.noteEnd(map[Power]string{Off: ResetOff, Restart: ResetRestart}[how])
 	b.Kernel.Sync()
 	if err := b.Kernel.Unmount(b.path(dataDir)); err != nil {

@@ -79,6 +79,7 @@ func (k *fakeKernel) ResizePartition(disk string, number int, first, blocks uint
 	return k.call("resize %s %d %d %d", filepath.Base(disk), number, first, blocks)
 }
 func (k *fakeKernel) Grow(mounted string, blocks uint64) error { return k.call("grow %d", blocks) }
+func (k *fakeKernel) TryBoot() error                           { return k.call("try") }
 func (k *fakeKernel) Sync()                                    { _ = k.call("sync") }
 func (k *fakeKernel) End(how Power) error                      { return k.call("end %s", how) }
 

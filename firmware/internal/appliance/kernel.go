@@ -57,6 +57,10 @@ type Kernel interface {
 
 	Sync()
 
+	// TryBoot has a Raspberry Pi's boot loader, at the restart that follows, start the
+	// partition that autoboot.txt names to be tried.
+	TryBoot() error
+
 	// End ends the box. It returns only if that cannot be done.
 	End(how Power) error
 }

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -28,17 +29,22 @@ const (
 	secureBoot    = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c" // 1: only what is signed is started
 )
 
-// slotDisk is the partition that updates are on. It is mounted only while something is
-// done with it: a FAT that is not mounted stands any power cut.
+// slotDisk is what systemd-boot has: the partition that updates are on. It is mounted only
+// while something is done with it: a FAT that is not mounted stands any power cut.
 type slotDisk struct {
-	kernel   Kernel
-	find     func(ctx context.Context, name string) (place, error)
-	template string // gzip of one with nothing on it
-	at       string
+	kernel    Kernel
+	find      func(ctx context.Context, name string) (place, error)
+	template  string // gzip of one with nothing on it
+	at        string
+	variables string // where EFI variables are
+
+	secure bool // the firmware starts only what is signed (UEFI Secure Boot)
 }
 
+var _ bootLoader = (*slotDisk)(nil)
+
 // use mounts the partition, made anew if it is none any more, for what do does.
-func (d *slotDisk) use(ctx context.Context, do func(slots.Files) error) error {
+func (d *slotDisk) use(ctx context.Context, do func(slots.Loader) error) error {
 	p, err := d.find(ctx, slotPartition)
 	if err != nil {
 		return err
@@ -51,7 +57,7 @@ func (d *slotDisk) use(ctx context.Context, do func(slots.Files) error) error {
 			return err
 		}
 	}
-	err = do(&slotFiles{d, p})
+	err = do(slots.Entries{Files: &slotFiles{d, p}})
 	d.kernel.Sync()
 	return errors.Join(err, d.kernel.Unmount(d.at))
 }
@@ -98,22 +104,34 @@ func (f *slotFiles) Settle() error {
 	return f.d.mount(f.p)
 }
 
-// runningSystem asks the boot loader which system it has started, and the firmware
+// started asks the boot loader which system it has started, and the firmware
 // whether it had to be signed.
-func (b *Box) runningSystem() (number int, secure bool, err error) {
-	at := b.path(efiVariables)
-	if err := b.Kernel.Mount("efivarfs", at, "efivarfs", mountQuiet|mountReadOnly, ""); err != nil && !errors.Is(err, unix.EBUSY) {
-		return 0, false, err
+func (d *slotDisk) started(context.Context) (number int, err error) {
+	if err := d.kernel.Mount("efivarfs", d.variables, "efivarfs", mountQuiet|mountReadOnly, ""); err != nil && !errors.Is(err, unix.EBUSY) {
+		return 0, err
 	}
-	value, err := readAtMost(filepath.Join(at, entrySelected), 1024)
-	state, serr := readAtMost(filepath.Join(at, secureBoot), 1024)
-	secure = serr == nil && len(state) == 5 && state[4] == 1
-	if err = errors.Join(err, b.Kernel.Unmount(at)); err != nil {
-		return 0, secure, err
+	value, err := readAtMost(filepath.Join(d.variables, entrySelected), 1024)
+	state, serr := readAtMost(filepath.Join(d.variables, secureBoot), 1024)
+	d.secure = serr == nil && len(state) == 5 && state[4] == 1
+	if err = errors.Join(err, d.kernel.Unmount(d.variables)); err != nil {
+		return 0, err
 	}
-	number, err = entryNumber(value)
-	return number, secure, err
+	return entryNumber(value)
 }
+
+// takes implements bootLoader.
+func (d *slotDisk) takes(system *bufio.Reader) error {
+	if !d.secure {
+		return nil
+	}
+	if begin, err := system.Peek(peBegin); err != nil || !peSigned(begin) {
+		return errUnsigned
+	}
+	return nil
+}
+
+// restart implements bootLoader: systemd-boot counts by itself.
+func (d *slotDisk) restart(context.Context, int) error { return nil }
 
 // peBegin is how much of a system has to be there for peSigned.
 const peBegin = 4096
@@ -154,7 +172,7 @@ func entryNumber(value []byte) (number int, err error) {
 	if name == factoryEntry {
 		return slots.Factory, nil
 	}
-	s, ok := slots.Parse(name)
+	s, ok := slots.ParseEntry(name)
 	if !ok {
 		return 0, fmt.Errorf("the boot loader has started %.80q: no system of heptap's", name)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"heptap/board"
 	"heptap/firmware/internal/bundle"
 	"heptap/firmware/internal/durable"
 	"heptap/firmware/internal/slots"
@@ -61,14 +62,25 @@ type Release struct {
 	Data int // the newest format of the data partition that it reads
 }
 
+// bootLoader is the boot loader of a kind of boards, and where its systems are.
+type bootLoader interface {
+	// started says which system it has started.
+	started(ctx context.Context) (number int, err error)
+	// use has the systems be at hand for what do does.
+	use(ctx context.Context, do func(slots.Loader) error) error
+	// takes says why it would not start a system. peBegin octets of it can be looked at.
+	takes(system *bufio.Reader) error
+	// restart is called before the box restarts: the system that is first is to be started then.
+	restart(ctx context.Context, running int) error
+}
+
 // systems is what PID 1 does about the systems of the box: takes new ones, and judges the
 // one that runs; see trial and crashes.
 type systems struct {
 	log     *slog.Logger
-	disk    *slotDisk
+	disk    bootLoader
 	board   string
 	release Release
-	secure  bool   // the firmware starts only what is signed (UEFI Secure Boot)
 	keys    string // file of public keys
 	update  string // file of an update
 	dir     string // where it keeps what it knows
@@ -94,7 +106,7 @@ type systems struct {
 // startSystems finds out which system runs, which may have crashed before this start.
 func (b *Box) startSystems(ctx context.Context, store *store, ended string) {
 	s := &systems{log: b.log.With("task", "systems"), board: b.Board, release: b.Release, ctx: ctx, now: time.Now, news: &b.news,
-		disk: &slotDisk{kernel: b.Kernel, find: store.find, template: b.path(slotTemplate), at: b.path(slotsAt)},
+		disk: b.bootLoader(store),
 		keys: b.path(TrustedKeys), update: b.path(DownloadFile), dir: b.path(systemDir),
 		state: func(text string) { b.status.set("system", "%s", text) }, restart: func() { b.ask(Restart) }, times: trialTimes{trialGood, trialMost}}
 	if b.trial != (trialTimes{}) {
@@ -102,8 +114,7 @@ func (b *Box) startSystems(ctx context.Context, store *store, ended string) {
 	}
 	b.systems = s
 	b.vigil.vouch("systems", bootAtMost)
-	number, secure, err := b.runningSystem()
-	s.secure = secure
+	number, err := s.disk.started(ctx)
 	if err == nil {
 		s.running.Number = number
 		err = s.look()
@@ -120,6 +131,14 @@ func (b *Box) startSystems(ctx context.Context, store *store, ended string) {
 	}
 }
 
+// bootLoader is the board's.
+func (b *Box) bootLoader(store *store) bootLoader {
+	if b.Boot == board.BootTry {
+		return &tryDisk{kernel: b.Kernel, log: b.log.With("task", "systems"), find: store.find, partition: b.path(bootedPartition)}
+	}
+	return &slotDisk{kernel: b.Kernel, find: store.find, template: b.path(slotTemplate), at: b.path(slotsAt), variables: b.path(efiVariables)}
+}
+
 // look reads what there is, finds what runs among it, and tells of it.
 func (s *systems) look() error {
 	s.busy.Lock()
@@ -127,8 +146,8 @@ func (s *systems) look() error {
 	return s.disk.use(s.ctx, s.lookAt)
 }
 
-func (s *systems) lookAt(f slots.Files) error {
-	all, err := slots.List(f)
+func (s *systems) lookAt(l slots.Loader) error {
+	all, err := l.List()
 	if err != nil {
 		return err
 	}
@@ -145,13 +164,14 @@ func (s *systems) lookAt(f slots.Files) error {
 		fmt.Fprintf(&b, "%s %-8s %-24s %s\n", mark, name, version, state)
 	}
 	for _, o := range all {
-		if o.Number == number {
+		runs := o.Number == number
+		if runs {
 			s.running, found = o, true
 		}
-		if o.GivenUp() {
+		if o.GivenUp() && !runs {
 			bad = append(bad, o.Version)
 		}
-		line(o.Number, fmt.Sprint(o.Number), o.Version, o.State())
+		line(o.Number, fmt.Sprint(o.Number), o.Version, o.State(runs))
 	}
 	line(slots.Factory, "factory", "", "never changes")
 	if !found {
@@ -171,7 +191,7 @@ func (s *systems) name() string {
 	if s.running.Number == slots.Factory {
 		return "factory"
 	}
-	return fmt.Sprintf("%d, %s, %s", s.running.Number, s.running.Version, s.running.State())
+	return fmt.Sprintf("%d, %s, %s", s.running.Number, s.running.Version, s.running.State(true))
 }
 
 func (s *systems) path(name string) string { return filepath.Join(s.dir, name) }
@@ -184,10 +204,28 @@ func (s *systems) note(name, text string) {
 }
 
 // change does something to the slots, and looks at them again.
-func (s *systems) change(ctx context.Context, do func(slots.Files) error) error {
+func (s *systems) change(ctx context.Context, do func(slots.Loader) error) error {
 	s.busy.Lock()
 	defer s.busy.Unlock()
-	return s.disk.use(ctx, func(f slots.Files) error { return errors.Join(do(f), s.lookAt(f)) })
+	return s.disk.use(ctx, func(l slots.Loader) error { return errors.Join(do(l), s.lookAt(l)) })
+}
+
+// restarts has the boot loader start the system that is first, in the restart that follows.
+func (s *systems) restarts() {
+	s.mu.Lock()
+	number, known := s.running.Number, s.known == nil
+	s.mu.Unlock()
+	if !known {
+		return
+	}
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), diskWait)
+	defer cancel()
+	if err := s.disk.restart(ctx, number); err != nil {
+		s.log.Error("THE NEW SYSTEM CANNOT BE TRIED: this one starts again", "err", err)
+		s.note(saidFile, "the new system could not be tried: "+err.Error()+"\n")
+	}
 }
 
 // runs returns the number of the running system.
@@ -261,14 +299,12 @@ func (s *systems) installed(ctx context.Context, running int, force bool, open f
 		return slot, err
 	}
 	begin := bufio.NewReaderSize(r, peBegin)
-	if s.secure {
-		if front, err := begin.Peek(peBegin); err != nil || !peSigned(front) {
-			return slot, errUnsigned
-		}
+	if err := s.disk.takes(begin); err != nil {
+		return slot, err
 	}
 	in := &counted{ctx: ctx, r: begin, size: r.Header.Size, tell: func(text string) { s.news.tell(NewsUpgrade, UpgradeWriting+" "+text) }}
-	err = s.change(ctx, func(f slots.Files) (err error) {
-		slot, err = slots.Install(f, running, r.Header.Version, r.Header.SHA256, in)
+	err = s.change(ctx, func(l slots.Loader) (err error) {
+		slot, err = l.Install(running, r.Header.Version, r.Header.SHA256, in)
 		return err
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // A system that an update has brought is on trial. It is committed when the probe has
 // had no other troubles for trialGood than it had under the system before, and given up
-// after trialMost; for each restart meanwhile the boot loader counts a start. The
+// after trialMost; for each restart meanwhile a start is counted. The
 // committed system whose probe crashes, or which is reset, crashMost times in crashTime
 // is given up, too, as is one on trial; the factory system never.
 const (
@@ -129,7 +129,7 @@ func (s *systems) keep() error {
 	if number == slots.Factory {
 		return errors.New("the factory system runs: there is nothing to commit")
 	}
-	if err := s.change(s.ctx, func(f slots.Files) error { return slots.MarkGood(f, number) }); err != nil {
+	if err := s.change(s.ctx, func(l slots.Loader) error { return l.MarkGood(number) }); err != nil {
 		return err
 	}
 	s.log.Info("THIS SYSTEM IS COMMITTED", "system", number)
@@ -158,7 +158,7 @@ func (s *systems) giveUp(why string) error {
 		return nil
 	}
 	s.log.Error("THIS SYSTEM IS GIVEN UP", "system", number, "why", why)
-	if err := s.change(s.ctx, func(f slots.Files) error { return slots.GiveUp(f, number) }); err != nil {
+	if err := s.change(s.ctx, func(l slots.Loader) error { return l.GiveUp(number) }); err != nil {
 		s.log.Error("it cannot be given up", "err", err)
 		return err
 	}

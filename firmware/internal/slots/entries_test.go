@@ -128,11 +128,11 @@ func (d *disk) after(r *rand.Rand) *disk {
 func (d *disk) boot() (system string, number int) {
 	best, left := "", -1
 	for name := range d.files {
-		s, ok := Parse(name)
+		s, ok := ParseEntry(name)
 		if !ok || s.Counted && s.Left == 0 {
 			continue
 		}
-		if b, ok := Parse(best); !ok || s.Number > b.Number {
+		if b, ok := ParseEntry(best); !ok || s.Number > b.Number {
 			best, left = name, s.Left
 			if !s.Counted {
 				left = -1
@@ -142,18 +142,18 @@ func (d *disk) boot() (system string, number int) {
 	if best == "" {
 		return "factory", Factory
 	}
-	s, _ := Parse(best)
+	s, _ := ParseEntry(best)
 	system = d.files[best]
 	if left > 0 {
 		s.Left, s.Done = s.Left-1, s.Done+1
 		delete(d.files, best)
-		d.files[s.file()] = system
+		d.files[entry(s)] = system
 	}
 	return system, s.Number
 }
 
 func install(d *disk, running int, system string) (Slot, error) {
-	return Install(d, running, "v2", sha256.Sum256([]byte(system)), pieces(system))
+	return (Entries{d}).Install(running, "v2", sha256.Sum256([]byte(system)), pieces(system))
 }
 
 // pieces reads a text in three pieces.
@@ -162,20 +162,19 @@ func pieces(text string) io.Reader {
 	return io.MultiReader(strings.NewReader(text[:n]), strings.NewReader(text[n:2*n]), strings.NewReader(text[2*n:]))
 }
 
-func TestParse(t *testing.T) {
+func TestParseEntry(t *testing.T) {
 	for name, want := range map[string]Slot{
 		"heptap_12_v1.2.0+3.efi":         {Number: 12, Version: "v1.2.0", Counted: true, Left: 3},
 		"heptap_12_v1.2.0-4-gab+2-1.efi": {Number: 12, Version: "v1.2.0-4-gab", Counted: true, Left: 2, Done: 1},
 		"heptap_1_v1.efi":                {Number: 1, Version: "v1"},
 		"heptap_1_v1+0-3.efi":            {Number: 1, Version: "v1", Counted: true, Done: 3},
 	} {
-		want.name = name
-		if got, ok := Parse(name); !ok || got != want {
+		if got, ok := ParseEntry(name); !ok || got != want {
 			t.Errorf("%s: %+v, %v", name, got, ok)
 		}
 	}
 	for _, name := range []string{"heptap_factory.efi", "heptap_0_v1.efi", "heptap_1_.efi", "heptap_1_v1+.efi", "heptap.part", "heptap_9999999999_v1.efi", "x"} {
-		if s, ok := Parse(name); ok {
+		if s, ok := ParseEntry(name); ok {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -198,7 +197,7 @@ func TestLife(t *testing.T) {
 		if _, err := install(d, s.Number, "x"); !errors.Is(err, ErrTrial) {
 			t.Errorf("an update of a system on trial: %v", err)
 		}
-		if err := MarkGood(d, s.Number); err != nil {
+		if err := (Entries{d}).MarkGood(s.Number); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,12 +210,12 @@ func TestLife(t *testing.T) {
 			t.Errorf("started %q, want %q", system, want)
 		}
 		if n != Factory {
-			if err := GiveUp(d, n); err != nil {
+			if err := (Entries{d}).GiveUp(n); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if err := GiveUp(d, 9); err == nil {
+	if err := (Entries{d}).GiveUp(9); err == nil {
 		t.Error("a system that is not there was given up")
 	}
 	// What was given up makes place for the next one.
@@ -239,8 +238,8 @@ func TestTries(t *testing.T) {
 	if want := []string{"bad", "bad", "bad", "system of heptap_1_v1.efi", "system of heptap_1_v1.efi"}; !slices.Equal(got, want) {
 		t.Errorf("started %q", got)
 	}
-	all, err := List(d)
-	if err != nil || len(all) != 2 || all[0].State() != "committed" || all[1].State() != "given up" {
+	all, err := (Entries{d}).List()
+	if err != nil || len(all) != 2 || all[0].State(false) != "committed" || all[1].State(false) != "given up" {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -261,7 +260,7 @@ func TestRefused(t *testing.T) {
 	} {
 		d := newDisk("heptap_1_v1.efi", "heptap.part", "other")
 		d.bad = c.bad
-		if _, err := Install(d, 1, "v2", sum, c.r); !errors.Is(err, c.want) {
+		if _, err := (Entries{d}).Install(1, "v2", sum, c.r); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if names, _ := d.List(); !slices.Equal(names, []string{"heptap_1_v1.efi"}) {
@@ -282,8 +281,8 @@ func TestPowerCut(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	actions := map[string]func(d *disk) error{
 		"install": func(d *disk) error { _, err := install(d, 2, whole); return err },
-		"commit":  func(d *disk) error { return MarkGood(d, 3) },
-		"give up": func(d *disk) error { return GiveUp(d, 3) },
+		"commit":  func(d *disk) error { return (Entries{d}).MarkGood(3) },
+		"give up": func(d *disk) error { return (Entries{d}).GiveUp(3) },
 	}
 	for name, act := range actions {
 		for cut, done := 0, false; !done; cut++ {
@@ -320,24 +319,24 @@ func TestPowerCut(t *testing.T) {
 
 // A name that is read and written again is the same, but for zeros in front and a count
 // that leaves out how many starts were done.
-func FuzzParse(f *testing.F) {
+func FuzzParseEntry(f *testing.F) {
 	for _, name := range []string{"heptap_12_v1.2.0+3.efi", "heptap_12_v1.2.0+2-1.efi", "heptap_1_v1.efi", "heptap_1_v1+0-3.efi", "heptap_factory.efi", "heptap_1_+1.efi", "heptap_999999999_a-1.b+9999-0000.efi"} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		s, ok := Parse(name)
+		s, ok := ParseEntry(name)
 		if !ok {
 			return
 		}
 		if s.Number < 1 || s.Number > 999999999 || s.Version == "" || s.Left > 9999 || s.Done > 9999 || !s.Counted && s.Left+s.Done > 0 {
 			t.Errorf("%q: %+v", name, s)
 		}
-		again, ok := Parse(s.file())
-		if again.name = s.name; !ok || again != s {
-			t.Errorf("%q: %+v, written as %q and read again: %+v", name, s, s.file(), again)
+		again, ok := ParseEntry(entry(s))
+		if !ok || again != s {
+			t.Errorf("%q: %+v, written as %q and read again: %+v", name, s, entry(s), again)
 		}
-		if strings.ContainsAny(s.file(), "/\\\x00\n") {
-			t.Errorf("%q is no file name", s.file())
+		if strings.ContainsAny(entry(s), "/\\\x00\n") {
+			t.Errorf("%q is no file name", entry(s))
 		}
 	})
 }
