@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"heptap/firmware/internal/console"
+	"heptap/firmware/internal/netcheck"
 	"heptap/hal/links"
 	"heptap/hal/sysclock"
 )
@@ -36,14 +39,40 @@ func networkPorts() (out []console.NetworkPort, err error) {
 		}
 		state := "not in use yet"
 		switch {
+		case p.Carrier && p.SpeedMbit > 0:
+			state = fmt.Sprintf("link, %d Mbit/s", p.SpeedMbit)
 		case p.Carrier:
 			state = "link"
 		case p.Up:
 			state = "no link"
 		}
-		out = append(out, console.NetworkPort{Name: p.Name, State: state + ", " + i.HardwareAddr.String()})
+		out = append(out, console.NetworkPort{Name: p.Name, State: state + ", " + i.HardwareAddr.String(), Addresses: addressesOf(p.Name), Gateways: gatewaysOf(p.Name)})
 	}
 	return out, err
+}
+
+// gatewaysOf are a device's default gateways, as far as the kernel tells.
+func gatewaysOf(device string) (out []string) {
+	if routes, err := os.ReadFile("/proc/net/route"); err == nil {
+		if a, ok := defaultRoute(string(routes), device); ok {
+			out = append(out, a.String())
+		}
+	}
+	if routes, err := os.ReadFile("/proc/net/ipv6_route"); err == nil {
+		if a, ok := defaultRoute6(string(routes), device); ok {
+			out = append(out, a.String())
+		}
+	}
+	return out
+}
+
+// nameServers are those that are asked for names, empty where that cannot be read.
+func nameServers() []string {
+	servers, err := netcheck.NameServers()
+	if err != nil {
+		return nil
+	}
+	return servers
 }
 
 // setClock sets the machine's clock.

@@ -156,20 +156,20 @@ func (f *front) add(role string, led hal.LED) {
 	}
 }
 
-// run shows the state and listens to the button until ctx is done.
-func (f *front) run(ctx context.Context, r *runner, stop func()) {
+// run shows the state, and has do told what the button asks for, until ctx is done.
+func (f *front) run(ctx context.Context, log *slog.Logger, do func(panel.Intent)) {
 	done := make(chan struct{}, 3)
 	parts := []func() error{func() error { return f.player.Run(ctx, f.leds) }}
 	if f.draw != nil {
 		parts = append(parts, func() error { return f.draw.Run(ctx) })
 	}
 	if f.button != nil {
-		parts = append(parts, func() error { return f.gestures(ctx, r, stop) })
+		parts = append(parts, func() error { return f.gestures(ctx, log, do) })
 	}
 	for _, part := range parts {
 		go func() {
 			if err := part(); err != nil && ctx.Err() == nil {
-				r.log.Warn("front panel", "err", err)
+				log.Warn("front panel", "err", err)
 			}
 			done <- struct{}{}
 		}()
@@ -210,19 +210,19 @@ func (f *front) testLEDs(ctx context.Context, tell func(line string)) error {
 	return ctx.Err()
 }
 
-// gestures carries out what the button asks for.
-func (f *front) gestures(ctx context.Context, r *runner, stop func()) error {
+// gestures watches the button.
+func (f *front) gestures(ctx context.Context, log *slog.Logger, do func(panel.Intent)) error {
 	g := panel.Gestures{Phase: func(p panel.Phase) {
 		f.held.Store(p == panel.PhasePressed)
 		f.player.Update(func(s *panel.State) { s.Press = p })
 	}}
 	for {
-		err := g.Run(ctx, f.button, func(i panel.Intent) { f.intend(r, stop, i) })
+		err := g.Run(ctx, f.button, do)
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		// A line that failed may work again; the press under way is void.
-		r.log.Warn("front panel button", "err", err, "retry", buttonRetry.String())
+		log.Warn("front panel button", "err", err, "retry", buttonRetry.String())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -234,23 +234,24 @@ func (f *front) gestures(ctx context.Context, r *runner, stop func()) error {
 // buttonRetry is how long a button that failed is left alone.
 const buttonRetry = 5 * time.Second
 
-func (f *front) intend(r *runner, stop func(), i panel.Intent) {
+// intend carries out what the button asks for.
+func (h *pid1) intend(log *slog.Logger, i panel.Intent, mark func() error, stop func()) {
 	switch i {
 	case panel.Mark:
-		if err := r.mark("", "button"); err != nil {
-			r.log.Warn("button", "err", err)
+		if err := mark(); err != nil {
+			log.Warn("button", "err", err)
 		}
 	case panel.SafeShutdown:
-		r.log.Info("button: safe shutdown")
+		log.Info("button: safe shutdown")
 		stop()
 	case panel.FactoryReset:
-		if r.host.parent == nil {
-			r.log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
+		if h.parent == nil {
+			log.Warn("button: factory reset is only carried out by the appliance image; nothing was changed")
 			return
 		}
-		r.log.Warn("button: factory reset")
-		if err := r.host.end(context.Background(), appliance.VerbFactoryReset); err != nil {
-			r.log.Error("button: factory reset", "err", err)
+		log.Warn("button: factory reset")
+		if err := h.end(context.Background(), appliance.VerbFactoryReset); err != nil {
+			log.Error("button: factory reset", "err", err)
 		}
 	}
 }

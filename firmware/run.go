@@ -28,6 +28,7 @@ import (
 	"heptap/firmware/internal/metrics"
 	"heptap/firmware/internal/outbox"
 	"heptap/firmware/internal/packets"
+	"heptap/firmware/internal/panel"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/recent"
 	"heptap/firmware/internal/resident"
@@ -331,7 +332,11 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	}
 	watchers.Go(func() { r.healSpool(rest) })
 	watchers.Go(func() { r.upgradeDaily(rest) })
-	watchers.Go(func() { r.front.run(rest, r, cancel) })
+	watchers.Go(func() {
+		r.front.run(rest, r.log, func(i panel.Intent) {
+			r.host.intend(r.log, i, func() error { return r.mark("", "button") }, cancel)
+		})
+	})
 	watchers.Go(func() { r.printOnSignal(rest) })
 	if err := resident.UnmapProgram(); err != nil {
 		r.log.Debug("the pages of the start stay in memory", "err", err)

@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +17,9 @@ import (
 	"heptap/board"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/console"
+	"heptap/firmware/internal/health"
 	"heptap/firmware/internal/netcheck"
+	"heptap/firmware/internal/panel"
 	"heptap/firmware/internal/reach"
 )
 
@@ -26,10 +32,11 @@ type service struct {
 	configFile string
 	embedded   string // address of the collector beside the probe
 	board      string // where a configuration does not say; empty: the default
-	lines      string // socket of the sessions from serial ports; empty: none
+	lines      string // socket of the sessions from serial ports; empty: none, and this is no box
 	host       *pid1
 	upgrades   *upgrades // nil: another system runs on the machine
 	wedge      string
+	startAgain time.Duration // after which a box tries again what has not started
 	level      slog.Level
 	errOut     outlet
 	log        *slog.Logger
@@ -39,8 +46,10 @@ type service struct {
 	ended   chan struct{}    // closed when nothing is run any more
 	console *console.Console // nil: none
 	live    atomic.Pointer[console.Live]
-	door    door // where sessions come in
-	serial  door // and those from serial ports
+	front   atomic.Pointer[front]  // the panel that is open; nil: none is
+	trouble atomic.Pointer[string] // why nothing is captured; nil: it is, or nothing is configured
+	door    door                   // where sessions come in
+	serial  door                   // and those from serial ports
 }
 
 // swap is a configuration that is to run, and who waits for it.
@@ -50,7 +59,7 @@ type swap struct {
 }
 
 func newService(e *env, configFile, embedded string, verbose bool) *service {
-	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), host: openPID1(0), serial: door{lines: true}}
+	s := &service{env: e, configFile: configFile, embedded: embedded, swaps: make(chan *swap), ended: make(chan struct{}), startAgain: startAgain, host: openPID1(0), serial: door{lines: true}}
 	if verbose {
 		s.level = slog.LevelDebug
 	}
@@ -89,7 +98,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 		s.serial.close()
 	}()
 	defer close(s.ended)
-	c, err := console.New(console.Options{File: s.configFile, Version: version, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), End: s.host.ender(), Ports: networkPorts, Ping: netcheck.Ping, Resolve: netcheck.Resolve, Identify: s.newIdentifier().run, Systems: s.upgrades.systems(), Log: s.log})
+	c, err := console.New(console.Options{File: s.configFile, Version: version, About: s.about, Apply: s.apply, Live: s.live.Load, Messages: &s.errOut.tail, Box: s.box(), Pressed: s.pressed, Trouble: s.troubleText, End: s.host.ender(), Ports: networkPorts, NameServers: nameServers, Ping: netcheck.Ping, Resolve: netcheck.Resolve, Identify: s.newIdentifier().run, Systems: s.upgrades.systems(), Log: s.log})
 	if err != nil { // such as a configuration that came by a pipe
 		s.log.Warn("no console", "err", err)
 	} else {
@@ -101,7 +110,9 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 	var waiting *swap  // for cfg to run
 	var failed []error // why it does not, and before is tried again
 	for {
+		up := false
 		answer := func() {
+			up = true
 			if s.console != nil {
 				s.door.open(sessions, s.console, cfg.ConsolePath(), s.log)
 				s.serial.open(sessions, s.console, s.lines, s.log)
@@ -112,6 +123,16 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 			}
 		}
 		next, err := s.one(ctx, cfg, answer)
+		if err != nil && !up && s.lines != "" && ctx.Err() == nil && (waiting == nil || len(failed) > 0) {
+			if waiting != nil {
+				failed = append(failed, err)
+			}
+			var again bool
+			if next, again = s.idle(ctx, cfg, answer, err); again {
+				continue
+			}
+			err = nil
+		}
 		switch {
 		case waiting != nil && len(failed) == 0 && ctx.Err() == nil:
 			failed = append(failed, err)
@@ -136,9 +157,7 @@ func (s *service) run(ctx context.Context, cfg config.Config) error {
 // which it then returns.
 func (s *service) once(ctx context.Context, cfg config.Config, started func()) (next *swap, err error) {
 	whole := cfg
-	if s.board != "" && cfg.System.Board == config.Default().System.Board {
-		cfg.System.Board = s.board
-	}
+	cfg.System.Board = s.boardName(cfg)
 	box, err := board.Lookup(cfg.System.Board)
 	if err != nil {
 		return nil, err
@@ -146,7 +165,8 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	// First of all: what was the uplink may become a mirror port.
 	err = s.host.settle(ctx, cfg)
 	if s.lines != "" && len(cfg.Ports) == 0 { // whatever the error, a console is what mends it
-		return s.idle(ctx, started, err), nil
+		next, _ = s.idle(ctx, cfg, started, err)
+		return next, nil
 	}
 	if err != nil {
 		return nil, err
@@ -155,11 +175,7 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	if err != nil {
 		return nil, err
 	}
-	s.errOut.lead(front.stderr)
-	defer s.env.atExit(func() {
-		front.close()
-		s.errOut.lead(s.env.stderr)
-	})()
+	defer s.shows(front)()
 	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, host: s.host, upgrades: s.upgrades, wedge: s.wedge}
 	r.again = func(ctx context.Context) {
 		select {
@@ -171,11 +187,7 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	var watch sync.WaitGroup
 	up := make(chan struct{})
 	r.started = func() {
-		live := r.live()
-		if front.button != nil {
-			live.Pressed = front.held.Load
-		}
-		s.live.Store(live)
+		s.live.Store(r.live())
 		started()
 		close(up)
 	}
@@ -199,28 +211,103 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 	return next, err
 }
 
-// idle is a box with nothing to capture, which has a console so that this can be
-// changed. It returns what is to run.
-func (s *service) idle(ctx context.Context, started func(), trouble error) *swap {
-	s.log.Warn("nothing to capture is configured: press Enter at the serial console")
-	if trouble != nil {
-		s.log.Error("box", "err", trouble)
+// shows has a front panel be the one there is. The returned function closes it.
+func (s *service) shows(f *front) (closed func()) {
+	s.errOut.lead(f.stderr)
+	s.front.Store(f)
+	return s.env.atExit(func() {
+		s.front.Store(nil)
+		f.close()
+		s.errOut.lead(s.env.stderr)
+	})
+}
+
+// pressed says whether the box's button is held.
+func (s *service) pressed() bool {
+	f := s.front.Load()
+	return f != nil && f.held.Load()
+}
+
+// troubleText says why nothing is captured, empty while it is, or nothing is configured.
+func (s *service) troubleText() string {
+	if t := s.trouble.Load(); t != nil {
+		return *t
+	}
+	return ""
+}
+
+// notStarted is the trouble of a box whose probe does not start.
+const notStarted = "the probe does not start"
+
+// startAgain is how long a configuration that does not start is left alone: what it
+// lacks may come, such as a network adapter at USB.
+const startAgain = 15 * time.Second
+
+// idle is a box that captures nothing, since nothing is configured, or since that does not
+// start, which trouble says. It has a console so that this can be changed, and
+// a front panel. It returns what is to run, nil when the box is to end; again says that
+// it is time to start the same once more.
+func (s *service) idle(ctx context.Context, cfg config.Config, started func(), trouble error) (next *swap, again bool) {
+	ctx, stop := context.WithCancel(ctx)
+	state, words, troubles := panel.State{Health: health.Degraded}, "waits to be set up: press Enter at the serial console", []string(nil)
+	var retry <-chan time.Time
+	if trouble == nil {
+		s.log.Warn("nothing to capture is configured: press Enter at the serial console")
+	} else {
+		why := strings.ReplaceAll(trouble.Error(), "\n", "; ")
+		state.Health = health.Fault
+		words, troubles = "DOES NOT START ("+why+"): press Enter at the serial console", []string{notStarted}
+		s.trouble.Store(&why)
+		defer s.trouble.Store(nil)
+		s.log.Error("nothing is captured: press Enter at the serial console", "err", trouble, "next_try", s.startAgain.String())
+		retry = time.After(s.startAgain)
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop()
+	if f := s.idlePanel(cfg); f != nil {
+		defer s.shows(f)()
+		f.player.Update(func(p *panel.State) { *p = state })
+		watching.Go(func() {
+			f.run(ctx, s.log, func(i panel.Intent) {
+				s.host.intend(s.log, i, func() error { return errors.New("a mark is a record, and nothing is captured") }, stop)
+			})
+		})
 	}
 	started()
 	tick := time.NewTicker(lifeStep)
 	defer tick.Stop()
 	for {
 		if s.host.parent != nil {
-			_ = s.host.parent.Alive("waits to be set up: press Enter at the serial console") // who takes none ends us
+			_ = s.host.parent.Alive(words, troubles...) // who takes none ends us
 		}
 		select {
 		case next := <-s.swaps:
-			return next
+			return next, false
 		case <-ctx.Done():
-			return nil
+			return nil, false
+		case <-retry:
+			return nil, true
 		case <-tick.C:
 		}
 	}
+}
+
+// idlePanel is that of the configuration's board, or else of the image's. nil: there is none.
+func (s *service) idlePanel(cfg config.Config) *front {
+	box, err := board.Lookup(s.boardName(cfg))
+	if err != nil {
+		box, err = board.Lookup(s.board)
+	}
+	if err != nil {
+		return nil
+	}
+	f, err := openPanel(s.env, box, s.level)
+	if err != nil {
+		s.log.Warn("no front panel", "err", err)
+		return nil
+	}
+	return f
 }
 
 // apply has a configuration take the place of the one that runs. It returns when
@@ -245,6 +332,36 @@ func (s *service) apply(cfg config.Config) error {
 
 var errStopping = errors.New("the probe is stopping")
 
+// about says what show version shows below the version.
+func (s *service) about() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "commit         %s\nbuilt with     %s for %s/%s\n", commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	name := s.boardName(s.running())
+	if d, err := board.Lookup(name); err == nil {
+		fmt.Fprintf(&b, "board          %s, %s%s\n", d.Name, d.Title, untested(d))
+	}
+	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		fmt.Fprintf(&b, "kernel         %s\n", strings.TrimSpace(string(kernel)))
+	}
+	return b.String()
+}
+
+// running is the configuration that runs, the default while nothing does.
+func (s *service) running() config.Config {
+	if l := s.live.Load(); l != nil {
+		return l.Config
+	}
+	return config.Default()
+}
+
+// boardName is the configuration's board, or that of the image.
+func (s *service) boardName(cfg config.Config) string {
+	if s.board != "" && cfg.System.Board == config.Default().System.Board {
+		return s.board
+	}
+	return cfg.System.Board
+}
+
 // live is what the console looks at.
 func (r *runner) live() *console.Live {
 	links := func() (out []console.Link) {
@@ -268,5 +385,5 @@ func (r *runner) live() *console.Live {
 		return out
 	}
 	return &console.Live{Ways: ways, Node: nodeName(r.cfg), Config: r.cfg, Stages: r.meters, Recent: r.recent, Links: links, Started: time.Now(), Mark: r.mark,
-		TestUplink: r.testUplink, TestLEDs: r.front.testLEDs, Neighbours: r.neighbours, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files}
+		TestUplink: r.testUplink, LEDs: r.front.player.String, TestLEDs: r.front.testLEDs, Neighbours: r.neighbours, Changes: r.health.History, Capture: r.captureToFile, Unpin: r.unpin, Files: r.files}
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"heptap/firmware/internal/config"
 )
@@ -99,5 +102,69 @@ func TestServiceEnds(t *testing.T) {
 	}
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "b does not start\na does not start") {
 		t.Errorf("the end: %v", err)
+	}
+}
+
+// A box whose configuration does not start has its console all the same, tries again, and
+// takes another configuration.
+func TestBoxThatDoesNotStart(t *testing.T) {
+	file := write(t, "probe.conf", "set capture span0 interface eth1\n")
+	s := newService(&env{stdin: os.Stdin, stdout: io.Discard, stderr: io.Discard}, file, "", false)
+	s.lines, s.board, s.startAgain = filepath.Join(t.TempDir(), "lines"), "generic", time.Hour
+	p := &probes{s: s, broken: map[string]bool{"a": true, "b": true}, running: make(chan string, 10)}
+	s.one = p.one
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx, nodeConfig("a")) }()
+	if err := s.apply(nodeConfig("b")); err == nil || err.Error() != "b does not start\na does not start" {
+		t.Errorf("b: %v", err)
+	}
+	if why := s.troubleText(); why != "a does not start" {
+		t.Errorf("trouble: %q", why)
+	}
+	if conn, err := net.Dial("unix", s.lines); err != nil {
+		t.Errorf("no console: %v", err)
+	} else {
+		conn.Close()
+	}
+	if err := s.apply(nodeConfig("c")); err != nil {
+		t.Errorf("c: %v", err)
+	}
+	if now := <-p.running; now != "c" || s.troubleText() != "" {
+		t.Errorf("%s runs, trouble %q", now, s.troubleText())
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(p.history, ", "); got != "no a, no b, no a, c" {
+		t.Errorf("history: %s", got)
+	}
+}
+
+// What a configuration lacks may come by itself.
+func TestBoxStartsAgain(t *testing.T) {
+	file := write(t, "probe.conf", "set capture span0 interface eth1\n")
+	s := newService(&env{stdin: os.Stdin, stdout: io.Discard, stderr: io.Discard}, file, "", false)
+	s.lines, s.board, s.startAgain = filepath.Join(t.TempDir(), "lines"), "generic", time.Millisecond
+	p := &probes{s: s, running: make(chan string, 10)}
+	tries := 0
+	s.one = func(ctx context.Context, cfg config.Config, started func()) (*swap, error) {
+		tries++
+		p.broken = map[string]bool{"a": tries < 3}
+		return p.one(ctx, cfg, started)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx, nodeConfig("a")) }()
+	if now := <-p.running; now != "a" {
+		t.Errorf("%s runs", now)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(p.history, ", "); got != "no a, no a, a" {
+		t.Errorf("history: %s", got)
 	}
 }

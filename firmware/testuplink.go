@@ -188,6 +188,23 @@ func defaultRoute(table, device string) (gateway netip.Addr, ok bool) {
 	return netip.Addr{}, false
 }
 
+// defaultRoute6 finds the gateway of a device in /proc/net/ipv6_route (Linux's
+// net/ipv6/ip6_fib.c: addresses are in the order of the network, in hex).
+func defaultRoute6(table, device string) (gateway netip.Addr, ok bool) {
+	const nothing = "00000000000000000000000000000000"
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[9] != device || f[0] != nothing || f[1] != "00" || f[4] == nothing {
+			continue
+		}
+		if b, err := hex.DecodeString(f[4]); err == nil && len(b) == 16 {
+			a, ok := netip.AddrFromSlice(b)
+			return a, ok
+		}
+	}
+	return netip.Addr{}, false
+}
+
 // arpEntry finds an address's hardware address in /proc/net/arp.
 func arpEntry(table string, a netip.Addr, device string) (mac string, ok bool) {
 	for s := bufio.NewScanner(strings.NewReader(table)); s.Scan(); {
@@ -259,6 +276,7 @@ func (t *uplinkTest) confirm(ctx context.Context) bool {
 	if err := t.r.mark("test uplink", "test"); err != nil {
 		return t.fail("record", "%v", err)
 	}
+	t.ok("record", "made; it may take a minute until it is known that the collector has it")
 	before, ok := t.stats()
 	if !ok {
 		return t.fail("record", "the log does not know this collector")

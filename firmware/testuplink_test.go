@@ -22,6 +22,20 @@ func TestDefaultRoute(t *testing.T) {
 	}
 }
 
+func TestDefaultRoute6(t *testing.T) {
+	const table = "fd000000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001 enp0s2\n" +
+		"00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000002 00000000 00000003 enp0s2\n" +
+		"00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n"
+	if a, ok := defaultRoute6(table, "enp0s2"); !ok || a != netip.MustParseAddr("fe80::1") {
+		t.Errorf("%v, %t", a, ok)
+	}
+	for _, device := range []string{"enp0s3", "lo", ""} {
+		if a, ok := defaultRoute6(table, device); ok {
+			t.Errorf("%s: %v", device, a)
+		}
+	}
+}
+
 func TestNeighbour(t *testing.T) {
 	const table = "IP address       HW type     Flags       HW address            Mask     Device\n" +
 		"10.0.2.2         0x1         0x2         52:55:0a:00:02:02     *        enp0s2\n" +

@@ -103,13 +103,17 @@ func cmdVersion(ctx context.Context, e *env, args []string) error {
 		if err != nil {
 			return err
 		}
-		tested := ""
-		if !d.BootTested {
-			tested = " (not boot-tested)"
-		}
-		fmt.Fprintf(e.stdout, "  %-16s %s%s\n", name, d.Title, tested)
+		fmt.Fprintf(e.stdout, "  %-16s %s%s\n", name, d.Title, untested(d))
 	}
 	return nil
+}
+
+// untested marks a board that no test has booted.
+func untested(d board.Description) string {
+	if d.BootTested {
+		return ""
+	}
+	return " (not boot-tested)"
 }
 
 const spoolExamples = `  heptap spool ls /var/lib/heptap/spool.db

@@ -37,8 +37,12 @@ func commands() []command {
 
 func sessionCommands() []command {
 	return []command{
-		{path: words("show version"), help: "version of the program", run: plain(func(s *session) (string, error) {
-			return "heptap " + s.c.o.Version + "\n", nil
+		{path: words("show version"), help: "version of the program, the board, the kernel", run: plain(func(s *session) (string, error) {
+			text := "heptap " + s.c.o.Version + "\n"
+			if s.c.o.About != nil {
+				text += printable(s.c.o.About())
+			}
+			return text, nil
 		})},
 		{path: words("show sessions"), help: "who is at a console, and who is editing", run: plain((*session).showSessions)},
 		{path: words("help"), help: "what can be typed; ? does the same at any place of a line", run: plain((*session).helpText)},

@@ -25,12 +25,19 @@ type Options struct {
 	File string
 	// Version is the program's.
 	Version string
+	// About says more of what runs where, in lines; nil: nothing.
+	About func() string
 	// Apply has a configuration replace the one that runs, and returns when it
 	// does. On an error the one before runs again.
 	Apply func(config.Config) error
 	// Live returns what runs, nil while nothing does.
-	Live     func() *Live
-	Ports    func() ([]NetworkPort, error)
+	Live  func() *Live
+	Ports func() ([]NetworkPort, error)
+	// NameServers are those that the machine asks; nil: not known.
+	NameServers func() []string
+	Pressed     func() bool // whether the box's button is held; nil: it has none
+	// Trouble says why nothing runs, empty where that is as it should be; nil: it does.
+	Trouble  func() string
 	Box      *Box  // nil: another system runs on the machine
 	Messages *Tail // what the probe logs; nil: it is not kept
 	// End has the box restart, say (Restart and so on), and returns when it

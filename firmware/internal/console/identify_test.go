@@ -40,7 +40,7 @@ func TestIdentify(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	r.o.Ports = func() ([]NetworkPort, error) {
-		return []NetworkPort{{"eth0", "link"}, {"eth1", "link"}, {"eth2", "no link"}}, nil
+		return []NetworkPort{{Name: "eth0", State: "link"}, {Name: "eth1", State: "link"}, {Name: "eth2", State: "no link"}}, nil
 	}
 	if out := r.say(t, "identify port ?\x03"); !strings.Contains(out, "eth2") || strings.Contains(out, "DEVICE") || strings.Count(out, "eth1") != 1 {
 		t.Errorf("%q", out)

@@ -19,7 +19,7 @@ const (
 
 func testCommands() []command {
 	return []command{
-		{path: words("monitor"), args: "[N]", help: "counters as they grow, a line a second, until a key is pressed or N are shown",
+		{path: words("monitor"), args: "[N]", help: "counters as they grow, a line a second, and what the LEDs say when that changes, until a key is pressed or N are shown",
 			hints: func(_ *session, typed []string) []hint {
 				if len(typed) > 0 {
 					return nil
@@ -80,8 +80,10 @@ func (s *session) monitor(words []string) (string, error) {
 		return "", err
 	}
 	before, _ := totalsOf(l)
+	lit := ""
 	for n := range most {
 		if n%headEvery == 0 {
+			lit = ""
 			s.t.print("FRAMES/s   DROPS  MBIT/s  SIP/s  RECORDS/s   CALLS  UPLINK       ON DISK      SPOOL  HEALTH\n")
 		}
 		_, _, err := s.t.key(monitorStep, nil)
@@ -109,6 +111,13 @@ func (s *session) monitor(words []string) (string, error) {
 		s.t.print(fmt.Sprintf("%8d %7d %7.1f %6d %10d  %s\n", now.frames-before.frames, now.drops-before.drops, float64(now.octets-before.octets)*8/1e6,
 			now.sip-before.sip, now.records-before.records, rest))
 		before = now
+		if l.LEDs == nil {
+			continue
+		}
+		if now := l.LEDs(); now != lit {
+			lit = now
+			s.t.print("  LEDs: " + lit + "\n")
+		}
 	}
 	return "", nil
 }

@@ -60,6 +60,9 @@ func (s *session) run() error {
 				s.t.print(p + "\n")
 			}
 		}
+		if why := s.c.trouble(); why != "" {
+			s.t.print("Nothing is captured: " + printable(why) + "\nset and commit change what runs; the same is tried again every now and then.\n")
+		}
 		s.welcome()
 	}
 	for !s.leave && s.t.err == nil {

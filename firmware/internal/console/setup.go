@@ -23,9 +23,6 @@ type Box struct {
 	CopyToStick func(ctx context.Context, path string, tell func(octets int64)) error
 }
 
-// NetworkPort is a port of the machine, and how it is, in words.
-type NetworkPort struct{ Name, State string }
-
 // setupConfirm is how long what setup has put to work may go unconfirmed.
 const setupConfirm = 10 * time.Minute
 

@@ -26,7 +26,7 @@ func newBoxRig(t testing.TB, servers []string, test func(collector string, tell 
 	}
 	c, err := New(Options{File: r.file, Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Live: func() *Live { return live },
 		Ports: func() ([]NetworkPort, error) {
-			return []NetworkPort{{"enp0s2", "link, 00:00:5e:00:53:01"}, {"enp0s3", "no link, 00:00:5e:00:53:02"}}, nil
+			return []NetworkPort{{Name: "enp0s2", State: "link, 00:00:5e:00:53:01"}, {Name: "enp0s3", State: "no link, 00:00:5e:00:53:02"}}, nil
 		}, Box: &Box{SetClock: func(t time.Time) error { *clock = t; return nil }, TimeServers: func() []string { return servers }},
 		Apply: func(c config.Config) error {
 			r.mu.Lock()

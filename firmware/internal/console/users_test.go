@@ -115,15 +115,14 @@ func (w waiting) Read(b []byte) (int, error) {
 func TestForgotten(t *testing.T) {
 	r, _ := newBoxRig(t, []string{"x"}, nil)
 	r.say(t, "\r\r\r\r\r\r\r\ruser add root admin\rhunter22!\rhunter22!\rexit\r")
-	live := r.o.Live()
 	if out := r.at(t, "ttyS0", "reset\rx\x03\rreset\r"); !strings.Contains(out, "hold the box's button") || strings.Contains(out, "heptap>") {
 		t.Error(out)
 	}
-	live.Pressed = func() bool { return false }
+	r.o.Pressed = func() bool { return false }
 	if out := r.at(t, "ttyS0", "reset\r"); strings.Contains(out, "heptap>") {
 		t.Error(out)
 	}
-	live.Pressed = func() bool { return true }
+	r.o.Pressed = func() bool { return true }
 	if out := r.at(t, "ttyS0", "reset\rshow users\rexit\r"); !strings.Contains(out, "All users are forgotten") || !strings.Contains(out, "# nobody has to log in") {
 		t.Error(out)
 	}

@@ -37,11 +37,13 @@ type Live struct {
 	Mark    func(text, by string) error // makes a log record of this moment, and pins the packet memory
 
 	Changes func() []health.Change // of the health's conditions, the newest last
-	Pressed func() bool            // whether the box's button is held; nil: it has none
 	// TestUplink takes each step of the way to a collector, or to all if its name is
 	// empty, and tells of each. The error says that there is nothing to test.
 	TestUplink func(ctx context.Context, collector string, tell func(Step)) error
 
+	// LEDs says what those of the front panel do and mean, on a board without any what
+	// they would. nil: not known.
+	LEDs func() string
 	// TestLEDs lights one after the other, and tells which. nil: there are none.
 	TestLEDs func(ctx context.Context, tell func(line string)) error
 
@@ -66,13 +68,24 @@ func (s *session) live() (*Live, error) {
 			return l, nil
 		}
 	}
+	if why := s.c.trouble(); why != "" {
+		return nil, fmt.Errorf("%w: %s", errNotRunning, why)
+	}
 	return nil, errNotRunning
+}
+
+// trouble says why nothing runs, empty where that is as it should be.
+func (c *Console) trouble() string {
+	if c.o.Trouble == nil {
+		return ""
+	}
+	return c.o.Trouble()
 }
 
 func viewCommands() []command {
 	return []command{
 		{path: words("show status"), help: "how everything is, in a page", run: looks(showStatus)},
-		{path: words("show interfaces"), help: "the mirror ports: device, link, frames, what their filters hide", run: looks(showInterfaces)},
+		{path: words("show interfaces"), help: "every network port: the mirror ports with their frames and what their filters hide, the uplink with its addresses, gateways and name servers", run: plain((*session).showInterfaces)},
 		{path: words("show lldp"), help: "the switches at the other end of the cables, as they present themselves by LLDP or CDP", run: looks(showNeighbours)},
 		{path: words("show capture"), help: "what became of every frame, and what is said of the mirror", run: looks(showCapture)},
 		{path: words("show encapsulations"), help: "what frames were wrapped in, and what could not be read", run: looks(showEncapsulations)},
@@ -107,6 +120,9 @@ func showStatus(l *Live, b *strings.Builder) error {
 	h, p, up, sp := l.Stages.Health(), l.Stages.Probe(), l.Stages.Uplink(), l.Stages.Spool()
 	row(b, "health", "%s", printable(h.Summary()))
 	row(b, "probe", "%s, version %s, capturing for %v", l.Node, l.Stages.Version, time.Since(l.Started).Round(time.Second))
+	if l.LEDs != nil {
+		row(b, "LEDs", "%s", l.LEDs())
+	}
 	for _, k := range l.Links() {
 		in := sumInputs(&p, k.Port)
 		row(b, "port "+k.Port, "%s (%s): %d frames, %d dropped by the kernel", k.State, k.Device, in.Source.Received, in.Source.KernelDrops)

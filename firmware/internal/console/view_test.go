@@ -111,6 +111,8 @@ func look(t testing.TB, sc *scene) *rig {
 
 func TestShow(t *testing.T) {
 	r := look(t, twoCalls())
+	r.o.About = func() string { return "board x\n" }
+	r.o.Live().LEDs = func() string { return "status heartbeat (healthy), capture on (calls seen)" }
 	for _, c := range []struct{ in, want string }{
 		{"show calls", `BEGUN (UTC)   FROM              TO                STATE          DURATION  CALL-ID
 12:00:00.000  alice             bob               ended             5.0 s  one@a
@@ -135,11 +137,13 @@ func TestShow(t *testing.T) {
 		{"show record 99", "error: record 99 is not held, or not any more\n"},
 		{"show interfaces", "span0 on eth1: up\n  rings        1 of 64.0 MiB\n  frames       12, 2 dropped by the kernel, 0 B decoded\n  filter       udp\nspan0: nothing\n"},
 		{"show encapsulations", "span0: 9 frames decoded\n  inside       4 vlan\n"},
-		{"show status", "health         degraded: uplink/c: connection refused\nprobe          box, version 1.2.3, capturing for 0s\nport span0     up (eth1): 12 frames, 2 dropped by the kernel\n" +
+		{"show status", "health         degraded: uplink/c: connection refused\nprobe          box, version 1.2.3, capturing for 0s\nLEDs           status heartbeat (healthy), capture on (calls seen)\nport span0     up (eth1): 12 frames, 2 dropped by the kernel\n" +
 			"calls          0 now, 0 since the capture began, 0 answered; 0 SIP messages\nrecords        sip 3, log 1\nuplink c       down, 2 records confirmed, 0 waiting on disk: connection refused\n" +
 			"spool          16.0 KiB of 1.0 GiB in use\n! uplink/c, degraded for 0s: connection refused\n"},
 		{"show uplink", "c: down, 2 records confirmed, 0 waiting on disk: connection refused\n  9 made + 0 carried in =\n             2 confirmed\n             7 on disk\n" +
 			"  sent once more 0, barriers 0, not answered 0, connections 0 of which broke 0\n"},
+		{"show version", "heptap 1.2.3\nboard x\n"},
+		{"show status | match LEDs", "LEDs           status heartbeat (healthy), capture on (calls seen)\n"},
 		{"show messages | match hello | count", "1 lines\n"},
 		{"show clock | match UTC | count", "2 lines\n"},
 		{"show clock | match state", "state          right; stepped 1 times since the start\n"},
@@ -158,6 +162,34 @@ func TestShow(t *testing.T) {
 		if got, done := newRig(t, startText).script(t, c); done || !strings.Contains(got, "nothing runs at this moment") {
 			t.Errorf("%s without a probe: %s", c, got)
 		}
+	}
+}
+
+// Which address the box has is asked before anything runs, too.
+func TestShowInterfaces(t *testing.T) {
+	r := look(t, nil)
+	r.o.Ports = func() ([]NetworkPort, error) {
+		return []NetworkPort{{Name: "eth0", State: "link", Addresses: []string{"192.0.2.20/24", "2001:db8::20/64"}, Gateways: []string{"192.0.2.1"}}, {Name: "eth1", State: "link"}, {Name: "eth2", State: "not in use yet"}}, nil
+	}
+	r.o.NameServers = func() []string { return []string{"192.0.2.53"} }
+	if _, done := r.script(t, "set uplink interface eth0\nset uplink backup eth2\ncommit"); !done {
+		t.Fatal("not committed")
+	}
+	const rest = "part of the uplink, eth0: link\n  addresses    192.0.2.20/24, 2001:db8::20/64\n  gateways     192.0.2.1\n"
+	const last = "part of the uplink, eth2: not in use yet\nname servers   192.0.2.53\n"
+	if got, _ := r.script(t, "show interfaces"); !strings.HasPrefix(got, "span0 on eth1: up\n") || !strings.HasSuffix(got, rest+last) {
+		t.Errorf("%s", got)
+	}
+	r.o.Live = func() *Live { return nil }
+	if got, done := r.script(t, "show interfaces"); !done || got != rest+"eth1: link\n"+last {
+		t.Errorf("of a box that does nothing: %s", got)
+	}
+	r.o.Trouble = func() string { return "capture span0: no device eth1" }
+	if got, done := r.script(t, "show status"); done || !strings.Contains(got, "nothing runs at this moment: capture span0: no device eth1") {
+		t.Errorf("%s", got)
+	}
+	if got := r.say(t, "\x1b[8;24;80texit\r"); !strings.Contains(got, "Nothing is captured: capture span0: no device eth1") {
+		t.Errorf("%s", got)
 	}
 }
 
@@ -188,6 +220,12 @@ func TestMonitor(t *testing.T) {
 		if out, done := r.script(t, "monitor 2"); !done || out != head+line+line {
 			t.Errorf("%s", out)
 		}
+		lit := "uplink slow (connecting)"
+		l.LEDs = func() string { return lit }
+		if out, done := r.script(t, "monitor 2"); !done || out != head+line+"  LEDs: "+lit+"\n"+line {
+			t.Errorf("%s", out)
+		}
+		l.LEDs = nil
 		if out, done := r.script(t, "monitor\nmonitor 0\nmonitor 1 2\n"); done || out != "error: say how many lines: monitor N\nerror: want: monitor [N]\nerror: want: monitor [N]\n" {
 			t.Errorf("%s", out)
 		}

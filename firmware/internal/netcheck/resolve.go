@@ -23,7 +23,7 @@ const (
 func Resolve(ctx context.Context, name string, tell func(line string)) error {
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
-	servers, err := nameServers(resolvConf)
+	servers, err := NameServers()
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,9 @@ func plain(err error) error {
 	}
 	return err
 }
+
+// NameServers are those that the system asks.
+func NameServers() ([]string, error) { return nameServers(resolvConf) }
 
 // nameServers reads resolv.conf(5). A file that is not there names none.
 func nameServers(path string) (servers []string, err error) {

@@ -3,6 +3,7 @@ package panel
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,22 @@ func (p *Player) Update(f func(*State)) {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// String says what each LED does, and what that means.
+func (p *Player) String() string {
+	p.mu.Lock()
+	all := shows(p.state)
+	p.mu.Unlock()
+	var out []string
+	for role, s := range all {
+		text := Role(role).String() + " " + s.pattern.String()
+		if s.meaning != "" {
+			text += " (" + s.meaning + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
 }
 
 // light is one LED as Run drives it.
