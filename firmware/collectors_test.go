@@ -26,6 +26,7 @@ import (
 // port.
 type collectorBox struct {
 	t     *testing.T
+	r     *runner
 	wire  *wire
 	log   *uplink.Log
 	begun time.Time
@@ -40,6 +41,7 @@ func newCollectorBox(t *testing.T, dir, text string) *collectorBox {
 	}
 	b := &collectorBox{t: t, wire: &wire{frames: make(chan []capture.Frame)}, begun: time.Now()}
 	r := &runner{cfg: cfg, log: slog.New(slog.DiscardHandler), host: openPID1(0)}
+	b.r = r
 	r.own, r.meters, r.cfg.Spool.Path = &ownFlows{log: r.log}, &metrics.Sources{}, dir
 	r.openClock()
 	if err := r.openWays(); err != nil {

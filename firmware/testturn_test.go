@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/console"
+	"heptap/hep/heptest"
+)
+
+// TestUplinkOfSeveral: of collectors that take each other's place the one in use confirms a
+// record, and of the others it is said whether they could.
+func TestUplinkOfSeveral(t *testing.T) {
+	first, second, third := heptest.New(t, heptest.Options{}), heptest.New(t, heptest.Options{}), heptest.New(t, heptest.Options{})
+	text := "set delivery arrangement failover\n"
+	for i, c := range []*heptest.Collector{first, second, third} {
+		text += fmt.Sprintf("set collector c%d address %s\n", i+1, c.Addr())
+	}
+	third.Kill()
+	box := newCollectorBox(t, t.TempDir(), text)
+	waitFor(t, "a connection", func() bool { c := box.of(groupName); return taking(&c) == "c1" })
+	says := map[string]string{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := box.r.testUplink(ctx, "", func(s console.Step) { says[s.Collector+" "+s.Name] = fmt.Sprint(s.Failed, " ", s.Text) }); err != nil {
+		t.Fatal(err)
+	}
+	for step, want := range map[string]string{
+		"c1 record": "false sent, and confirmed by a barrier", "c2 turn": "false records go to c1; this one answers", "c3 tcp": "true ",
+	} {
+		if !strings.HasPrefix(says[step], want) {
+			t.Errorf("%s: %q", step, says[step])
+		}
+	}
+	second.Stall()
+	x := &uplinkTest{r: box.r, w: &box.r.ways[1]}
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	if err := x.answers(short); err == nil {
+		t.Error("a collector that is frozen can take its turn")
+	}
+	x.w.Transport = config.UDP
+	x.tell = func(s console.Step) { says[s.Name] = s.Text }
+	if !x.turn(ctx, "") || says["turn"] != "records go to nobody yet, and to this one when its turn comes" {
+		t.Errorf("%q", says["turn"])
+	}
+}
