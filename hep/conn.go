@@ -99,14 +99,17 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 	if network != "tcp" && (network != "udp" || opts.TLS != nil) {
 		return nil, fmt.Errorf("hep: dial: %w", net.UnknownNetworkError(network))
 	}
+	if err := opts.checkSource(addr); err != nil {
+		return nil, err
+	}
 	nc, err := d.DialContext(ctx, network, addr)
 	if err != nil {
-		return nil, fmt.Errorf("hep: %w", err)
+		return nil, opts.whyNotDialled(addr, err)
 	}
 	c, err := newConn(ctx, nc, addr, opts)
 	if err != nil {
 		_ = nc.Close() // a handshake that timed out has closed it
-		return nil, fmt.Errorf("hep: dial %s: %w", addr, err)
+		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	return c, nil
 }
@@ -153,7 +156,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 	}
 	n, err = c.stream.Write(b)
 	if err != nil {
-		return n, fmt.Errorf("hep: %w", err)
+		return n, whyNotWritten(c.sock.RemoteAddr(), c.sock.timeout, err)
 	}
 	return n, nil
 }
@@ -322,10 +325,10 @@ func (c *Conn) readToEnd() error {
 			return io.EOF
 		case errors.Is(err, net.ErrClosed):
 			return net.ErrClosed
-		case err != nil && c.tls != nil:
+		case err != nil && c.tls != nil && isAlert(err):
 			return c.secret.explain(err)
 		case err != nil:
-			return c.greeted(fmt.Errorf("hep: %w", err))
+			return c.greeted(inWords(c.sock.RemoteAddr().String(), err))
 		case total > maxUnexpected:
 			return ErrUnexpectedData
 		}
@@ -368,7 +371,7 @@ func (c *Conn) readUDP() {
 		if errors.Is(err, net.ErrClosed) {
 			err = net.ErrClosed
 		} else {
-			err = fmt.Errorf("hep: %w", err)
+			err = inWords(c.sock.RemoteAddr().String(), err)
 		}
 		if refusal {
 			c.refused.Store(&err)

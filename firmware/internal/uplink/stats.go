@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"heptap/capture/record"
@@ -191,7 +192,7 @@ func (c *collector) backlogged() bool {
 func (c *collector) setState(s State, why error) {
 	reason := ""
 	if why != nil {
-		reason = why.Error()
+		reason = strings.ReplaceAll(why.Error(), "\n", "; ") // of several that take each other's place
 	}
 	c.l.mu.Lock()
 	old := c.status
