@@ -285,14 +285,17 @@ const tick = int64(time.Microsecond)
 // one message to the next. What is more is no tie: it was set.
 const outOfStep = int64(100 * time.Millisecond)
 
-// settle moves m's wall time behind that of the message before it, and reports
+// settle moves m's times a tick behind those of the message before it, and reports
 // whether it had to. A message that waited for another one before it in the stream
-// ended earlier than that.
+// ended earlier than that. The monotonic time is moved with the wall clock's, for it is what
+// a record is stamped by again when the wall clock was wrong; and a whole tick, for the two
+// are not in step to the nanosecond.
 func (o *order) settle(m *capture.Message) (moved bool) {
 	f := &o.flows[place(&m.Flow)]
 	offset := m.Wall - m.Mono
-	if off := offset - f.offset; f.flow == m.Flow && f.wall-f.wall%tick >= m.Wall-m.Wall%tick && -outOfStep < off && off < outOfStep {
-		m.Wall = f.wall - f.wall%tick + tick
+	if off := offset - f.offset; f.flow == m.Flow && m.Wall < f.wall+tick && -outOfStep < off && off < outOfStep {
+		m.Mono += f.wall + tick - m.Wall
+		m.Wall = f.wall + tick
 		moved = true
 	}
 	f.flow, f.wall, f.offset = m.Flow, m.Wall, offset

@@ -182,8 +182,8 @@ func TestOrder(t *testing.T) {
 	r.want(request(1, 0), request(2, 0), request(3, 0), request(4, 0))
 	at := wall0 + int64(time.Millisecond)
 	for i, want := range []int64{at, at + 1000, at + 2000, at + int64(time.Millisecond)} {
-		if r.out[i].Wall != want {
-			t.Errorf("message %d: %d ns off", i, r.out[i].Wall-want)
+		if r.out[i].Wall != want || r.out[i].Mono != want-wall0 {
+			t.Errorf("message %d: %d ns off, %d by the monotonic clock", i, r.out[i].Wall-want, r.out[i].Mono-want+wall0)
 		}
 	}
 	if n := r.Stats(1).Moved; n != 2 {

@@ -32,7 +32,8 @@
 // Messages of one flow in one direction get strictly increasing times, to the
 // microsecond that HEP carries: when several end in one segment, the later ones are
 // moved up by one each. So a server that sorts by time shows them in the order
-// of the stream.
+// of the stream, and still does so when records get other times later because the
+// clock was wrong: both of a message's times are moved.
 //
 // # Connections
 //
