@@ -97,6 +97,7 @@ func (r *runner) uplinkOptions() (uplink.Options, error) {
 		o.Collectors = append(o.Collectors, u)
 	}
 	r.arrange(&o)
+	o.Made = r.made
 	if r.cfg.Spool.MaxAge > 0 {
 		o.Expired = r.expired
 	}

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"heptap/buffer"
 	"heptap/capture"
 	"heptap/capture/record"
 	"heptap/firmware/internal/clock"
@@ -62,6 +64,15 @@ type uplinkStatus struct {
 	Memory    uint64 `json:"in_memory"`
 	Spooled   uint64 `json:"spooled"`
 	Resent    uint64 `json:"resent"`
+
+	Rate         float64 `json:"rate"` // records per second
+	Waiting      uint64  `json:"waiting"`
+	WaitingBytes uint64  `json:"waiting_bytes"`            // about
+	Oldest       int64   `json:"oldest_s,omitempty"`       // so long ago the oldest of these was made
+	Trouble      string  `json:"last_error,omitempty"`     // also when all is well again
+	TroubleAgo   int64   `json:"last_error_s,omitempty"`   // so long ago
+	Next         int64   `json:"next_attempt_s,omitempty"` // in so long
+	Uses         string  `json:"uses,omitempty"`           // of those that take each other's place, who gets the records
 }
 
 type spoolStatus struct {
@@ -121,8 +132,7 @@ func (r *runner) status(last map[string]uint64) statusRecord {
 	for i := range up.Collectors {
 		c := &up.Collectors[i]
 		s.Records = c.Made
-		s.Uplinks = append(s.Uplinks, uplinkStatus{c.Collector, c.State.String(), int64(time.Since(c.Since) / time.Second), c.Reason, c.Confirmed,
-			c.SentUnconfirmed, c.Released, c.Filtered, c.InMemory, c.Spooled, c.Resent})
+		s.Uplinks = append(s.Uplinks, uplinkOf(c, sp.Held.Total(), time.Now()))
 	}
 	s.Lost = losses(&st, &up, last)
 	for _, p := range r.cfg.Ports {
@@ -130,6 +140,28 @@ func (r *runner) status(last map[string]uint64) statusRecord {
 	}
 	return s
 }
+
+// uplinkOf is how one collector is; held is all that the spool has.
+func uplinkOf(c *uplink.CollectorStats, held buffer.Count, now time.Time) uplinkStatus {
+	u := uplinkStatus{Name: c.Collector, State: c.State.String(), Since: seconds(now.Sub(c.Since)), Reason: c.Reason, Confirmed: c.Confirmed,
+		Sent: c.SentUnconfirmed, Released: c.Released, Filtered: c.Filtered, Memory: c.InMemory, Spooled: c.Spooled, Resent: c.Resent,
+		Rate: math.Round(c.Rate*10) / 10, Waiting: c.Backlog, WaitingBytes: c.BacklogBytes(held.Records, uint64(held.Bytes)), Trouble: c.Trouble}
+	if c.Backlog > 0 && !c.Oldest.IsZero() {
+		u.Oldest = max(seconds(now.Sub(c.Oldest)), 0)
+	}
+	if c.Trouble != "" {
+		u.TroubleAgo = seconds(now.Sub(c.TroubleAt))
+	}
+	if !c.Next.IsZero() {
+		u.Next = max(seconds(c.Next.Sub(now)), 0)
+	}
+	if len(c.Members) > 0 {
+		u.Uses = taking(c)
+	}
+	return u
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 func clockOf(c clock.State) clockStatus {
 	return clockStatus{Right: c.Right, Server: c.Server, Offset: c.Offset.Seconds(), Steps: c.Steps}

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"heptap/buffer"
 	"heptap/capture"
 	"heptap/capture/record"
 	"heptap/firmware/internal/probe"
@@ -43,6 +45,26 @@ func TestLosses(t *testing.T) {
 	}
 	b, err := json.Marshal(statusRecord{Event: "status", Lost: want[3:4]})
 	if err != nil || !strings.Contains(string(b), `"lost":[{"where":"spool/central","what":"records","why":"periodic shed for want of space","count":10,"total":60}]`) {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// TestUplinkOf: of each collector it is said how much waits and since when, and what went wrong last.
+func TestUplinkOf(t *testing.T) {
+	now := time.Now()
+	c := uplink.CollectorStats{Status: uplink.Status{Collector: "(failover)", State: uplink.Draining, Since: now.Add(-time.Minute), Rate: 12.34, Backlog: 5, Next: now.Add(3 * time.Second),
+		Members: []uplink.MemberStatus{{Member: "a", Failed: true}, {Member: "b", Active: true}}},
+		Past: uplink.Past{Trouble: "nobody listens", TroubleAt: now.Add(-70 * time.Second), Oldest: now.Add(-time.Hour)}}
+	b, err := json.Marshal(uplinkOf(&c, buffer.Count{Records: 10, Bytes: 1000}, now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"rate":12.3,"waiting":5,"waiting_bytes":500,"oldest_s":3600,"last_error":"nobody listens","last_error_s":70,"next_attempt_s":3,"uses":"b"`, `"state":"draining","since_s":60`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("%s is not in %s", want, b)
+		}
+	}
+	if b, err = json.Marshal(uplinkOf(&uplink.CollectorStats{}, buffer.Count{}, now)); err != nil || strings.Contains(string(b), "oldest_s") || strings.Contains(string(b), "last_error") {
 		t.Errorf("%s, %v", b, err)
 	}
 }

@@ -77,6 +77,16 @@ func (r *runner) expired(rec []byte) (expired, known bool) {
 	return r.clockSet() && time.Now().UnixNano()-r.wall(s) > int64(r.cfg.Spool.MaxAge), true
 }
 
+// made returns when a record was made, unless that was by another agent's clock or nobody knows
+// the time.
+func (r *runner) made(rec []byte) (at time.Time, known bool) {
+	s := record.StampOf(rec)
+	if s.Relayed || !r.clockSet() {
+		return time.Time{}, false
+	}
+	return time.Unix(0, r.wall(s)), true
+}
+
 // inTime is dial, once the time is right enough for records to leave.
 func (r *runner) inTime(dial func(context.Context) (uplink.Conn, error)) func(context.Context) (uplink.Conn, error) {
 	return func(ctx context.Context) (uplink.Conn, error) {

@@ -316,6 +316,7 @@ func showUplink(l *Live, b *strings.Builder) error {
 		}
 		fmt.Fprintf(b, "  sent once more %d, barriers %d, not answered %d, connections %d of which broke %d\n", k.Resent, k.Barriers, k.NoAnswer, k.Dials, k.Broken)
 		backlog(l, k, b)
+		past(k, b)
 		if !k.Next.IsZero() {
 			row(b, "  next attempt", "in %v", max(time.Until(k.Next), 0).Round(100*time.Millisecond))
 		}
@@ -389,6 +390,16 @@ func backlog(l *Live, k *uplink.CollectorStats, b *strings.Builder) {
 		text += fmt.Sprintf("; about %v left", time.Duration(float64(k.Backlog)/k.Rate*float64(time.Second)).Round(time.Second))
 	}
 	row(b, "  waiting", "%s", text)
+}
+
+// past shows how old what waits is, and what was wrong before all was well again.
+func past(k *uplink.CollectorStats, b *strings.Builder) {
+	if k.Backlog > 0 && !k.Oldest.IsZero() {
+		row(b, "  oldest", "of %s UTC, %v ago", k.Oldest.UTC().Format(time.DateTime), max(time.Since(k.Oldest), 0).Round(time.Second))
+	}
+	if k.Trouble != "" && k.Reason == "" {
+		row(b, "  last error", "%v ago: %s", time.Since(k.TroubleAt).Round(time.Second), printable(k.Trouble))
+	}
 }
 
 // members shows collectors that take each other's place.

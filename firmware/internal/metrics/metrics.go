@@ -102,6 +102,9 @@ func (s *Sources) Read() []Sample {
 	if s.Spool != nil {
 		st := s.Spool()
 		l.spool(&st)
+		if s.Uplink != nil {
+			l.backlogs(s.Uplink().Collectors, st.Held.Total())
+		}
 	}
 	if s.Packets != nil {
 		st := s.Packets()
@@ -369,6 +372,7 @@ func (l *list) collector(c *uplink.CollectorStats) {
 	l.gauge("heptap_uplink_backlog_records", "Records on disk that wait to be sent.", float64(c.Backlog), who...)
 	l.gauge("heptap_uplink_backlog_seconds", "How long there have been such records, in this run.", waiting, who...)
 	l.gauge("heptap_uplink_unconfirmed_bytes", "Octets sent and not confirmed.", float64(c.Unconfirmed), who...)
+	l.past(c, who)
 }
 
 func (l *list) spool(st *buffer.Stats) {

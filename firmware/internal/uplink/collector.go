@@ -38,6 +38,7 @@ type collector struct {
 	proofs       uint64    // live connections confirmed with records on them
 	wantProof    bool      // a record is in doubt: the live lane shall have one confirmed
 	status       Status
+	past         Past
 	removed      *removal // not configured any more
 	slot         slot
 	pace         pace

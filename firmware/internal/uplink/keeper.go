@@ -22,6 +22,7 @@ type keeper struct {
 	buf     []byte    // a piece of the spool
 	given   uint64    // below this is what was given up for want of room, or for its age
 	aged    time.Time // when the oldest record was looked at last, and was not too old
+	dated   time.Time // when it was looked at how old the oldest is
 }
 
 // stamp says that at that time next was the next number.
@@ -55,6 +56,7 @@ func (l *Log) keep(idle <-chan struct{}) {
 			k.relieve(now)
 		}
 		k.expire(now)
+		k.date(now)
 		k.trim(now)
 	}
 }

@@ -88,6 +88,8 @@ type Options struct {
 	// Expired says that a record on disk has waited for longer than it is to be kept, and known
 	// is false where the record cannot tell: it then goes with those around it. nil keeps all.
 	Expired func(rec []byte) (expired, known bool)
+	// Made says when a record was made, and known is false where that is not known. nil never knows.
+	Made func(rec []byte) (at time.Time, known bool)
 	// Late opens the spool that did not work when the Log was opened without one: for what is left in memory at the end.
 	Late func() (Spool, error)
 

@@ -105,6 +105,7 @@ type Stats struct {
 type CollectorStats struct {
 	Status
 	Counts
+	Past
 }
 
 // Stats returns a snapshot. A Log without collectors has one entry, with an
@@ -114,7 +115,7 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := Stats{Memory: l.mem.used, Refused: l.refused, Damages: l.damages, DiskErrors: l.diskErrors, DiskError: l.diskError}
 	for _, c := range l.collectors {
-		s.Collectors = append(s.Collectors, CollectorStats{c.snapshot(), c.counts()})
+		s.Collectors = append(s.Collectors, CollectorStats{c.snapshot(), c.counts(), c.past})
 	}
 	return s
 }
@@ -192,10 +193,13 @@ func (c *collector) backlogged() bool {
 func (c *collector) setState(s State, why error) {
 	reason := ""
 	if why != nil {
-		reason = strings.ReplaceAll(why.Error(), "\n", "; ") // of several that take each other's place
+		reason = oneLine(why)
 	}
 	c.l.mu.Lock()
 	old := c.status
+	if s == Down {
+		c.trouble(why)
+	}
 	if old.State != s {
 		c.status.Since = time.Now()
 	}
@@ -263,5 +267,9 @@ func (c *collector) setNext(at time.Time) {
 func (c *collector) note(err error) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	c.status.Reason = err.Error()
+	c.status.Reason = oneLine(err)
+	c.trouble(err)
 }
+
+// oneLine is why an error happened to several that take each other's place, in a line.
+func oneLine(why error) string { return strings.ReplaceAll(why.Error(), "\n", "; ") }
