@@ -83,19 +83,7 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 	if opts.UserTimeout <= 0 {
 		opts.UserTimeout = DefaultUserTimeout
 	}
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4,
-	}}
-	d.SetMultipathTCP(false) // SIOCOUTQ and half-close are to mean TCP's
-	d.Control = opts.control
-	if opts.LocalAddr.IsValid() {
-		switch network {
-		case "tcp":
-			d.LocalAddr = net.TCPAddrFromAddrPort(opts.LocalAddr)
-		case "udp":
-			d.LocalAddr = net.UDPAddrFromAddrPort(opts.LocalAddr)
-		}
-	}
+	d := opts.dialer(network)
 	if network != "tcp" && (network != "udp" || opts.TLS != nil) {
 		return nil, fmt.Errorf("hep: dial: %w", net.UnknownNetworkError(network))
 	}
@@ -112,6 +100,24 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	return c, nil
+}
+
+// dialer makes sockets as the options want them.
+func (o *DialOptions) dialer(network string) *net.Dialer {
+	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4,
+	}}
+	d.SetMultipathTCP(false) // SIOCOUTQ and half-close are to mean TCP's
+	d.Control = o.control
+	if o.LocalAddr.IsValid() {
+		switch network {
+		case "tcp":
+			d.LocalAddr = net.TCPAddrFromAddrPort(o.LocalAddr)
+		case "udp":
+			d.LocalAddr = net.UDPAddrFromAddrPort(o.LocalAddr)
+		}
+	}
+	return d
 }
 
 func newConn(ctx context.Context, nc net.Conn, addr string, opts DialOptions) (*Conn, error) {

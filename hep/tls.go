@@ -114,6 +114,19 @@ func (c *Conn) TLS() *TLSState {
 
 // startTLS makes the handshake with the peer at addr.
 func (c *Conn) startTLS(ctx context.Context, addr string, o *TLSOptions) error {
+	k, err := newChecks(addr, o)
+	if err != nil {
+		return err
+	}
+	c.tls = tls.Client(c.sock, k.config())
+	c.stream, c.secret = c.tls, k
+	if err := c.tls.HandshakeContext(ctx); err != nil {
+		return k.explainHandshake(ctx, err)
+	}
+	return nil
+}
+
+func newChecks(addr string, o *TLSOptions) (*tlsChecks, error) {
 	k := &tlsChecks{o: *o, name: o.ServerName}
 	if k.o.Now == nil {
 		k.o.Now = time.Now
@@ -121,23 +134,21 @@ func (c *Conn) startTLS(ctx context.Context, addr string, o *TLSOptions) error {
 	if k.name == "" {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		k.name = host
 	}
 	k.name, _, _ = strings.Cut(k.name, "%") // no certificate has a zone
-	c.tls = tls.Client(c.sock, &tls.Config{
+	return k, nil
+}
+
+func (k *tlsChecks) config() *tls.Config {
+	return &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: k.name, Time: k.o.Now,
 		InsecureSkipVerify:   true, // verify does it, for it can say what is wrong and knows pins
 		VerifyConnection:     k.verify,
 		GetClientCertificate: k.show,
-	})
-	c.stream, c.secret = c.tls, k
-	err := c.tls.HandshakeContext(ctx)
-	if err != nil {
-		return k.explainHandshake(ctx, err)
 	}
-	return nil
 }
 
 // tlsChecks judge a peer, and keep what is needed to explain what it does.

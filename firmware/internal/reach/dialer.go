@@ -22,7 +22,7 @@ type Resolver interface {
 // Options say where a collector is and how it is reached. Zero fields get the
 // defaults named.
 type Options struct {
-	Address  string   // "host:port", or the name of SRV records
+	Address  string   // "host:port", or the name of SRV records; several with commas between them
 	Network  string   // "tcp" or "udp"
 	TLS      *TLS     // nil is without
 	Resolver Resolver // net.DefaultResolver
@@ -41,13 +41,13 @@ const maxAddrs = 16
 // Dialer makes connections to one collector. Its methods may be called from any
 // goroutine.
 type Dialer struct {
-	o    Options
-	name string // what its certificate has to name, if the configuration does not say
+	o Options
 
 	mu     sync.Mutex
-	addrs  []netip.AddrPort // as found last, the best first
-	found  time.Time        // when
-	well   bool             // the last attempt succeeded
+	addrs  []netip.AddrPort          // as found last, the best first
+	names  map[netip.AddrPort]string // what the certificate of each has to name, if the configuration does not say
+	found  time.Time                 // when
+	well   bool                      // the last attempt succeeded
 	status Status
 	conns  map[*Conn]struct{} // of datagrams: their counters are asked
 }
@@ -83,15 +83,14 @@ func New(o Options) (*Dialer, error) {
 		}
 	}
 	d := &Dialer{o: o, conns: map[*Conn]struct{}{}}
-	if domain, ok := srvDomain(o.Address); ok {
-		d.name = domain
-		return d, nil
+	for _, address := range d.places() {
+		if _, ok := srvDomain(address); ok {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return nil, fmt.Errorf("reach: %w", err)
+		}
 	}
-	host, _, err := net.SplitHostPort(o.Address)
-	if err != nil {
-		return nil, fmt.Errorf("reach: %w", err)
-	}
-	d.name = host
 	return d, nil
 }
 
@@ -116,27 +115,41 @@ func (c *Conn) Close() error {
 
 // Dial makes one attempt.
 func (d *Dialer) Dial(ctx context.Context) (*Conn, error) {
+	var made *Conn
+	err := d.each(ctx, func(ctx context.Context, at netip.AddrPort, opts hep.DialOptions) error {
+		c, err := hep.Dial(ctx, d.o.Network, at.String(), opts)
+		if err == nil {
+			made = d.made(&Conn{c, d, at})
+		}
+		return err
+	})
+	return made, err
+}
+
+// each makes one attempt: it calls try for one address after the other, until one will do, each with its share
+// of the time that is left.
+func (d *Dialer) each(ctx context.Context, try func(context.Context, netip.AddrPort, hep.DialOptions) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
 	opts := d.o.Dial
 	var err error
 	if d.o.TLS != nil {
-		if opts.TLS, err = d.o.TLS.options(d.name); err != nil {
+		if opts.TLS, err = d.o.TLS.options(); err != nil {
 			d.failed(err)
-			return nil, err
+			return err
 		}
 		d.shows(opts.TLS)
 	}
 	addrs, err := d.resolve(ctx)
 	if err != nil {
 		d.failed(err)
-		return nil, err
+		return err
 	}
 	var first error
 	for i, at := range addrs {
-		c, err := d.try(ctx, at, len(addrs)-i, opts)
+		err := d.one(ctx, at, len(addrs)-i, opts, try)
 		if err == nil {
-			return d.made(c), nil
+			return nil
 		}
 		if first == nil {
 			first = err
@@ -149,22 +162,24 @@ func (d *Dialer) Dial(ctx context.Context) (*Conn, error) {
 		first = fmt.Errorf("none of %d addresses: %w", len(addrs), first)
 	}
 	d.failed(first)
-	return nil, first
+	return first
 }
 
-// try dials one address, with its share of the time that is left.
-func (d *Dialer) try(ctx context.Context, at netip.AddrPort, share int, opts hep.DialOptions) (*Conn, error) {
+func (d *Dialer) one(ctx context.Context, at netip.AddrPort, share int, opts hep.DialOptions, try func(context.Context, netip.AddrPort, hep.DialOptions) error) error {
 	if end, ok := ctx.Deadline(); ok && share > 1 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(share))
 		defer cancel()
 	}
-	d.o.Trying(at)
-	c, err := hep.Dial(ctx, d.o.Network, at.String(), opts)
-	if err != nil {
-		return nil, err
+	if opts.TLS != nil && opts.TLS.ServerName == "" {
+		named := *opts.TLS
+		d.mu.Lock()
+		named.ServerName = d.names[at]
+		d.mu.Unlock()
+		opts.TLS = &named
 	}
-	return &Conn{c, d, at}, nil
+	d.o.Trying(at)
+	return try(ctx, at, opts)
 }
 
 // shows takes note of the certificate that a collector will be shown.
@@ -181,14 +196,19 @@ func (d *Dialer) shows(o *hep.TLSOptions) {
 func (d *Dialer) made(c *Conn) *Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.well = true
-	d.first(c.at)
-	s := &d.status
-	s.Address, s.TLS, s.Fault, s.Offered = c.at, c.TLS(), 0, ""
+	d.reached(c.at, c.TLS())
 	if d.o.Network == "udp" {
 		d.conns[c] = struct{}{}
 	}
 	return c
+}
+
+// reached takes note of an address that answers as it should. The lock is held.
+func (d *Dialer) reached(at netip.AddrPort, state *hep.TLSState) {
+	d.well = true
+	d.first(at)
+	s := &d.status
+	s.Address, s.TLS, s.Fault, s.Offered = at, state, 0, ""
 }
 
 // first has at tried first from now on.
@@ -208,12 +228,16 @@ func (d *Dialer) over(c *Conn, broken bool) {
 		d.status.Fragmented += n
 		d.status.MTU = mtu
 	}
-	if !broken {
-		return
+	if broken {
+		d.last(c.at)
 	}
+}
+
+// last has at tried last from now on. The lock is held.
+func (d *Dialer) last(at netip.AddrPort) {
 	d.well = false
-	if i := slices.Index(d.addrs, c.at); i >= 0 {
-		d.addrs = append(slices.Delete(slices.Clone(d.addrs), i, i+1), c.at)
+	if i := slices.Index(d.addrs, at); i >= 0 {
+		d.addrs = append(slices.Delete(slices.Clone(d.addrs), i, i+1), at)
 	}
 }
 

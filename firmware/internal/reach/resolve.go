@@ -19,6 +19,11 @@ func srvDomain(address string) (domain string, ok bool) {
 	return domain, a && b && domain != "" && len(service) > 1 && service[0] == '_' && len(proto) > 1 && proto[0] == '_'
 }
 
+// places returns the addresses as they were given.
+func (d *Dialer) places() []string {
+	return strings.FieldsFunc(d.o.Address, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // CheckAddress reports whether an address has the form that New wants.
 func CheckAddress(address string) bool {
 	if _, ok := srvDomain(address); ok {
@@ -32,6 +37,9 @@ func CheckAddress(address string) bool {
 // resolve returns the addresses to try, the best first.
 func (d *Dialer) resolve(ctx context.Context) ([]netip.AddrPort, error) {
 	if a, err := netip.ParseAddrPort(d.o.Address); err == nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.names = map[netip.AddrPort]string{a: a.Addr().String()}
 		return []netip.AddrPort{a}, nil
 	}
 	d.mu.Lock()
@@ -41,7 +49,7 @@ func (d *Dialer) resolve(ctx context.Context) ([]netip.AddrPort, error) {
 		return known, nil
 	}
 	lookup, cancel := context.WithTimeout(ctx, d.o.Lookup)
-	found, err := d.lookup(lookup)
+	found, names, err := d.lookupAll(lookup)
 	cancel()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -54,7 +62,7 @@ func (d *Dialer) resolve(ctx context.Context) ([]netip.AddrPort, error) {
 		return nil, err
 	}
 	d.status.Resolve = ""
-	d.addrs = order(found, d.addrs)
+	d.addrs, d.names = order(found, d.addrs), names
 	return d.addrs, nil
 }
 
@@ -72,9 +80,34 @@ func order(found, known []netip.AddrPort) []netip.AddrPort {
 	return found
 }
 
-func (d *Dialer) lookup(ctx context.Context) (out []netip.AddrPort, err error) {
-	if _, ok := srvDomain(d.o.Address); !ok {
-		host, port, err := net.SplitHostPort(d.o.Address)
+// lookupAll finds the addresses of all places, and what the certificate of each has to name. One place
+// that cannot be found does not hinder the others.
+func (d *Dialer) lookupAll(ctx context.Context) (out []netip.AddrPort, names map[netip.AddrPort]string, err error) {
+	names = map[netip.AddrPort]string{}
+	for _, address := range d.places() {
+		found, lerr := d.lookup(ctx, address)
+		if lerr != nil && err == nil {
+			err = lerr
+		}
+		name, srv := srvDomain(address)
+		if !srv {
+			name, _, _ = net.SplitHostPort(address)
+		}
+		for _, at := range found {
+			if names[at] == "" && len(out) < maxAddrs {
+				out, names[at] = append(out, at), name
+			}
+		}
+	}
+	if len(out) > 0 {
+		err = nil
+	}
+	return out, names, err
+}
+
+func (d *Dialer) lookup(ctx context.Context, address string) (out []netip.AddrPort, err error) {
+	if _, ok := srvDomain(address); !ok {
+		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
@@ -84,14 +117,14 @@ func (d *Dialer) lookup(ctx context.Context) (out []netip.AddrPort, err error) {
 		}
 		return d.host(ctx, host, uint16(n))
 	}
-	_, records, err := d.o.Resolver.LookupSRV(ctx, "", "", d.o.Address)
+	_, records, err := d.o.Resolver.LookupSRV(ctx, "", "", address)
 	if err != nil {
-		return nil, plain(d.o.Address, err)
+		return nil, plain(address, err)
 	}
 	var last error
 	for _, r := range records { // by priority and weight
 		if r.Target == "." {
-			last = fmt.Errorf("%s: the service is not offered there", d.o.Address) // RFC 2782
+			last = fmt.Errorf("%s: the service is not offered there", address) // RFC 2782
 			continue
 		}
 		all, err := d.host(ctx, strings.TrimSuffix(r.Target, "."), r.Port)
@@ -105,7 +138,7 @@ func (d *Dialer) lookup(ctx context.Context) (out []netip.AddrPort, err error) {
 	}
 	if len(out) == 0 {
 		if last == nil {
-			last = fmt.Errorf("%s has no SRV records", d.o.Address)
+			last = fmt.Errorf("%s has no SRV records", address)
 		}
 		return nil, last
 	}
@@ -113,6 +146,9 @@ func (d *Dialer) lookup(ctx context.Context) (out []netip.AddrPort, err error) {
 }
 
 func (d *Dialer) host(ctx context.Context, host string, port uint16) (out []netip.AddrPort, err error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, nil
+	}
 	all, err := d.o.Resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, plain(host, err)

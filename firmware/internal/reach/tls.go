@@ -18,13 +18,9 @@ type TLS struct {
 	ClockSet         func() bool // whether the clock was ever set; nil trusts it
 }
 
-// options reads the files. name is what the certificate must name if the
-// configuration does not say.
-func (t *TLS) options(name string) (*hep.TLSOptions, error) {
+// options reads the files.
+func (t *TLS) options() (*hep.TLSOptions, error) {
 	o := &hep.TLSOptions{ServerName: t.Name, Pins: t.Pins, ClockSet: t.ClockSet}
-	if o.ServerName == "" {
-		o.ServerName = name
-	}
 	if t.CA != "" {
 		b, err := os.ReadFile(t.CA)
 		if err != nil {
