@@ -84,7 +84,4 @@ func TestSharesMoveLittle(t *testing.T) {
 			t.Errorf("shares %v", n)
 		}
 	}
-	if len(before.legs[0]) > 5 || len(before.legs[1]) > 5 {
-		t.Errorf("%d and %d legs are remembered", len(before.legs[0]), len(before.legs[1]))
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/beyond"
+	"heptap/firmware/internal/legs"
 	"heptap/firmware/internal/trace"
 )
 
@@ -121,7 +122,7 @@ func (cfg *Config) MemoryBytes() int64 {
 		sharing = sharing || cfg.Readers[i].Share
 	}
 	if sharing {
-		total += int64(cfg.Correlate.Calls) * legBytes
+		total += int64(cfg.Correlate.Calls) * legs.Bytes
 	}
 	if cfg.ISUP {
 		total += beyond.ISUPConfig{}.MemoryBytes()
