@@ -99,6 +99,15 @@
 // A datagram collector has no barriers: what was written and not refused
 // within RefusalWindow counts as sent, unconfirmed.
 //
+// # Receipts
+//
+// A collector may answer for every record that it has stored, as a stream does: its connections are Receipts. What
+// Acked counts, without a gap, is then confirmed and leaves the cursor, at any time; there are no
+// barriers but to change to a member of a Failover that is preferred. A number of records, and of octets, may be
+// unanswered at a time. Such a collector says itself which record it does not want, and that one is set aside; so no
+// record is in doubt when a connection breaks, and what had no answer is sent again. The next connection
+// shows with one record that it does better before more follow.
+//
 // # The accounting law
 //
 // For every collector, at any instant, and asserted by the tests:

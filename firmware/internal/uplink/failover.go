@@ -211,6 +211,16 @@ func (c *memberConn) Close() error {
 	return c.Conn.Close()
 }
 
+// answered reports whether a member that answers for records has answered for all.
+func (c *memberConn) answered() bool {
+	r, ok := c.Conn.(Receipts)
+	if !ok {
+		return false
+	}
+	acked, _ := r.Acked() // the error says that there is nothing newer
+	return acked == r.Written()
+}
+
 // refusedWithin is how soon a connection ends that was not wanted. One that ends later,
 // and on which nothing was sent, was idle for too long, which is no failure.
 const refusedWithin = time.Second
@@ -218,7 +228,7 @@ const refusedWithin = time.Second
 // Abort is for one that has not.
 func (c *memberConn) Abort() error {
 	switch {
-	case c.Written() > 0:
+	case c.Written() > 0 && !c.answered():
 		c.f.failed(c.i, "a connection to it ended with something unconfirmed")
 	case time.Since(c.made) < refusedWithin:
 		c.f.failed(c.i, "it closed a connection at once")

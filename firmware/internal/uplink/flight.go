@@ -37,6 +37,7 @@ type loss struct {
 // confirmed. The log's lock guards it; conn and began never change.
 type flight struct {
 	conn    Conn
+	answers Receipts // conn, if the collector answers for records; else nil
 	lane    *lane
 	began   time.Time
 	claim   spans
@@ -47,6 +48,7 @@ type flight struct {
 	sent    int       // records written
 	head    uint64    // the first of them
 	size    int       // octets of the records in marks
+	records int       // of these marks
 	since   time.Time // when the oldest mark was made
 	half    bool      // half-closed: a barrier is waiting
 	retryAt time.Time // no barrier before, the last attempt to dial failed
@@ -73,6 +75,7 @@ func (f *flight) listen(now time.Time) {
 func (f *flight) forget(m *mark) {
 	f.claim = f.claim.cut(m.from, m.to)
 	f.size -= m.size
+	f.records -= m.records
 	kept := f.gone[:0]
 	for _, g := range f.gone {
 		if g.seq < m.from || g.seq >= m.to {
@@ -96,9 +99,10 @@ var (
 	errAborted  = errors.New("stopped")
 )
 
-// peerError names how the peer ended a connection of c.
-func (c *collector) peerError(err error) error {
-	if c.cfg.Datagram {
+// peerError names how the peer ended the connection.
+func (f *flight) peerError(err error) error {
+	c := f.lane.c
+	if c.cfg.Datagram || f.answers != nil {
 		return err
 	}
 	c.l.mu.Lock()
@@ -136,13 +140,17 @@ func (c *collector) await(ctx context.Context, f *flight) (all bool, err error) 
 				return true, errNoNotify
 			}
 			if !errors.Is(err, io.EOF) {
-				return false, c.peerError(err)
+				return false, f.peerError(err)
 			}
 			if !f.conn.Confirmed() {
 				return false, errUnread
 			}
 			return true, nil
 		case <-timer.C:
+			if f.answers != nil {
+				timer.Reset(c.l.o.FINTimeout) // it knows itself when too much time has passed
+				continue
+			}
 			now, end := f.acked(), f.conn.Written()
 			if now <= seen || now >= end {
 				return now >= end, errNoFIN
@@ -161,7 +169,7 @@ func (c *collector) awaitDatagram(ctx context.Context, f *flight) error {
 	case <-ctx.Done():
 		return errAborted
 	case err := <-f.conn.Peer():
-		return c.peerError(err)
+		return f.peerError(err)
 	case <-timer.C:
 		return nil
 	}
@@ -172,7 +180,7 @@ func (c *collector) awaitDatagram(ctx context.Context, f *flight) error {
 func (c *collector) conclude(ctx context.Context, f *flight) error {
 	c.l.mu.Lock()
 	f.half = true
-	if !c.cfg.Datagram {
+	if !c.cfg.Datagram && f.answers == nil {
 		c.n.Barriers++
 	}
 	c.l.mu.Unlock()
@@ -190,9 +198,10 @@ func (c *collector) conclude(ctx context.Context, f *flight) error {
 		}
 		stop()
 	}
+	c.harvest(f)
 	c.l.mu.Lock()
 	switch {
-	case err == nil && !c.cfg.Datagram:
+	case err == nil && !c.cfg.Datagram && f.answers == nil:
 		c.answers, c.silent = true, 0
 	case errors.Is(err, errNoFIN):
 		c.n.NoAnswer++

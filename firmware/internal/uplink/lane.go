@@ -33,6 +33,9 @@ type lane struct {
 	back  backoff
 	rate  bucket
 	timer *time.Timer
+	// unproven says that the last connection to a collector that answers for records failed: this one is to show
+	// with one record that it does better.
+	unproven bool
 
 	// Guarded by the log's lock.
 	waiting bool      // wants to be woken
@@ -203,8 +206,10 @@ func (ln *lane) serve(ctx context.Context, conn Conn) error {
 func (ln *lane) begin(conn Conn) *flight {
 	l := ln.c.l
 	f := &flight{conn: conn, lane: ln, began: time.Now()}
+	f.answers, _ = conn.(Receipts)
 	if to, ok := conn.(*memberConn); ok {
 		ln.enc = to.NewEncoder()
+		f.answers, _ = to.Conn.(Receipts)
 	}
 	l.mu.Lock()
 	ln.c.flights = append(ln.c.flights, f)
@@ -219,13 +224,13 @@ func (ln *lane) begin(conn Conn) *flight {
 func (ln *lane) setUp(up bool) {
 	switch {
 	case ln.kind == backlog || !up:
-	case ln.limit == 0:
+	case ln.limit == 0 && !ln.unproven:
 		ln.c.setState(Up, nil)
 	default:
 		ln.c.setState(Connecting, errUnproven)
 	}
 	ln.c.l.mu.Lock()
-	ln.up = up && (ln.limit == 0 || !ln.c.cfg.Datagram) // a datagram socket always connects
+	ln.up = up && !ln.unproven && (ln.limit == 0 || !ln.c.cfg.Datagram) // a datagram socket always connects
 	ln.c.wakeAll()
 	ln.c.l.mu.Unlock()
 }
@@ -234,11 +239,12 @@ func (ln *lane) setUp(up bool) {
 // nothing left to do (nil), or f breaks.
 func (ln *lane) fly(ctx context.Context, f *flight) (*flight, error) {
 	for {
+		ln.harvest(f)
 		select {
 		case <-ctx.Done():
 			return nil, ln.broken(f, errAborted)
 		case err := <-f.conn.Peer():
-			return nil, ln.broken(f, ln.c.peerError(err))
+			return nil, ln.broken(f, f.peerError(err))
 		default:
 		}
 		switch do, wait := ln.decide(f); do {
@@ -321,12 +327,17 @@ func (ln *lane) await(ctx context.Context, f *flight, d time.Duration) error {
 	if ln.isClosing() {
 		closed = nil
 	}
+	var progress <-chan struct{}
+	if f.answers != nil {
+		progress = f.answers.Progress()
+	}
 	select {
 	case <-ctx.Done():
 		return errAborted
 	case err := <-f.conn.Peer():
-		return ln.c.peerError(err)
+		return f.peerError(err)
 	case <-closed:
+	case <-progress:
 	case <-ln.timer.C:
 		ln.settleIn(f)
 	case <-ln.wake:
@@ -360,7 +371,7 @@ func (ln *lane) writeError(f *flight, err error) error {
 	ln.timer.Reset(peerWait)
 	select {
 	case perr := <-f.conn.Peer():
-		return ln.c.peerError(perr)
+		return f.peerError(perr)
 	case <-ln.timer.C:
 		return err
 	}
@@ -369,10 +380,11 @@ func (ln *lane) writeError(f *flight, err error) error {
 // broken ends f, which the collector did not confirm.
 func (ln *lane) broken(f *flight, err error) error {
 	c := ln.c
+	c.harvest(f)
 	c.l.mu.Lock()
 	c.broke(err)
 	c.settle(f, false)
-	refused := f.sent == 0 && ln.limit == 0 && !c.cfg.Datagram && rejected(err)
+	refused := f.sent == 0 && ln.limit == 0 && !c.cfg.Datagram && f.answers == nil && rejected(err)
 	c.l.mu.Unlock()
 	f.end(false)
 	if refused {
@@ -397,7 +409,7 @@ func (ln *lane) conclude(ctx context.Context, f *flight) error {
 		case <-ctx.Done():
 		case <-ln.timer.C:
 		case err := <-f.conn.Peer():
-			return ln.broken(f, ln.c.peerError(err))
+			return ln.broken(f, f.peerError(err))
 		}
 	}
 	err := ln.c.conclude(ctx, f)

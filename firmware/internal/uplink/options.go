@@ -40,6 +40,19 @@ type Conn interface {
 	Abort() error    // the kernel discards what it has
 }
 
+// Receipts is a Conn to a collector that answers for what it has stored. What Acked counts is then
+// confirmed, in sequence, and no barrier is needed. CloseWrite asks for what is still missing: Peer
+// says io.EOF when all has come, and Confirmed is true then. Whatever else ends such a connection is an
+// error that says so in plain words.
+type Receipts interface {
+	Conn
+	Progress() <-chan struct{} // is poked when Acked has grown, or a record was refused
+	// Refused returns, once, a record that the collector has refused for good, by its number. It does
+	// not have it, and wants no more of it; Acked counts it as done with.
+	Refused() (seq uint64, why error, ok bool)
+	Window() int // records that may be unanswered at a time
+}
+
 // Spool is the disk tier; buffer.Spool is one. Stats does not wait for the disk,
 // the other methods may. With ErrDamaged the spool has replaced itself.
 type Spool interface {

@@ -67,6 +67,9 @@ func (ln *lane) decide(f *flight) (action, time.Duration) {
 	if ln.limit > 0 {
 		most = min(most, ln.limit-f.taken)
 	}
+	if f.answers != nil {
+		most = min(most, ln.window(f)-f.records)
+	}
 	do, d := ln.take(f, most, now)
 	switch do {
 	case doWait:
@@ -87,7 +90,7 @@ func (ln *lane) nothing(f *flight, wait time.Duration) (action, time.Duration) {
 	case leave, ln.limit > 0 && f.taken > 0 && !c.tail:
 		return doConclude, 0
 	}
-	if ln.limit > 0 {
+	if ln.limit > 0 || ln.unproven {
 		wait = min(wait, time.Second) // see settleIn
 	}
 	ln.waiting = true
@@ -99,6 +102,9 @@ func (ln *lane) nothing(f *flight, wait time.Duration) (action, time.Duration) {
 func (ln *lane) barrierDue(f *flight, now time.Time) (time.Duration, bool) {
 	c, o := ln.c, &ln.c.l.o
 	const idle = time.Hour
+	if f.answers != nil {
+		return ln.superseded(f, now)
+	}
 	if c.tail || c.cfg.Datagram || len(f.marks) == 0 {
 		return idle, false
 	}
@@ -142,6 +148,8 @@ func (ln *lane) paused(f *flight) bool {
 	switch {
 	case ln.c.cfg.Datagram:
 		return false
+	case f.answers != nil:
+		return f.records >= ln.window(f) || ln.unconfirmed() >= min(o.UnconfirmedMax, receiptBytes)
 	case ln.c.tail:
 		return ln.unconfirmed() >= o.Tail+o.UnconfirmedMax
 	}
@@ -308,6 +316,7 @@ func (ln *lane) claim(f *flight, from, to uint64) {
 	f.pos = to
 	f.taken += m.records
 	f.size += m.size
+	f.records += m.records
 	ln.rate.spend(m.records)
 	if ln.kind == live {
 		c.livePos = to
