@@ -12,6 +12,7 @@ import (
 	"heptap/capture/record"
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/export"
+	"heptap/firmware/internal/jetstream"
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/trace"
@@ -23,6 +24,7 @@ import (
 type way struct {
 	config.Collector
 	*reach.Dialer
+	node string // this probe's name
 }
 
 // openWays makes the dialers. It connects to nobody.
@@ -32,7 +34,7 @@ func (r *runner) openWays() error {
 		if err != nil {
 			return fmt.Errorf("collector %s: %w", c.Name, err)
 		}
-		r.ways = append(r.ways, way{c, d})
+		r.ways = append(r.ways, way{c, d, nodeName(r.cfg)})
 	}
 	return nil
 }
@@ -47,7 +49,7 @@ func (r *runner) reachOptions(c config.Collector) reach.Options {
 	switch c.Transport {
 	case config.UDP:
 		o.Network = "udp"
-	case config.TLS:
+	case config.TLS, config.NATSTLS:
 		o.TLS = &reach.TLS{Name: c.TLS.Name, CA: c.TLS.CA, Certificate: c.TLS.Certificate, Key: c.TLS.Key, ClockSet: r.clockSet}
 		for _, s := range c.TLS.Pins.Items() {
 			if p, err := hep.ParsePin(s); err == nil { // checked when it was read
@@ -60,6 +62,9 @@ func (r *runner) reachOptions(c config.Collector) reach.Options {
 
 // dialer makes connections to a collector, for the log.
 func (w *way) dialer(ctx context.Context) (uplink.Conn, error) {
+	if w.Transport.NATS() {
+		return w.publisher(ctx)
+	}
 	conn, err := w.Dial(ctx)
 	if err != nil {
 		return nil, w.cure(err)
@@ -150,8 +155,12 @@ func (r *runner) collector(w *way) (uplink.Collector, error) {
 	}
 	u := uplink.Collector{
 		Name: c.Name, Dial: r.inTime(w.dialer), NewEncoder: func() uplink.Encoder { return newEncoder() },
-		Datagram: c.Transport == config.UDP, Secure: c.Transport == config.TLS,
+		Datagram: c.Transport == config.UDP, Secure: c.Transport.Secure(),
 		Strict: c.Order == config.OrderStrict, DrainRate: c.DrainRate, Filtered: filtered(r.cfg, c),
+	}
+	if c.Transport.NATS() {
+		names := r.natsNames(c)
+		u.NewEncoder = func() uplink.Encoder { return jetstream.NewEncoder(newEncoder(), export.First, names) }
 	}
 	if c.Profile == config.Homer7 {
 		u.Packets, u.First = export.MaxFrames, export.First

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/legs"
 	"heptap/firmware/internal/probe"
 )
 
@@ -36,6 +37,11 @@ func (r *runner) needs(pc *probe.Config) (n needs, err error) {
 		return n, err
 	}
 	n.log, n.pipeline = int64(log), pc.MemoryBytes()
+	for i := range r.cfg.Collector {
+		if c := &r.cfg.Collector[i]; c.Transport.NATS() && c.NATS.Partitions > 1 {
+			n.log += int64(r.cfg.Calls.Max) * legs.Bytes
+		}
+	}
 	if r.cfg.Intake.On() {
 		o := r.intakeOptions()
 		n.pipeline += o.MemoryBytes()

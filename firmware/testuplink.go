@@ -223,7 +223,7 @@ func (t *uplinkTest) connect(ctx context.Context) bool {
 	if err != nil {
 		return t.fail("name", "%v", err)
 	}
-	conn, err := d.Dial(ctx)
+	conn, err := t.dial(ctx, d)
 	st := d.Status()
 	if err == nil {
 		defer conn.Abort()
@@ -242,13 +242,29 @@ func (t *uplinkTest) connect(ctx context.Context) bool {
 		return t.refused(t.w.cure(err), &st)
 	}
 	if c.Transport == config.UDP {
-		return t.ok("udp", "to %s; nobody answers datagrams, so that only the server can say whether they arrive", conn.RemoteAddr())
+		return t.ok("udp", "to %s; nobody answers datagrams, so that only the server can say whether they arrive", st.Address)
 	}
-	t.ok("tcp", "%s to %s", conn.LocalAddr(), conn.RemoteAddr())
-	if s := conn.TLS(); s != nil {
+	t.ok("tcp", "%s to %s", conn.LocalAddr(), st.Address)
+	if c.Transport.NATS() {
+		t.ok("nats", "the NATS server lets this probe in")
+	}
+	if s := st.TLS; s != nil {
 		t.ok("tls", "%s, %s, certificate of %s valid until %s, key %s", s.Version, s.Cipher, s.Subject, s.NotAfter.UTC().Format("2006-01-02"), s.Pin)
 	}
 	return true
+}
+
+// tried is a connection that a test makes.
+type tried interface {
+	LocalAddr() netip.AddrPort
+	Abort() error
+}
+
+func (t *uplinkTest) dial(ctx context.Context, d *reach.Dialer) (tried, error) {
+	if t.w.Transport.NATS() {
+		return natsConn(ctx, d, &t.w.Collector, t.w.node)
+	}
+	return d.Dial(ctx)
 }
 
 func isAddress(host string) bool {
@@ -289,7 +305,7 @@ func (t *uplinkTest) confirm(ctx context.Context) bool {
 	begun := time.Now()
 	for end := begun.Add(confirmWithin); ; {
 		now, _ := t.stats()
-		done, how := confirmed(&before, &now)
+		done, how := confirmed(&before, &now, t.w.Transport.NATS())
 		switch {
 		case done:
 			return t.ok("record", "%s, after %v", how, time.Since(begun).Round(100*time.Millisecond))
@@ -314,7 +330,7 @@ func (t *uplinkTest) stats() (uplink.CollectorStats, bool) {
 
 // confirmed says whether as many records as waited before have been settled since,
 // and how that looks.
-func confirmed(before, now *uplink.CollectorStats) (done bool, how string) {
+func confirmed(before, now *uplink.CollectorStats, stream bool) (done bool, how string) {
 	waited := before.InMemory + before.Spooled
 	settled := now.Confirmed - before.Confirmed + now.Released - before.Released + now.Filtered - before.Filtered
 	switch {
@@ -322,6 +338,8 @@ func confirmed(before, now *uplink.CollectorStats) (done bool, how string) {
 		return false, now.Reason
 	case settled < waited:
 		return false, fmt.Sprintf("%d of %d records that waited are confirmed; a backlog takes its time", settled, waited)
+	case stream:
+		return true, "sent, and acknowledged: the stream has it"
 	case now.Fallback:
 		return true, "sent; this server answers no barrier, so that only its kernel has acknowledged it"
 	}

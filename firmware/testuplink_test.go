@@ -60,13 +60,13 @@ func TestConfirmed(t *testing.T) {
 		now  uplink.CollectorStats
 		done bool
 	}{{before, false}, {stats(14, 0, 1, 0), false}, {stats(15, 0, 0, 0), true}, {stats(10, 5, 9, 0), true}, {stats(20, 0, 7, 7), true}} {
-		if done, how := confirmed(&before, &c.now); done != c.done {
+		if done, how := confirmed(&before, &c.now, false); done != c.done {
 			t.Errorf("%+v: %t, %s", c.now.Counts, done, how)
 		}
 	}
 	down := before
 	down.Reason = "connection refused"
-	if done, how := confirmed(&before, &down); done || how != "connection refused" {
+	if done, how := confirmed(&before, &down, false); done || how != "connection refused" {
 		t.Errorf("%t, %s", done, how)
 	}
 }

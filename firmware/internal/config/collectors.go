@@ -69,6 +69,9 @@ func (c *Config) collectorWarnings() (out []string) {
 		for _, w := range f.Warnings() {
 			out = append(out, fmt.Sprintf("collector %s filter: %s", k.Name, w))
 		}
+		if n := &k.NATS; n.Token != "" && n.User != "" || n.Credentials != "" && n.User+string(n.Token) != "" {
+			out = append(out, fmt.Sprintf("collector %s: of nats-user, nats-token and nats-credentials a NATS server wants one", k.Name))
+		}
 		for j := range c.Collector[:i] {
 			a, b := &c.Collector[j], &c.Collector[i]
 			if c.Delivery.Arrangement == Mirror && strings.EqualFold(a.Address, b.Address) && (a.Transport == UDP) == (b.Transport == UDP) {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -46,6 +47,33 @@ func TestDelivery(t *testing.T) {
 		_, err := config.Parse(strings.NewReader(two+c.text), "test")
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.text, err)
+		}
+	}
+}
+
+// TestNATS: what goes with which transport.
+func TestNATS(t *testing.T) {
+	const base = "set collector c address n1.example:4222\n"
+	for text, want := range map[string]string{
+		"":                               "",
+		"set collector c transport nats": "",
+		"set collector c transport nats\nset collector c address n1.example:4222,n2.example:4222\nset collector c nats-token x\nset collector c nats-partitions 8": "",
+		"set collector c transport nats-tls\nset collector c tls-name n":                                                                                           "",
+		"set collector c transport nats\nset collector c tls-name n":                                                                                               "set collector c transport nats-tls",
+		"set collector c nats-token x":                                                              "are for NATS; add: set collector c transport nats",
+		"set collector c nats-partitions 8":                                                         "are for NATS",
+		"set collector c address n1.example:4222,n2.example:4222":                                   "several addresses are for NATS",
+		"set collector c transport nats\nset collector c nats-token x\nset collector c nats-user x": "",
+		"set collector c transport nats\nset collector c nats-password x":                           "nats-password goes with nats-user",
+		"set collector c transport nats\nset collector c nats-subject a..b":                         "letters, digits",
+		"set collector c transport nats\nset collector c nats-subject a.*":                          "letters, digits",
+		"set collector c transport nats\nset collector c nats-subject _INBOX.x":                     "letters, digits",
+		"set collector c transport nats\nset collector c nats-partitions 1025":                      "from 1 to 1024",
+		"set collector c transport nats\nset collector c address n1.example:4222,n2.example":        "HOST:PORT",
+	} {
+		_, err := config.Parse(strings.NewReader("set capture p interface eth1\n"+base+text+"\n"), "x")
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
 }

@@ -92,10 +92,18 @@ type Transport string
 
 // The transports.
 const (
-	TCP Transport = "tcp"
-	UDP Transport = "udp"
-	TLS Transport = "tls"
+	TCP     Transport = "tcp"
+	UDP     Transport = "udp"
+	TLS     Transport = "tls"
+	NATS    Transport = "nats"     // JetStream
+	NATSTLS Transport = "nats-tls" // the same over TLS
 )
+
+// NATS reports whether records go to a stream of NATS JetStream.
+func (t Transport) NATS() bool { return t == NATS || t == NATSTLS }
+
+// Secure reports whether it is over TLS.
+func (t Transport) Secure() bool { return t == TLS || t == NATSTLS }
 
 // Order says whether live records may overtake the backlog.
 type Order string
@@ -119,12 +127,13 @@ const (
 	NumbersOpenSIPS = "opensips"
 )
 
-// Collector is a HEP server records are sent to.
+// Collector is a HEP server records are sent to, or a stream of NATS JetStream.
 type Collector struct {
 	Name      string
-	Address   string // host:port, or the name of SRV records
+	Address   string // host:port, or the name of SRV records; of NATS servers several, with commas between them
 	Transport Transport
 	TLS       CollectorTLS
+	NATS      CollectorNATS
 	Source    netip.Addr // to send from; invalid leaves it to the kernel
 	Interface string     // to send by; empty leaves it to the kernel
 	DSCP      int
@@ -159,6 +168,16 @@ type CollectorTLS struct {
 	CA               string // file; empty is the system's authorities
 	Pins             List
 	Certificate, Key string // files
+}
+
+// CollectorNATS says how messages are named, and who sends them.
+type CollectorNATS struct {
+	Subject     string // what subjects begin with
+	Partitions  int    // of calls, the last token of the subject; 1 is without
+	User        string
+	Password    Secret
+	Token       Secret
+	Credentials string // file
 }
 
 // Spool is where records wait while the collector cannot take them.
@@ -412,5 +431,6 @@ func defaultPort(name string) Port {
 
 func defaultCollector(name string) Collector {
 	return Collector{Name: name, Transport: TCP, Profile: OpenSIPS, Numbers: NumbersSeen, Order: OrderLive, Stall: 10 * time.Second,
+		NATS:   CollectorNATS{Subject: "heptap", Partitions: 1},
 		Filter: Filter{Default: trace.Allow}}
 }

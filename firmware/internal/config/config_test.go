@@ -155,7 +155,7 @@ func TestEveryExample(t *testing.T) {
 		text := "set capture span0 interface eth0\nset collector central address 192.0.2.1:9060\n" +
 			"set uplink interface enp0s9\nset uplink ipv6 2001:db8::9/64\n" +
 			"set intake listen tls 192.0.2.20:9061\nset intake certificate c.pem\nset intake key k.pem\n" +
-			"set collector central transport tls\nset collector central tls-certificate c.pem\nset collector central tls-key k.pem\nset " + path + " \"" + o.Example + "\"\n"
+			"set collector central transport nats-tls\nset collector central nats-user u\nset collector central tls-certificate c.pem\nset collector central tls-key k.pem\nset " + path + " \"" + o.Example + "\"\n"
 		c := parse(t, text)
 		if again := parse(t, config.Format(c)); !reflect.DeepEqual(again, c) {
 			t.Errorf("%s: printed as\n%s", path, config.Format(c))

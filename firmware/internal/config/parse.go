@@ -2,6 +2,7 @@ package config
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -237,8 +238,17 @@ func (k *Collector) check(name string) (errs []error) {
 	if k.Address == "" {
 		wrong("no address; add: set collector %s address HOST:PORT", k.Name)
 	}
-	if k.Transport != TLS && k.TLS != (CollectorTLS{}) {
-		wrong("tls-ca, tls-pin, tls-name, tls-certificate and tls-key are for TLS; add: set collector %s transport tls", k.Name)
+	if !k.Transport.Secure() && k.TLS != (CollectorTLS{}) {
+		wrong("tls-ca, tls-pin, tls-name, tls-certificate and tls-key are for TLS; add: set collector %s transport %s", k.Name, cmp.Or(map[Transport]Transport{NATS: NATSTLS}[k.Transport], TLS))
+	}
+	if !k.Transport.NATS() && k.NATS != defaultCollector("").NATS {
+		wrong("nats-subject, nats-partitions, nats-user, nats-password, nats-token and nats-credentials are for NATS; add: set collector %s transport nats", k.Name)
+	}
+	if !k.Transport.NATS() && strings.ContainsAny(k.Address, ", ") {
+		wrong("several addresses are for NATS; elsewhere each is a collector of its own, see delivery arrangement")
+	}
+	if k.NATS.Password != "" && k.NATS.User == "" {
+		wrong("nats-password goes with nats-user; add: set collector %s nats-user NAME", k.Name)
 	}
 	if (k.TLS.Certificate == "") != (k.TLS.Key == "") {
 		wrong("a certificate needs its key, and a key its certificate; set both: tls-certificate and tls-key")

@@ -85,10 +85,10 @@ func portOptions() []Option {
 
 func collectorOptions() []Option {
 	return []Option{
-		collector("address", "HOST:PORT", "", "HEP server, or the name of its SRV records, such as _hep._tcp.example.net; without a collector the records stay in the spool", "192.0.2.10:9060",
+		collector("address", "HOST:PORT", "", "HEP server, or the name of its SRV records, such as _hep._tcp.example.net; with transport nats a NATS server, or several with commas between them; without a collector the records stay in the spool", "192.0.2.10:9060",
 			func(c *Collector) *string { return &c.Address }, address),
-		collector("transport", "tcp|tls|udp", "", "only tcp and tls can promise that nothing is missing", "tls",
-			func(c *Collector) *Transport { return &c.Transport }, oneOf(TCP, TLS, UDP)),
+		collector("transport", "tcp|tls|udp|nats|nats-tls", "", "all but udp promise that nothing is missing; nats and nats-tls publish each HEP packet to a stream of NATS JetStream, whose acknowledgement confirms it", "nats-tls",
+			func(c *Collector) *Transport { return &c.Transport }, oneOf(TCP, TLS, UDP, NATS, NATSTLS)),
 		collector("tls-ca", "FILE", "the system's authorities", "the collector's certificate must be signed by one of these, in PEM", "/data/ca.pem",
 			func(c *Collector) *string { return &c.TLS.CA }, text),
 		collector("tls-pin", "PIN", "none", "the collector's key must be this one, as \"heptap run\" names it when it refuses the certificate; alone, without tls-ca, it is all that counts; several with commas between them", "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
@@ -99,6 +99,18 @@ func collectorOptions() []Option {
 			func(c *Collector) *string { return &c.TLS.Certificate }, text),
 		collector("tls-key", "FILE", "none", "its private key, in PEM", "/data/probe.key",
 			func(c *Collector) *string { return &c.TLS.Key }, text),
+		collector("nats-subject", "PREFIX", "", "what the subjects begin with: PREFIX.NODE.TYPE, such as heptap.probe-berlin.sip; tokens of letters, digits, - and _ with dots between them", "voip.probes",
+			func(c *Collector) *string { return &c.NATS.Subject }, subjectPrefix),
+		collector("nats-partitions", "N", "", "deal calls out to so many partitions, 1 to 1024: with more than 1 the subject ends with the number of the call's, from 0, so that consumers can share the work and each has whole calls", "8",
+			func(c *Collector) *int { return &c.NATS.Partitions }, number[int](1, 1024)),
+		collector("nats-user", "NAME", "none", "user at the NATS server", "probe",
+			func(c *Collector) *string { return &c.NATS.User }, text),
+		collector("nats-password", "TEXT", "none", "that user's password", "secret",
+			func(c *Collector) *Secret { return &c.NATS.Password }, secret),
+		collector("nats-token", "TEXT", "none", "or a token that lets this probe in", "secret",
+			func(c *Collector) *Secret { return &c.NATS.Token }, secret),
+		collector("nats-credentials", "FILE", "none", "or a file with a JWT and the seed of its key, as nsc makes it (.creds)", "/data/probe.creds",
+			func(c *Collector) *string { return &c.NATS.Credentials }, text),
 		collector("source", "ADDRESS", "the kernel's choice", "address of this probe to send from", "192.0.2.20",
 			func(c *Collector) *netip.Addr { return &c.Source }, ipAddress),
 		collector("interface", "DEVICE", "the kernel's choice", "network device to send by, whatever the routes say", "eth0",
@@ -123,7 +135,7 @@ func collectorOptions() []Option {
 			func(c *Collector) *int { return &c.DrainRate }, number[int](1, 10_000_000)),
 		collector("max-age", "DURATION", "off; with profile homer7 48h", "hold back, in the spool, what has become older than the server has room for, 1h to 8760h", "72h",
 			func(c *Collector) *time.Duration { return &c.MaxAge }, ageOrOff),
-		collector("stall", "DURATION", "", "a write that makes no progress for so long means the collector is down, 1s to 5m", "10s",
+		collector("stall", "DURATION", "", "a write that makes no progress for so long, or a stream that acknowledges nothing, means the collector is down, 1s to 5m", "10s",
 			func(c *Collector) *time.Duration { return &c.Stall }, duration(time.Second, 5*time.Minute)),
 		collector("max-frame", "SIZE", "what fits a UDP datagram", "largest HEP packet the server takes, 512B to 65507; longer SIP is cut and flagged", "8KiB",
 			func(c *Collector) *int64 { return &c.MaxFrame }, size(512, 65507)),
@@ -424,7 +436,18 @@ var (
 	})
 	commands = str[string](checkCommands)
 	address  = str[string](func(s string) error {
-		return need(reach.CheckAddress(s), "HOST:PORT such as 192.0.2.10:9060 or [2001:db8::10]:9060, or the name of SRV records such as _hep._tcp.example.net")
+		ok := !slices.ContainsFunc(List(s).Items(), func(a string) bool { return !reach.CheckAddress(a) }) && len(List(s).Items()) > 0
+		return need(ok, "HOST:PORT such as 192.0.2.10:9060 or [2001:db8::10]:9060, or the name of SRV records such as _hep._tcp.example.net")
+	})
+	subjectPrefix = str[string](func(s string) error {
+		ok := len(s) <= 100 && !strings.HasPrefix(s, "_") // _INBOX is for answers
+		for token := range strings.SplitSeq(s, ".") {
+			ok = ok && token != "" && !strings.ContainsFunc(token, func(r rune) bool {
+				letter := 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9'
+				return !letter && r != '-' && r != '_'
+			})
+		}
+		return need(ok, "1 to 100 letters, digits, - and _, with dots between them, that do not begin with _")
 	})
 	hostName = str[string](func(s string) error {
 		return need(s != "" && len(s) <= 253 && !strings.ContainsAny(s, " /:%") || isAddr(s), "a name such as hep.example.net, or an address")

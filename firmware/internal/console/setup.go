@@ -368,7 +368,7 @@ func (a *answers) collector() error {
 	if err != nil || none {
 		return err
 	}
-	return a.s.ask(question{text: "        how", def: string(c.Transport), choices: []string{"tcp", "tls", "udp"}, help: "tcp or tls lose nothing; udp may. With tls, test uplink shows the server's certificate to be accepted",
+	return a.s.ask(question{text: "        how", def: string(c.Transport), choices: []string{"tcp", "tls", "udp", "nats", "nats-tls"}, help: "tcp or tls lose nothing; udp may; nats and nats-tls are for a stream of NATS JetStream. With tls, test uplink shows the server's certificate to be accepted",
 		take: func(text string) error { return a.set("collector "+c.Name+" transport", text) }})
 }
 

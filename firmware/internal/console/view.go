@@ -315,6 +315,9 @@ func showUplink(l *Live, b *strings.Builder) error {
 			}
 		}
 		fmt.Fprintf(b, "  sent once more %d, barriers %d, not answered %d, connections %d of which broke %d\n", k.Resent, k.Barriers, k.NoAnswer, k.Dials, k.Broken)
+		if stream(l, k.Collector) {
+			b.WriteString("  a stream: its acknowledgement of each record confirms it, and there are no barriers\n")
+		}
 		backlog(l, k, b)
 		past(k, b)
 		if !k.Next.IsZero() {
@@ -336,6 +339,16 @@ func showUplink(l *Live, b *strings.Builder) error {
 		}
 	}
 	return nil
+}
+
+// stream reports whether a collector is a stream of NATS.
+func stream(l *Live, name string) bool {
+	for _, c := range l.Config.Collector {
+		if c.Name == name {
+			return c.Transport.NATS()
+		}
+	}
+	return false
 }
 
 // to says where a collector is, and which of its addresses are tried.
