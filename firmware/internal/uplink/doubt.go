@@ -85,7 +85,7 @@ func rejected(err error) bool {
 // failed draws the lane's conclusions from a flight that was not confirmed.
 func (ln *lane) failed(f *flight, err error) {
 	if f.answers != nil {
-		ln.unproven = true // such a collector says itself which record it does not want
+		ln.slow = 1 // such a collector says itself which record it does not want
 		return
 	}
 	l := ln.c.l
@@ -202,7 +202,7 @@ func (ln *lane) recall(seq uint64) []byte {
 func (ln *lane) settleIn(f *flight) {
 	l := ln.c.l
 	l.mu.Lock()
-	idle := ln.kind != backlog && (ln.limit > 0 || ln.unproven) && f.taken == 0 && time.Since(f.began) >= time.Second
+	idle := ln.kind != backlog && (ln.limit > 0 || ln.unproven()) && f.taken == 0 && time.Since(f.began) >= time.Second
 	if idle && !ln.up {
 		ln.up = true
 		ln.c.wakeAll()

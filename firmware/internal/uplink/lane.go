@@ -33,9 +33,9 @@ type lane struct {
 	back  backoff
 	rate  bucket
 	timer *time.Timer
-	// unproven says that the last connection to a collector that answers for records failed: this one is to show
-	// with one record that it does better.
-	unproven bool
+	// slow is how many records may be unanswered after a connection to a collector that answers for them failed: one at
+	// first, and twice as many with each answer; 0 is as many as the collector takes.
+	slow int
 
 	// Guarded by the log's lock.
 	waiting bool      // wants to be woken
@@ -83,7 +83,7 @@ func (ln *lane) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		if ln.kind == backlog {
+		if ln.kind == backlog && !ln.unproven() {
 			ln.c.note(err)
 		} else {
 			ln.c.setState(Down, err)
@@ -224,13 +224,13 @@ func (ln *lane) begin(conn Conn) *flight {
 func (ln *lane) setUp(up bool) {
 	switch {
 	case ln.kind == backlog || !up:
-	case ln.limit == 0 && !ln.unproven:
+	case ln.limit == 0 && !ln.unproven():
 		ln.c.setState(Up, nil)
 	default:
 		ln.c.setState(Connecting, errUnproven)
 	}
 	ln.c.l.mu.Lock()
-	ln.up = up && !ln.unproven && (ln.limit == 0 || !ln.c.cfg.Datagram) // a datagram socket always connects
+	ln.up = up && !ln.unproven() && (ln.limit == 0 || !ln.c.cfg.Datagram) // a datagram socket always connects
 	ln.c.wakeAll()
 	ln.c.l.mu.Unlock()
 }

@@ -7,11 +7,14 @@ const receiptBytes = 4 << 20
 
 // window returns how many records may be unanswered on f.
 func (ln *lane) window(f *flight) int {
-	if ln.unproven {
-		return 1
+	if ln.slow > 0 {
+		return min(ln.slow, f.answers.Window())
 	}
 	return f.answers.Window()
 }
+
+// unproven reports whether nothing has been answered for since a connection to such a collector failed.
+func (ln *lane) unproven() bool { return ln.slow == 1 }
 
 // superseded reports whether f, to one of several members that answers for records, should make
 // room for a connection to one that is preferred, and if not when to look again. It is the only barrier
@@ -29,12 +32,33 @@ func (ln *lane) superseded(f *flight, now time.Time) (time.Duration, bool) {
 }
 
 // harvest takes what has been answered for off the cursor. The first answer after a failure shows that
-// the collector is well again.
+// the collector is well again. It may answer for what it had already, and then take no more, when it is full: so
+// trust grows by degrees.
 func (ln *lane) harvest(f *flight) {
-	if ln.c.harvest(f) && ln.unproven {
-		ln.unproven = false
-		ln.setUp(true)
+	if !ln.c.harvest(f) {
+		return
 	}
+	if ln.slow == 0 {
+		return
+	}
+	first := ln.unproven()
+	if ln.slow *= 2; ln.slow > f.answers.Window() {
+		ln.slow = 0
+	}
+	switch {
+	case !first:
+	case ln.kind != backlog:
+		ln.setUp(true)
+	case ln.c.live.isUp():
+		ln.c.setState(Up, nil)
+	}
+}
+
+// isUp reports whether the lane is connected, and trusted.
+func (ln *lane) isUp() bool {
+	ln.c.l.mu.Lock()
+	defer ln.c.l.mu.Unlock()
+	return ln.up
 }
 
 // harvest takes what has been answered for off the cursor, and reports whether anything was confirmed.

@@ -90,7 +90,7 @@ func (ln *lane) nothing(f *flight, wait time.Duration) (action, time.Duration) {
 	case leave, ln.limit > 0 && f.taken > 0 && !c.tail:
 		return doConclude, 0
 	}
-	if ln.limit > 0 || ln.unproven {
+	if ln.limit > 0 || ln.unproven() {
 		wait = min(wait, time.Second) // see settleIn
 	}
 	ln.waiting = true
