@@ -48,7 +48,7 @@ func commands() []command {
 		{"replay", "-o OUT.hep|-follow ID [-config FILE] [-summary FILE.json] FILE...", "the same over pcap and pcapng files", cmdReplay, false},
 		{"console", "[-config FILE|-socket PATH] [COMMAND...]", "a shell on a running probe: configuration, and what it sees", cmdConsole, false},
 		{"capture", "-o FILE.pcapng [-config FILE] [WORD...]", "write what a running probe holds of the newest frames", cmdCapture, false},
-		{"collect", "[-udp ADDR] [-tcp ADDR] [-o OUT.hep] [-json]", "a small HEP server", cmdCollect, false},
+		{"collect", "[-udp ADDR] [-tcp ADDR] [-nats URL -stream NAME] [-o OUT.hep] [-json]", "a small HEP server", cmdCollect, false},
 		{"decode", "FILE.hep", "print HEP packets as JSON, one a line", cmdDecode, true},
 		{"spool", "ls|export|verify FILE", "look into the spool of a stopped probe", cmdSpool, false},
 		{"config", "[-check FILE]", "list every option, or check a configuration", cmdConfig, true},

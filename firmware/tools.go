@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"heptap/capture/record"
 	"heptap/firmware/internal/collect"
 	"heptap/firmware/internal/config"
+	"heptap/firmware/internal/jetstream"
 )
 
 const decodeExamples = `  heptap decode calls.hep
@@ -278,6 +280,7 @@ func eachRecord(s *buffer.Spool, f func(r *record.Record, b []byte) error) error
 const collectExamples = `  heptap collect -json
   heptap collect -tcp 0.0.0.0:9060 -udp 0.0.0.0:9060 -o calls.hep
   heptap collect -tls 0.0.0.0:9061 -tls-certificate hep.pem -tls-key hep.key
+  heptap collect -nats nats://nats.example.net:4222 -stream HEP -durable archive -o calls.hep
 `
 
 func cmdCollect(ctx context.Context, e *env, args []string) error {
@@ -288,6 +291,13 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 	certificate := fs.String("tls-certificate", "", "certificate that TLS shows, PEM `FILE`")
 	key := fs.String("tls-key", "", "its private key, PEM `FILE`")
 	clientCA := fs.String("tls-client-ca", "", "clients must show a certificate signed by one of these, PEM `FILE`")
+	stream := jetstream.Source{Unreadable: func(err error) bool { return errors.Is(err, collect.ErrPacket) }}
+	fs.StringVar(&stream.URL, "nats", "", "read from a stream of NATS JetStream instead, at `URL`, nats:// or tls://, with USER:PASSWORD@ or TOKEN@ in it; -udp and -tcp listen as well if they are given")
+	fs.StringVar(&stream.Stream, "stream", "", "the stream's `NAME`")
+	fs.StringVar(&stream.Durable, "durable", "heptap", "`NAME` of the consumer: the server knows by it what was read, and those with one name share the work")
+	fs.StringVar(&stream.Subject, "subject", "", "read only messages of this `SUBJECT`, which may have wildcards, such as heptap.*.*.3")
+	fs.StringVar(&stream.Credentials, "nats-credentials", "", "`FILE` with a JWT and the seed of its key, as nsc makes it")
+	fs.StringVar(&stream.CA, "nats-ca", "", "the NATS server's certificate must be signed by one of these, PEM `FILE`")
 	out := fs.String("o", "", "append the HEP packets to `FILE`, back to back")
 	asJSON := fs.Bool("json", false, "print each packet as a line of JSON; the default without -o")
 	if err := parse(fs, args); err != nil {
@@ -300,6 +310,20 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 	cfg := collect.Config{UDP: *udp, TCP: *tcp, TLS: *secure, Certificate: *certificate, Key: *key, ClientCA: *clientCA, Log: log}
 	if (*secure != "") != (*certificate != "" && *key != "") {
 		return usagef("-tls needs -tls-certificate and -tls-key, and they need it")
+	}
+	if (stream.URL != "") != (stream.Stream != "") {
+		return usagef("-nats and -stream need each other")
+	}
+	if stream.URL != "" {
+		stream.Log, cfg.Source = log, &stream
+		given := map[string]bool{}
+		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if !given["udp"] {
+			cfg.UDP = ""
+		}
+		if !given["tcp"] {
+			cfg.TCP = ""
+		}
 	}
 	if *asJSON || *out == "" {
 		cfg.JSON = e.stdout
@@ -328,10 +352,13 @@ func cmdCollect(ctx context.Context, e *env, args []string) error {
 			at = append(at, l.name, l.addr.String())
 		}
 	}
+	if stream.URL != "" {
+		at = append(at, "stream", stream.Stream, "durable", stream.Durable)
+	}
 	log.Info("collecting", at...)
 	err = c.Run(ctx)
 	st := c.Stats()
-	log.Info("collected", "frames", c.Frames(), "bad_frames", st.BadFrames())
+	log.Info("collected", "frames", c.Frames(), "bad_frames", st.BadFrames()+c.BadPackets())
 	if seqs := c.Sequences(); seqs.Records > 0 {
 		log.Info("by their numbers", "records", seqs.Records, "duplicates", seqs.Duplicates, "missing", seqs.Missing, "runs", seqs.Runs)
 	}

@@ -12,6 +12,11 @@
 // sender's connection is reset, so that it keeps what it has. OpenFile cuts off
 // a frame that a crash left half-written, and says so.
 //
+// # A source
+//
+// Packets may come from a Source, a stream, beside the sockets or instead of them. They are acknowledged to it when they
+// have been written, and flushed to the disk if the writers are files.
+//
 // # Duplicates and gaps
 //
 // By the numbers of a probe that sends them Sequences counts the records that came more than
