@@ -124,10 +124,8 @@ func TestPublish(t *testing.T) {
 	s := natstest.New(t, natstest.Options{})
 	s.Stream(nil)
 	d := dialer(t, s.Addr(), nil)
-	c := must(t, nil, nil)
 	for round := range 2 {
-		var err error
-		c, err = connect(t, d, jetstream.Options{})
+		c, err := connect(t, d, jetstream.Options{})
 		c = must(t, c, err)
 		write(t, c, newEncoder(t, 4), 1<<40, 1<<40+500)
 		finish(t, c)
