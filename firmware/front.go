@@ -156,26 +156,24 @@ func (f *front) add(role string, led hal.LED) {
 	}
 }
 
-// run shows the state, and has do told what the button asks for, until ctx is done.
-func (f *front) run(ctx context.Context, log *slog.Logger, do func(panel.Intent)) {
-	done := make(chan struct{}, 3)
-	parts := []func() error{func() error { return f.player.Run(ctx, f.leds) }}
+// light shows the state until dark is called.
+func (f *front) light(log *slog.Logger) (dark func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	parts := []func(context.Context) error{func(ctx context.Context) error { return f.player.Run(ctx, f.leds) }}
 	if f.draw != nil {
-		parts = append(parts, func() error { return f.draw.Run(ctx) })
+		parts = append(parts, f.draw.Run)
 	}
-	if f.button != nil {
-		parts = append(parts, func() error { return f.gestures(ctx, log, do) })
-	}
+	var lit sync.WaitGroup
 	for _, part := range parts {
-		go func() {
-			if err := part(); err != nil && ctx.Err() == nil {
+		lit.Go(func() {
+			if err := part(ctx); err != nil && ctx.Err() == nil {
 				log.Warn("front panel", "err", err)
 			}
-			done <- struct{}{}
-		}()
+		})
 	}
-	for range parts {
-		<-done
+	return func() {
+		cancel()
+		lit.Wait()
 	}
 }
 
@@ -210,8 +208,11 @@ func (f *front) testLEDs(ctx context.Context, tell func(line string)) error {
 	return ctx.Err()
 }
 
-// gestures watches the button.
-func (f *front) gestures(ctx context.Context, log *slog.Logger, do func(panel.Intent)) error {
+// watch has do told what the button asks for, until ctx is done.
+func (f *front) watch(ctx context.Context, log *slog.Logger, do func(panel.Intent)) {
+	if f.button == nil {
+		return
+	}
 	g := panel.Gestures{Phase: func(p panel.Phase) {
 		f.held.Store(p == panel.PhasePressed)
 		f.player.Update(func(s *panel.State) { s.Press = p })
@@ -219,13 +220,13 @@ func (f *front) gestures(ctx context.Context, log *slog.Logger, do func(panel.In
 	for {
 		err := g.Run(ctx, f.button, do)
 		if err == nil || ctx.Err() != nil {
-			return nil
+			return
 		}
 		// A line that failed may work again; the press under way is void.
 		log.Warn("front panel button", "err", err, "retry", buttonRetry.String())
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(buttonRetry):
 		}
 	}

@@ -333,7 +333,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { r.healSpool(rest) })
 	watchers.Go(func() { r.upgradeDaily(rest) })
 	watchers.Go(func() {
-		r.front.run(rest, r.log, func(i panel.Intent) {
+		r.front.watch(rest, r.log, func(i panel.Intent) {
 			r.host.intend(r.log, i, func() error { return r.mark("", "button") }, cancel)
 		})
 	})

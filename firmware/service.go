@@ -176,6 +176,7 @@ func (s *service) once(ctx context.Context, cfg config.Config, started func()) (
 		return nil, err
 	}
 	defer s.shows(front)()
+	defer front.light(s.log)() // a large spool takes its time to open
 	r := &runner{env: s.env, cfg: cfg, box: box, front: front, out: s.env.stdout, errOut: front.stderr, log: s.log, host: s.host, upgrades: s.upgrades, wedge: s.wedge}
 	r.again = func(ctx context.Context) {
 		select {
@@ -262,17 +263,19 @@ func (s *service) idle(ctx context.Context, cfg config.Config, started func(), t
 		s.log.Error("nothing is captured: press Enter at the serial console", "err", trouble, "next_try", s.startAgain.String())
 		retry = time.After(s.startAgain)
 	}
-	var watching sync.WaitGroup
-	defer watching.Wait()
 	defer stop()
 	if f := s.idlePanel(cfg); f != nil {
 		defer s.shows(f)()
 		f.player.Update(func(p *panel.State) { *p = state })
+		defer f.light(s.log)()
+		var watching sync.WaitGroup
 		watching.Go(func() {
-			f.run(ctx, s.log, func(i panel.Intent) {
+			f.watch(ctx, s.log, func(i panel.Intent) {
 				s.host.intend(s.log, i, func() error { return errors.New("a mark is a record, and nothing is captured") }, stop)
 			})
 		})
+		defer watching.Wait()
+		defer stop()
 	}
 	started()
 	tick := time.NewTicker(lifeStep)
