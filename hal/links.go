@@ -31,6 +31,10 @@ type MirrorOptions struct {
 	// Force sets up even an interface that has the default route or leads to
 	// a collector.
 	Force bool
+
+	// HardwareTime has the card stamp every frame it receives, where it can. That it
+	// cannot is no error: who captures sees it by the frames.
+	HardwareTime bool
 }
 
 // Links are the box's network interfaces.

@@ -121,6 +121,7 @@ func (r *Ring) bindAgain(now time.Time) error {
 			return err
 		}
 		r.settle(dev)
+		r.startStamping()
 		return nil
 	}
 	// A new socket it must be. The kernel still closes the block it was
@@ -153,5 +154,6 @@ func (r *Ring) reopen() error {
 		return err // gone again already: the next look sees it
 	}
 	r.settle(dev)
+	r.startStamping()
 	return nil
 }

@@ -45,10 +45,15 @@ func (w *walker) fill(frames []capture.Frame, clk *clock, link capture.LinkType,
 		f := &frames[n]
 		f.Data = block[begin:end:end]
 		f.Length = int(u32(h, hdrLen))
-		f.Wall = int64(u32(h, hdrSec))*1e9 + int64(u32(h, hdrNsec))
-		f.Mono = clk.at(f.Wall)
+		status := u32(h, hdrStatus)
+		stamp := int64(u32(h, hdrSec))*1e9 + int64(u32(h, hdrNsec))
+		if status&unix.TP_STATUS_TS_RAW_HARDWARE != 0 {
+			f.Wall, f.Mono = clk.byCard(stamp)
+		} else {
+			f.Wall, f.Mono = stamp, clk.bySystem(stamp)
+		}
 		f.Link, f.Port, f.Hidden = link, port, false
-		f.HasVLAN, f.VLANTCI, f.VLANTPID = vlan(h)
+		f.HasVLAN, f.VLANTCI, f.VLANTPID = vlan(h, status)
 		n++
 		left--
 		if left > 0 && uint64(off)+uint64(next) > uint64(len(block)) {
@@ -96,8 +101,7 @@ func (w *walker) readAhead(off uint32) {
 // vlan reads the tag the kernel took off the frame. The flags decide, not the
 // TCI: a priority tag of class 0 has TCI 0. Kernels before 3.14 do not say
 // which TPID it was.
-func vlan(h []byte) (has bool, tci, tpid uint16) {
-	status := u32(h, hdrStatus)
+func vlan(h []byte, status uint32) (has bool, tci, tpid uint16) {
 	if status&unix.TP_STATUS_VLAN_VALID == 0 {
 		return false, 0, 0
 	}

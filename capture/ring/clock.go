@@ -19,6 +19,7 @@ type clock struct {
 	now    int64                     // when the current block was opened
 	last   int64                     // Mono of the last frame
 	set    bool                      // offset has been measured
+	card   card                      // of the network card, where frames are stamped by it
 
 	// After a step, until a frame from after it has been seen.
 	stepped bool
@@ -60,6 +61,33 @@ func (c *clock) at(wall int64) int64 {
 	m = max(min(m, c.now), c.last)
 	c.last = m
 	return m
+}
+
+// bySystem is at, of a frame that the card has not stamped.
+func (c *clock) bySystem(wall int64) int64 {
+	if c.card.read != nil {
+		c.card.plain++
+		c.card.unstamped++
+	}
+	return c.at(wall)
+}
+
+// byCard returns both times of a frame with that stamp of the card's. The wall
+// time is that of the wall clock as it is set now.
+func (c *clock) byCard(stamp int64) (wall, mono int64) {
+	m := max(min(c.card.believe(stamp, c.now), c.now), c.last)
+	c.last = m
+	return m - c.offset, m
+}
+
+// opened tells the card when the kernel began a block, by the system's clock: as it has
+// always stamped that itself, no frame of it is older.
+func (c *clock) opened(block []byte) {
+	low := c.floor
+	if !c.stepped && len(block) >= blockMin {
+		low = max(low, int64(u32(block, blockFirstSec))*1e9+int64(u32(block, blockFirstNsec))+c.offset)
+	}
+	c.card.begin(min(low, c.now))
 }
 
 func (c *clock) acrossStep(wall int64) int64 {

@@ -30,6 +30,10 @@ type Config struct {
 	Snaplen    int           // octets stored of each frame; 0: all of it
 	Outgoing   bool          // also deliver frames that this host sends on Interface
 
+	// HardwareTime has frames take their time from the card's clock, where it stamps all
+	// frames and proves right. Otherwise they have the system's, see Ring.Timestamps.
+	HardwareTime bool
+
 	// Filter is the program the kernel runs on each frame, from
 	// CompileFilter; nil passes everything. See SetFilter.
 	Filter []bpf.RawInstruction

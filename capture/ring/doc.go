@@ -39,6 +39,17 @@
 // which the block was opened: whatever the wall clock does, Mono is wrong by
 // at most the age of a block.
 //
+// With Config.HardwareTime the card stamps the frames where it can stamp all of them
+// (SIOCSHWTSTAMP, PACKET_TIMESTAMP); a frame's status says which clock its time is of.
+// The card's clock is none of the system's: once a second it is read between two readings
+// of CLOCK_MONOTONIC, which gives Mono, by its rate in between; Wall is Mono by the
+// distance above, so a step of the wall clock does no harm. Each time is held against
+// what the kernel says by the system's clock: a frame is not from before its block was
+// begun, nor from after the block was read. One that is more than 10 ms outside of that has
+// the nearest time that can be, and is counted; after three blocks in succession with such
+// frames, or when the card's clock cannot be read or stamps nothing, the ring goes back to the
+// system's clock, says why (Timestamps), and tries again after a minute, then less often.
+//
 // # Waiting
 //
 // Waking a program costs more than the frames of a block. So a reader that

@@ -15,11 +15,13 @@ import (
 
 // Offsets in a block: struct tpacket_block_desc and struct tpacket_hdr_v1.
 const (
-	blockHdr    = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
-	blockStatus = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Block_status))
-	blockFrames = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Num_pkts))
-	blockFirst  = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Offset_to_first_pkt))
-	blockMin    = int(unsafe.Sizeof(unix.TpacketBlockDesc{}))
+	blockHdr       = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
+	blockStatus    = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Block_status))
+	blockFrames    = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Num_pkts))
+	blockFirst     = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Offset_to_first_pkt))
+	blockFirstSec  = blockHdr + int(unsafe.Offsetof(unix.TpacketHdrV1{}.Ts_first_pkt))
+	blockFirstNsec = blockFirstSec + 4
+	blockMin       = int(unsafe.Sizeof(unix.TpacketBlockDesc{}))
 )
 
 // Offsets in a frame header: struct tpacket3_hdr.

@@ -31,6 +31,7 @@ type Ring struct {
 	checked int64 // monotonic time of the last count
 	rested  bool  // wait has slept since a frame was handed out
 	away    away
+	stamps  stamping
 	closed  bool
 
 	mu     sync.Mutex // held by the reader to write, by others to use:
@@ -61,6 +62,7 @@ func open(cfg Config, sys kernel) (*Ring, error) {
 	if err := r.look(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open ring %s: %w", cfg.Interface, err), r.Close())
 	}
+	r.startStamping()
 	return r, nil
 }
 
@@ -119,7 +121,9 @@ func (r *Ring) deliver(frames []capture.Frame) int {
 			return 0
 		}
 		r.clk.measure()
+		r.mindStamping()
 		r.walk.start(r.sock.block(r.next))
+		r.clk.opened(r.walk.block)
 		r.holding = true
 		if r.clk.now-r.checked >= int64(r.cfg.Poll) {
 			r.count()
@@ -181,6 +185,7 @@ func (r *Ring) rest() time.Duration {
 // idle is called when nothing has arrived for the poll interval.
 func (r *Ring) idle() error {
 	r.count()
+	r.mindStamping()
 	if err := r.look(); err != nil {
 		return fmt.Errorf("read ring %s: %w", r.cfg.Interface, err)
 	}
@@ -248,6 +253,8 @@ func (r *Ring) Close() error {
 	}
 	r.closed = true
 	r.count()
+	r.countStamps()
+	r.endStamping()
 	return r.closeSocket()
 }
 

@@ -367,3 +367,20 @@ func TestCloseLeavesNoDescriptor(t *testing.T) {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }
+
+// A device that cannot stamp frames, as veth, is captured with the system's clock, and says so.
+func TestNoHardwareTimestamps(t *testing.T) {
+	l := newLab(t)
+	r := l.open(ring.Config{HardwareTime: true})
+	before := time.Now()
+	l.send(numbered(1, 60))
+	f := l.read(r, 1)[0]
+	if f.Wall < before.UnixNano() || f.Wall > time.Now().UnixNano() {
+		t.Errorf("wall %d", f.Wall)
+	}
+	st := r.Timestamps()
+	if !st.Wanted || st.Hardware || st.Stamped != 0 || !strings.Contains(st.Reason, "hardware timestamps") {
+		t.Errorf("%+v", st)
+	}
+	t.Log(st.String())
+}

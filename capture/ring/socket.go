@@ -18,6 +18,9 @@ import (
 type kernel struct {
 	setRing func(fd int, req *unix.TpacketReq3) error
 	clocks  func() (wall, mono int64)
+
+	openCard func(fd int, iface string) (cardClock, error)
+	stampBy  func(fd int, hardware bool) error
 }
 
 func realKernel() kernel {
@@ -25,7 +28,9 @@ func realKernel() kernel {
 		setRing: func(fd int, req *unix.TpacketReq3) error {
 			return unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, req)
 		},
-		clocks: newClocks(),
+		clocks:   newClocks(),
+		openCard: openCard,
+		stampBy:  stampBy,
 	}
 }
 

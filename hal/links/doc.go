@@ -19,6 +19,7 @@
 //	addresses  removed, of both families
 //	ARP        off (IFF_NOARP)
 //	up
+//	timestamps by the card, of all frames, if they are wished for and can be had
 //
 // The kernel removes an interface's routes together with its addresses, and
 // they do not come back with RestoreMirror: it gives back addresses, not

@@ -19,6 +19,7 @@ import (
 type before struct {
 	index     int
 	up, noARP bool
+	stamps    *unix.HwTstampConfig // nil: not changed
 	features  []feature
 	ipv6      map[string][]byte // sysctl: value with its newline
 	addrs     []netlink.Addr
@@ -43,7 +44,11 @@ func (l *Links) MirrorUp(name string, opts hal.MirrorOptions) error {
 			return fmt.Errorf("mirror port %s: %w", name, err)
 		}
 	}
-	switch err := l.silence(link); {
+	err = l.silence(link)
+	if err == nil && opts.HardwareTime {
+		l.stampAll(name)
+	}
+	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("mirror port %s: %w: needs CAP_NET_ADMIN and a writable /proc/sys", name, err)
 	case err != nil:
@@ -135,6 +140,26 @@ func (l *Links) silence(link netlink.Link) error {
 	return nil
 }
 
+// stampAll has the card stamp all frames, where it can: not every driver does, and one that
+// stamps PTP only is left as it was.
+func (l *Links) stampAll(name string) {
+	was, err := unix.IoctlGetHwTstamp(l.ioctl, name)
+	if err != nil || was.Rx_filter == unix.HWTSTAMP_FILTER_ALL {
+		return
+	}
+	want := &unix.HwTstampConfig{Tx_type: was.Tx_type, Rx_filter: unix.HWTSTAMP_FILTER_ALL}
+	if unix.IoctlSetHwTstamp(l.ioctl, name, want) != nil {
+		return
+	}
+	if want.Rx_filter != unix.HWTSTAMP_FILTER_ALL { // what the driver made of it
+		_ = unix.IoctlSetHwTstamp(l.ioctl, name, was)
+		return
+	}
+	if b := l.saved[name]; b.stamps == nil {
+		b.stamps = was
+	}
+}
+
 // ownByKernel says whether the kernel makes the address itself, when IPv6 is
 // on and a router advertises.
 func ownByKernel(a netlink.Addr) bool {
@@ -210,6 +235,9 @@ func (l *Links) restore(link netlink.Link, b *before) error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
+	}
+	if b.stamps != nil {
+		note("hardware timestamps", unix.IoctlSetHwTstamp(l.ioctl, link.Attrs().Name, b.stamps))
 	}
 	if !b.up {
 		note("set down", l.nl.LinkSetDown(link))

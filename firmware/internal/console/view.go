@@ -212,6 +212,7 @@ func sumInputs(p *probe.Stats, port string) (sum probe.InputStats) {
 		sum.Source.Received += in.Source.Received
 		sum.Source.KernelDrops += in.Source.KernelDrops
 		sum.Octets += in.Octets
+		sum.Timestamps.Add(&in.Timestamps)
 	}
 	return sum
 }
@@ -230,6 +231,10 @@ func showInterfaces(l *Live, b *strings.Builder) error {
 		fmt.Fprintf(b, "%s on %s: %s\n", c.Name, c.Interface, state)
 		row(b, "  rings", "%d of %s", c.Rings, sizeText(c.RingSize))
 		row(b, "  frames", "%d, %d dropped by the kernel, %s decoded", in.Source.Received, in.Source.KernelDrops, sizeText(int64(in.Octets)))
+		if t := &in.Timestamps; t.Wanted {
+			row(b, "  timestamps", "%s", t)
+			row(b, "", "%d by the card, %d of it refused, %d not stamped by it; given up %d times", t.Stamped, t.Refused, t.Unstamped, t.Fallbacks)
+		}
 		if c.Filter != "" {
 			row(b, "  filter", "%s", c.Filter)
 		}

@@ -204,6 +204,18 @@ func (l *list) input(in *probe.InputStats) {
 	l.counter("heptap_frames_kernel_drops_total", "Frames the kernel dropped because the ring was full.", in.Source.KernelDrops, p...)
 	l.counter("heptap_ring_freezes_total", "Times the ring was found full.", in.Source.Freezes, p...)
 	l.counter("heptap_interface_reopens_total", "Times the interface went away and came back.", in.Source.Reopens, p...)
+	if t := &in.Timestamps; t.Wanted {
+		used := 0.0
+		if t.Hardware {
+			used = 1
+			l.gauge("heptap_hardware_clock_offset_seconds", "How far the network card's clock is ahead of the system's.", t.Offset.Seconds(), p...)
+		}
+		l.gauge("heptap_hardware_timestamps", "1: the frames have their time of the network card's clock; 0: of the system's, although the card's is configured.", used, p...)
+		l.counter("heptap_hardware_timestamps_total", "Frames by what became of the card's time: used, refused for it could not be, or missing.", t.Stamped, "port", in.Name, "time", "used")
+		l.counter("heptap_hardware_timestamps_total", "Frames by what became of the card's time: used, refused for it could not be, or missing.", t.Refused, "port", in.Name, "time", "refused")
+		l.counter("heptap_hardware_timestamps_total", "Frames by what became of the card's time: used, refused for it could not be, or missing.", t.Unstamped, "port", in.Name, "time", "missing")
+		l.counter("heptap_hardware_timestamps_given_up_total", "Times the card's clock was given up.", t.Fallbacks, p...)
+	}
 	l.counter("heptap_frames_decoded_total", "Frames decoded to a datagram.", in.Decoded, p...)
 	l.counter("heptap_octets_decoded_total", "Octets on the wire of the decoded frames.", in.Octets, p...)
 	l.counter("heptap_frames_truncated_total", "Decoded frames that the capture cut short.", in.Truncated, p...)

@@ -34,6 +34,8 @@ type Input struct {
 	PortName string             // Name if it is empty
 	Own      [6]byte            // the port's hardware address, if it has one
 	Link     func() mirror.Link // whether it has a carrier; nil for a file
+
+	Timestamps func() capture.Timestamps // which clock its frames have their time of; nil for a file
 }
 
 // Config is what a Probe is made of.

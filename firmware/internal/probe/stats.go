@@ -32,6 +32,7 @@ type InputStats struct {
 	NotRead                                                  []Unread // what decode does not read, by name
 	Hidden                                                   Hidden   // samples of what the port's filter hides, by what they carry
 	Media                                                    media.Stats
+	Timestamps                                               capture.Timestamps
 }
 
 // DroppedTotal sums the frames dropped for any reason.
@@ -91,6 +92,9 @@ func (p *Probe) Stats() Stats {
 		in.Segments, in.Ignored, in.TLS, in.SIPTLS = c.Segments.Load(), c.Ignored.Load(), c.TLS.Load(), c.SIPTLS.Load()
 		in.SCTP, in.Fragments, in.Relayed, in.StreamDrops = c.SCTP.Load(), c.Fragments.Load(), c.Relayed.Load(), c.StreamDrops.Load()
 		in.NotRead, in.Hidden = w.unread.list(), w.hidden.stats()
+		if w.timestamps != nil {
+			in.Timestamps = w.timestamps()
+		}
 		if w.fragments != nil {
 			s.Assembly.Fragments = w.fragments.Stats()
 		}

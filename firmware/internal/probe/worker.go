@@ -87,6 +87,7 @@ func addAll(to []atomic.Uint64, from []uint32) {
 type worker struct {
 	name       string
 	source     capture.Source
+	timestamps func() capture.Timestamps // nil: of a file
 	table      *media.Table
 	counters   Counters
 	unread     unread
@@ -132,7 +133,7 @@ type worker struct {
 
 func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, wake chan<- struct{}, asked *asked) *worker {
 	w := &worker{asked: asked,
-		name: in.Name, source: in.Source, table: table, mirror: tally, ignore: cfg.Assembly.Stream.Ignore, hep: cfg.Assembly.Unwrap != nil, beside: cfg.Assembly.Beside,
+		name: in.Name, source: in.Source, timestamps: in.Timestamps, table: table, mirror: tally, ignore: cfg.Assembly.Stream.Ignore, hep: cfg.Assembly.Unwrap != nil, beside: cfg.Assembly.Beside,
 		replay: cfg.Replay, wait: cfg.Replay, now: cfg.Now, lag: int64(in.Lag),
 		full: make(chan *batch, queueDepth), free: make(chan *batch, queueDepth), wake: wake,
 		frames: make([]capture.Frame, framesPerRead),
