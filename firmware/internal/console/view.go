@@ -274,7 +274,15 @@ func showCapture(l *Live, b *strings.Builder) error {
 				row(b, "  "+c.name, "%d", c.n)
 			}
 		}
+		for class, n := range in.Shed {
+			if n > 0 {
+				row(b, "  left out", "%d of class %v, while the CPU was short", n, record.Class(class))
+			}
+		}
 		row(b, "  RTP", "%d packets, %d streams now", in.Media.Packets, in.Media.Confirmed)
+	}
+	if p.LinesShed > 0 {
+		fmt.Fprintf(b, "%d received lines of logs left out while the CPU was short\n", p.LinesShed)
 	}
 	for i := range p.Ports {
 		b.WriteString(printable(p.Ports[i].Report))

@@ -247,6 +247,11 @@ func (l *list) input(in *probe.InputStats) {
 	l.counter("heptap_sctp_packets_total", "SCTP packets.", in.SCTP, p...)
 	l.counter("heptap_ip_fragments_total", "IP fragments.", in.Fragments, p...)
 	l.counter("heptap_queue_drops_total", "Messages and stream counts the correlator had no room for.", in.QueueDrops, p...)
+	for class, n := range in.Shed {
+		if class := record.Class(class); class != record.Call {
+			l.counter("heptap_queue_shed_total", "Datagrams left out, as worth least, while the correlator was behind, by class.", n, "port", in.Name, "class", class.String())
+		}
+	}
 	l.counter("heptap_stream_drops_total", "Segments, SCTP packets and fragments left out to keep room for datagrams.", in.StreamDrops, p...)
 	m := &in.Media
 	l.gauge("heptap_rtp_streams", "RTP streams counted now.", float64(m.Confirmed), "port", in.Name, "state", "confirmed")
@@ -264,6 +269,7 @@ func (l *list) pipeline(st *probe.Stats) {
 	}
 	l.counter("heptap_sip_cut_to_record_total", "SIP messages cut to the largest record.", st.Cut)
 	l.counter("heptap_records_oversize_total", "Records too large for any collector.", st.Oversize)
+	l.counter("heptap_lines_shed_total", "Received lines of logs left out while the correlator was behind.", st.LinesShed)
 	l.counter("heptap_merge_late_total", "Messages that came later than the watermark.", st.Late)
 	l.counter("heptap_sip_messages_total", "SIP messages.", c.SIP.Load())
 	l.counter("heptap_sip_malformed_total", "Datagrams that begin like SIP and are not.", c.SIPMalformed.Load())

@@ -11,8 +11,9 @@
 // A worker owns its source, its media table and its counters; nothing in its
 // loop takes a lock or allocates. Batches travel to the merge through a
 // channel of fixed length and come back empty through another. When the merge
-// falls so far behind that none is free, a live worker counts what it cannot
-// hand over (QueueDrops) and reads on, so that the ring does not fill behind
+// falls behind, a live worker leaves out what is worth least, class by class (worth.go), then what
+// has to be reassembled; when no batch is free it counts what it cannot
+// hand over (QueueDrops). It always reads on, so that the ring does not fill behind
 // it; a replaying worker waits. Told to stop, a live worker reads on until what
 // the ring held at that moment is read, and waits for room with its streams'
 // last counts: they reach the correlator before it makes the final reports.

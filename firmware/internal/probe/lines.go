@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"heptap/capture"
+	"heptap/capture/record"
 )
 
 // Lines are messages that were received rather than seen (*syslogd.Listener).
@@ -23,11 +24,15 @@ func (m *merge) lineTime() int64 {
 	return math.MaxInt64
 }
 
-// takeLine hands over the first line.
+// takeLine hands over the first line, or leaves it out when the ports have more than can be done.
 func (m *merge) takeLine() {
 	l := m.lines.Peek()
 	m.latest = max(m.latest, l.Mono)
-	m.line(l)
+	if m.pressed(record.Line) {
+		m.linesShed.Add(1)
+	} else {
+		m.line(l)
+	}
 	m.judge(m.latest)
 	m.lines.Done()
 }

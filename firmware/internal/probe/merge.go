@@ -34,7 +34,8 @@ type merge struct {
 	line       func(*capture.Message)
 	latest     int64 // time of the item handed over last
 	late       atomic.Uint64
-	reached    atomic.Int64 // how far it has come, by that or by the clock
+	linesShed  atomic.Uint64 // lines that were received, and left out
+	reached    atomic.Int64  // how far it has come, by that or by the clock
 }
 
 // head is the batch of one worker that is being taken apart.

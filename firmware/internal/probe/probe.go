@@ -53,6 +53,7 @@ type Config struct {
 	Readers   []Reader        // who does not get all that is delivered
 	Lines     Lines           // lines of logs received on the management side, nil for none; not with Replay
 	Relay     Relay           // what other agents have seen, nil for none; not with Replay
+	Shed      []record.Class  // what is left out when the merge is behind, the first first; nil is record.ShedOrder, and Call never is
 	Beyond    beyond.Config   // of what Assembly.Beside finds; Correlator is filled in
 
 	// Deliver takes one record in its canonical form, not yet sealed. It

@@ -27,6 +27,7 @@ type InputStats struct {
 	Encaps                                                   [capture.NumEncaps]uint64
 	Segments, Ignored, TLS, SIPTLS, SCTP, Fragments, Relayed uint64
 	QueueDrops, StreamDrops                                  uint64
+	Shed                                                     [record.NumClasses]uint64
 	Truncated                                                uint64
 	Unread                                                   uint64   // frames that came after the probe was told to stop; 0 until it has ended
 	NotRead                                                  []Unread // what decode does not read, by name
@@ -38,6 +39,14 @@ type InputStats struct {
 // DroppedTotal sums the frames dropped for any reason.
 func (s *InputStats) DroppedTotal() (n uint64) {
 	for _, d := range s.Dropped {
+		n += d
+	}
+	return n
+}
+
+// ShedTotal sums what was left out while the merge was behind.
+func (s *InputStats) ShedTotal() (n uint64) {
+	for _, d := range s.Shed {
 		n += d
 	}
 	return n
@@ -55,6 +64,7 @@ type Stats struct {
 	Ports     []PortStats
 	Records   map[record.Type]uint64 // made, by type
 	Oversize  uint64                 // records too large for any collector, not made
+	LinesShed uint64                 // received lines that were left out while the merge was behind
 	Late      uint64                 // items that came later than the watermark
 	Cut       uint64                 // SIP records that were cut to what a collector can take
 	Assembly  assembly.Stats
@@ -67,7 +77,7 @@ type Stats struct {
 
 // Stats returns the totals. It may be called from any goroutine.
 func (p *Probe) Stats() Stats {
-	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), Cut: p.cut.Load(),
+	s := Stats{Records: map[record.Type]uint64{}, Oversize: p.oversize.Load(), Late: p.merge.late.Load(), LinesShed: p.merge.linesShed.Load(), Cut: p.cut.Load(),
 		Assembly: p.assembly.Stats(p.portCount()), Correlate: &p.correlator.Stats, Beyond: &p.beyond.Stats, Trace: p.cfg.Trace.Stats(), Readers: p.readers()}
 	if p.isup != nil {
 		s.ISUP = &p.isup.Stats
@@ -82,6 +92,9 @@ func (p *Probe) Stats() Stats {
 		in.QueueDrops, in.Truncated, in.Unread = c.QueueDrops.Load(), c.Truncated.Load(), c.Unread.Load()
 		for i := range in.Dropped {
 			in.Dropped[i] = c.Dropped[i].Load()
+		}
+		for i := range in.Shed {
+			in.Shed[i] = c.Shed[i].Load()
 		}
 		for i := range in.Protocols {
 			in.Protocols[i] = c.Protocols[i].Load()

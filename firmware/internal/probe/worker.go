@@ -17,6 +17,7 @@ import (
 	"heptap/capture/media"
 	"heptap/capture/mirror"
 	"heptap/capture/neighbour"
+	"heptap/capture/record"
 	"heptap/capture/stream"
 	"heptap/firmware/internal/assembly"
 	"heptap/firmware/internal/packets"
@@ -38,11 +39,12 @@ type Counters struct {
 	SIPTLS      atomic.Uint64                       // of these, from or to port 5061
 	SCTP        atomic.Uint64                       // packets
 	Fragments   atomic.Uint64
-	Relayed     atomic.Uint64 // datagrams that were found inside TURN
-	QueueDrops  atomic.Uint64 // datagrams and snapshots the queue had no room for
-	StreamDrops atomic.Uint64 // segments, SCTP packets and fragments that were left out to keep room for those
-	Truncated   atomic.Uint64 // decoded frames whose payload the capture cut short
-	Unread      atomic.Uint64 // set at the end: frames that came after the worker was told to stop
+	Relayed     atomic.Uint64                    // datagrams that were found inside TURN
+	QueueDrops  atomic.Uint64                    // datagrams and snapshots the queue had no room for
+	StreamDrops atomic.Uint64                    // segments, SCTP packets and fragments that were left out to keep room for those
+	Shed        [record.NumClasses]atomic.Uint64 // datagrams left out because others are worth more, while the merge was behind
+	Truncated   atomic.Uint64                    // decoded frames whose payload the capture cut short
+	Unread      atomic.Uint64                    // set at the end: frames that came after the worker was told to stop
 }
 
 // tally is the worker's own, plain copy, added to Counters after each read.
@@ -52,6 +54,7 @@ type tally struct {
 	dropped                                                [capture.NumDropReasons]uint32
 	protocols                                              [capture.NumProtocols]uint32
 	encaps                                                 [capture.NumEncaps]uint32
+	shed                                                   [record.NumClasses]uint32
 }
 
 func (t *tally) publish(c *Counters) {
@@ -60,6 +63,7 @@ func (t *tally) publish(c *Counters) {
 	addAll(c.Dropped[:], t.dropped[:])
 	addAll(c.Protocols[:], t.protocols[:])
 	addAll(c.Encaps[:], t.encaps[:])
+	addAll(c.Shed[:], t.shed[:])
 	for _, n := range [...]struct {
 		to *atomic.Uint64
 		n  uint64
@@ -105,6 +109,7 @@ type worker struct {
 	asked     *asked          // of which, some replies are found by
 	replay    bool            // keep packet time exactly
 	wait      bool            // wait for room rather than drop
+	worth     *worth          // what is left out first when the merge is behind
 	now       func() int64    // monotonic clock of a live source
 	lag       int64           // how long the source may hold a frame back, ns
 
@@ -134,7 +139,7 @@ type worker struct {
 func newWorker(in Input, cfg *Config, table *media.Table, tally *mirror.Tally, wake chan<- struct{}, asked *asked) *worker {
 	w := &worker{asked: asked,
 		name: in.Name, source: in.Source, timestamps: in.Timestamps, table: table, mirror: tally, ignore: cfg.Assembly.Stream.Ignore, hep: cfg.Assembly.Unwrap != nil, beside: cfg.Assembly.Beside,
-		replay: cfg.Replay, wait: cfg.Replay, now: cfg.Now, lag: int64(in.Lag),
+		replay: cfg.Replay, wait: cfg.Replay, worth: newWorth(cfg.Shed), now: cfg.Now, lag: int64(in.Lag),
 		full: make(chan *batch, queueDepth), free: make(chan *batch, queueDepth), wake: wake,
 		frames: make([]capture.Frame, framesPerRead),
 	}
@@ -419,8 +424,11 @@ func isTLS(b []byte) bool { return len(b) >= 3 && b[1] == 3 && b[0] >= 20 && b[0
 
 const sipsPort = 5061 // RFC 3261 19.1.2
 
-// hand copies a datagram into the batch.
+// hand copies a datagram into the batch, unless it is worth less than what there is room for.
 func (w *worker) hand(p *capture.Packet, proto capture.Protocol) {
+	if len(w.full) >= w.worth.least && w.leavesOut(classOf(p, proto)) {
+		return
+	}
 	if !w.cur.addPacket(p, proto, w.time) {
 		if w.send(); !w.cur.addPacket(p, proto, w.time) {
 			w.tally.queueDrops++

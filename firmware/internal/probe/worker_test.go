@@ -13,7 +13,7 @@ import (
 func TestSegmentsGiveWay(t *testing.T) {
 	w := idleWorker(1)
 	segment := capturetest.TCP(caller, callee, capture.TCP{Seq: 1, Flags: capture.FlagACK}, make([]byte, 1400))
-	message := capturetest.UDP(caller, callee, []byte(options))
+	message := capturetest.UDP(caller, callee, []byte(invite))
 	frames := capturetest.Frames(time.Unix(1000, 0), time.Microsecond, segment, message)
 	feed := func(i, n int) {
 		for range n {
@@ -59,11 +59,13 @@ func TestProgressUnderLoad(t *testing.T) {
 	}
 }
 
+const invite = "INVITE sip:x SIP/2.0\r\nCSeq: 1 INVITE\r\nVia: SIP/2.0/UDP x\r\n\r\n"
+
 // A worker that needed all its batches for a moment lets most of them go when it
 // has not needed them for a while, and has them again when it does.
 func TestBatchesTrimmed(t *testing.T) {
 	w := idleWorker(1)
-	message := capturetest.UDP(caller, callee, []byte(options))
+	message := capturetest.UDP(caller, callee, []byte(invite))
 	frames := capturetest.Frames(time.Unix(1000, 0), 0, message)
 	crowd := func() {
 		for range queueDepth {
