@@ -381,3 +381,59 @@ func TestWatch(t *testing.T) {
 		t.Errorf("never saw %q", steps[step].name)
 	}
 }
+
+// TestWatchWays: what may be a way out again is told of, and what is skipped is not.
+func TestWatchWays(t *testing.T) {
+	l := newLab(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	l.up("m")
+	m, p := l.link("m"), l.link("p")
+	addr := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 1), Mask: net.CIDRMask(32, 32)}}
+	route := &netlink.Route{LinkIndex: m.Attrs().Index, Scope: netlink.SCOPE_LINK, Dst: &net.IPNet{IP: net.IPv4(198, 51, 100, 0), Mask: net.CIDRMask(24, 32)}}
+	steps := []struct {
+		want     string
+		undo, do func() error
+	}{
+		{"carrier of m", func() error { return l.nl.LinkSetDown(p) }, func() error { return l.nl.LinkSetUp(p) }},
+		{"an address", func() error { return l.nl.AddrDel(m, addr) }, func() error { return l.nl.AddrAdd(m, addr) }},
+		{"a route", func() error { return l.nl.RouteDel(route) }, func() error { return l.nl.RouteAdd(route) }},
+	}
+	told, done := make(chan string, 100), make(chan int, 1)
+	go func() { // WatchWays is called from this thread; each step is done again until it is told of
+		n := 0
+		defer func() { done <- n; cancel() }()
+		for ; n < len(steps); n++ {
+			for seen := false; !seen; {
+				_ = steps[n].undo()
+				if err := steps[n].do(); err != nil {
+					t.Error(err)
+					return
+				}
+				for wait := time.After(500 * time.Millisecond); !seen; {
+					select {
+					case what := <-told:
+						seen = what == steps[n].want
+						continue
+					case <-wait:
+					case <-ctx.Done():
+						return
+					}
+					break
+				}
+			}
+		}
+	}()
+	err := l.l.WatchWays(ctx, func(name string) bool { return name == "p" }, func(what string) {
+		if what == "carrier of p" {
+			t.Error("told of what is skipped")
+		}
+		select {
+		case told <- what:
+		default:
+		}
+	})
+	if n := <-done; err != nil || n < len(steps) {
+		t.Errorf("%v, after %d steps", err, n)
+	}
+}

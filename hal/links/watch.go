@@ -19,7 +19,7 @@ import (
 // what has changed is found by comparing lists, so a message lost to a full
 // socket buffer loses nothing.
 func (l *Links) Watch(ctx context.Context, fn func(hal.LinkEvent)) error {
-	hints, err := subscribe()
+	hints, err := subscribe(unix.RTMGRP_LINK)
 	if err != nil {
 		return fmt.Errorf("watch links: %w", err)
 	}
@@ -42,13 +42,13 @@ func (l *Links) Watch(ctx context.Context, fn func(hal.LinkEvent)) error {
 	}
 }
 
-// subscribe returns a socket that becomes readable when a link changes.
-func subscribe() (*os.File, error) {
+// subscribe returns a socket that becomes readable when something of the groups changes.
+func subscribe(groups uint32) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 		return nil, errors.Join(fmt.Errorf("subscribe: %w", err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), "rtnetlink"), nil

@@ -97,7 +97,13 @@
 // falls back, so that a frozen one loses nothing.
 //
 // A datagram collector has no barriers: what was written and not refused
-// within RefusalWindow counts as sent, unconfirmed.
+// within RefusalWindow counts as sent, unconfirmed. After a refusal both lanes send 1, 8, 64 and 512 records, each
+// when nothing of those before was refused; what comes meanwhile waits in the log.
+//
+// # The way back
+//
+// A lane that lost its collector tries again after a pause that doubles, up to BackoffMax. Retry, which
+// whoever sees a cable, an address or a route come back calls, ends the pause, and the next is short again.
 //
 // # Receipts
 //

@@ -129,8 +129,9 @@ func (ln *lane) failed(f *flight, err error) {
 }
 
 // succeeded is the counterpart of failed. The lane trusts its collector again by degrees; the
-// live lane, whose backlog is another's, at once, and larger degrees are enough for a port that refuses
-// nothing any more: no record is in doubt there, but the kernel may not say each time that it refuses.
+// live lane, whose backlog is another's, at once. Larger degrees are enough for a port that refuses
+// nothing any more, as no record is in doubt there; but the live lane goes by them, too: a kernel does not say
+// each time that a port refuses, and what was sent to one that seemed open is lost.
 func (ln *lane) succeeded(f *flight) {
 	d := &ln.doubt
 	switch {
@@ -148,7 +149,7 @@ func (ln *lane) succeeded(f *flight) {
 	if ln.c.cfg.Datagram {
 		degree = 8
 	}
-	if ln.limit *= degree; ln.limit > limitMax || ln.kind == live {
+	if ln.limit *= degree; ln.limit > limitMax || ln.kind == live && !ln.c.cfg.Datagram {
 		ln.limit = 0
 	}
 }

@@ -25,6 +25,7 @@ type lane struct {
 	kind kind
 	enc  Encoder
 	wake chan struct{} // capacity 1
+	now  chan struct{} // capacity 1: there is a reason not to wait for the next attempt
 
 	batch batch
 	read  chunk
@@ -44,7 +45,7 @@ type lane struct {
 }
 
 func newLane(c *collector, k kind) *lane {
-	ln := &lane{c: c, kind: k, enc: c.cfg.NewEncoder(), wake: make(chan struct{}, 1)}
+	ln := &lane{c: c, kind: k, enc: c.cfg.NewEncoder(), wake: make(chan struct{}, 1), now: make(chan struct{}, 1)}
 	ln.back = backoff{min: c.l.o.BackoffMin, max: c.l.o.BackoffMax}
 	if k == backlog {
 		ln.back.max = min(ln.back.max, 2*time.Second) // it only tries while the live lane is connected
@@ -75,6 +76,10 @@ func (ln *lane) run(ctx context.Context) {
 	}
 	for ln.ready(ctx) {
 		began := time.Now()
+		select {
+		case <-ln.now: // what comes from here on may not have helped this attempt
+		default:
+		}
 		err := ln.connect(ctx)
 		if err == nil {
 			ln.back.reset()
@@ -98,7 +103,7 @@ func (ln *lane) run(ctx context.Context) {
 		if ln.kind != backlog {
 			ln.c.setNext(time.Now().Add(pause))
 		}
-		if !ln.rest(ctx, pause) {
+		if !ln.restUnless(ctx, pause) {
 			break
 		}
 	}
@@ -183,6 +188,32 @@ func (ln *lane) rest(ctx context.Context, d time.Duration) bool {
 	case <-ln.timer.C:
 	}
 	return true
+}
+
+// restUnless waits for d, unless something says that the collector may be reached again: then
+// failures so far count no more. It reports whether to go on.
+func (ln *lane) restUnless(ctx context.Context, d time.Duration) bool {
+	ln.timer.Reset(d)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-ln.c.closed:
+	case <-ln.now:
+		ln.back.reset()
+	case <-ln.timer.C:
+	}
+	return true
+}
+
+// Retry has lanes that wait for their next attempt make it at once.
+func (l *Log) Retry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.collectors {
+		for _, ln := range c.lanes {
+			poke(ln.now)
+		}
+	}
 }
 
 // serve sends over conn until there is no more to send (nil) or it breaks.

@@ -808,6 +808,87 @@ func TestDatagramRefusedWhileDraining(t *testing.T) {
 	})
 }
 
+// A kernel that does not say each time that a port refuses costs little all the same: after a refusal
+// live records too go by degrees, and the rest waits.
+func TestDatagramRefusedNowAndThen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.datagram, fc.untold = true, 2500*time.Millisecond
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.Datagram = true }))
+		n := 0
+		add := func(seconds int) {
+			for range seconds * 10 {
+				r.add(100, record.Call, 700)
+				n += 100
+				time.Sleep(100 * time.Millisecond)
+			}
+			r.law()
+		}
+		add(5)
+		fc.set(func() { fc.dead = true })
+		add(60)
+		fc.set(func() { fc.dead = false })
+		add(5)
+		time.Sleep(2 * time.Minute)
+		c := r.law()
+		lost := n - fc.count()
+		t.Logf("of 60000 that were made while the port refused %d were lost, in %d attempts", lost, c.Broken)
+		if lost > 6000 || c.InMemory+c.Spooled != 0 {
+			t.Errorf("%d lost, and %d still wait", lost, c.InMemory+c.Spooled)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
+
+// What waits for its next attempt makes it when it is told that there is a way again,
+// and waits as briefly as at first when that was wrong.
+func TestRetry(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			fc, s := newFakeCollector(), newFakeSpool()
+			fc.dead = true
+			r := newRig(t, fc.opts(s, func(c *Collector) { c.Strict = strict }))
+			r.add(100, record.Call, 700)
+			time.Sleep(5 * time.Minute)
+			dials := r.law().Dials
+			time.Sleep(10 * time.Second)
+			if n := r.law().Dials - dials; n > 1 {
+				t.Fatalf("%d attempts in 10 s after five minutes", n)
+			}
+			for range 3 { // a cable that comes before the address
+				dials = r.law().Dials
+				r.l.Retry()
+				time.Sleep(time.Millisecond)
+				if n := r.law().Dials - dials; n != 1 {
+					t.Fatalf("%d attempts at once", n)
+				}
+				time.Sleep(time.Second)
+				if n := r.law().Dials - dials; n < 3 {
+					t.Errorf("%d attempts in the second after it", n)
+				}
+				time.Sleep(5 * time.Minute)
+			}
+			fc.start()
+			r.l.Retry()
+			time.Sleep(100 * time.Millisecond)
+			if c := r.law(); c.State != Up && c.State != Draining {
+				t.Errorf("%v: %s", c.State, c.Reason)
+			}
+			r.l.Retry() // of no use to who is connected
+			dials = r.law().Dials
+			r.add(100, record.Call, 700)
+			time.Sleep(time.Minute)
+			r.whole(fc, 200)
+			if n := r.law().Dials - dials; n > 6 {
+				t.Errorf("%d attempts while it is there", n)
+			}
+			r.stop()
+			fc.stop()
+		})
+	}
+}
+
 func TestTwoCollectors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, s := newFakeCollector(), newFakeCollector(), newFakeSpool()
