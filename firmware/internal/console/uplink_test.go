@@ -33,7 +33,7 @@ func TestShowUplink(t *testing.T) {
 			},
 			Uplink: func() uplink.Stats {
 				return uplink.Stats{Collectors: []uplink.CollectorStats{
-					{Status: uplink.Status{Collector: "a", State: uplink.Draining, Rate: 500, Backlog: 1000, Waiting: time.Now().Add(-time.Minute), Next: time.Now().Add(-time.Second),
+					{Status: uplink.Status{Collector: "a", State: uplink.Draining, Rate: 500, Backlog: 1000, Most: 4000, Left: 2300 * time.Millisecond, Waiting: time.Now().Add(-time.Minute), Next: time.Now().Add(-time.Second),
 						Members: []uplink.MemberStatus{{Member: "a", Failed: true, Since: time.Now().Add(-time.Hour), Reason: "connection refused"}, {Member: "b", Active: true, Confirmed: 2048}}},
 						Past: uplink.Past{Trouble: "it was frozen", TroubleAt: time.Now().Add(-time.Minute), Oldest: time.Now().Add(-2 * time.Hour)}},
 					{Status: uplink.Status{Collector: "old", Removed: true, Reason: "not configured any more"}, Counts: uplink.Counts{CarriedIn: 7, Spooled: 7}},
@@ -55,7 +55,7 @@ func TestShowUplink(t *testing.T) {
 		"  certificate  the collector's certificate, or one that signed it, has expired on 1970-01-02\n",
 		"  fragmented   3 datagrams were larger than the 1500 octets of a packet\n",
 		"  rate         500.0 records/s\n",
-		"  waiting      1000 records, about 500.0 KiB, for 1m0s; about 2s left\n",
+		"  waiting      1000 records of 4000 (75% drained), about 500.0 KiB, for 1m0s; about 2s left\n",
 		"  next attempt in 0s\n",
 		" UTC, 2h0m0s ago\n",
 		"  last error   1m0s ago: it was frozen\n",

@@ -406,14 +406,17 @@ func backlog(l *Live, k *uplink.CollectorStats, b *strings.Builder) {
 		return
 	}
 	text := fmt.Sprintf("%d records", k.Backlog)
+	if k.Most > k.Backlog {
+		text += fmt.Sprintf(" of %d (%d%% drained)", k.Most, 100*(k.Most-k.Backlog)/k.Most)
+	}
 	if held := l.Stages.Spool().Held.Total(); held.Records > 0 {
 		text += fmt.Sprintf(", about %s", sizeText(int64(float64(held.Bytes)/float64(held.Records)*float64(k.Backlog))))
 	}
 	if !k.Waiting.IsZero() {
 		text += fmt.Sprintf(", for %v", time.Since(k.Waiting).Round(time.Second))
 	}
-	if k.State == uplink.Draining && k.Rate >= 1 {
-		text += fmt.Sprintf("; about %v left", time.Duration(float64(k.Backlog)/k.Rate*float64(time.Second)).Round(time.Second))
+	if k.Left > 0 {
+		text += fmt.Sprintf("; about %v left", k.Left.Round(time.Second))
 	}
 	row(b, "  waiting", "%s", text)
 }

@@ -388,6 +388,8 @@ func (l *list) collector(c *uplink.CollectorStats) {
 		waiting = time.Since(c.Waiting).Seconds()
 	}
 	l.gauge("heptap_uplink_backlog_records", "Records on disk that wait to be sent.", float64(c.Backlog), who...)
+	l.gauge("heptap_uplink_backlog_most_records", "Records that waited on disk at most since some do: what has been drained is the difference.", float64(c.Most), who...)
+	l.gauge("heptap_uplink_backlog_left_seconds", "How long until no record waits on disk, as fast as they became fewer lately; 0: not known, or none waits.", c.Left.Seconds(), who...)
 	l.gauge("heptap_uplink_backlog_seconds", "How long there have been such records, in this run.", waiting, who...)
 	l.gauge("heptap_uplink_unconfirmed_bytes", "Octets sent and not confirmed.", float64(c.Unconfirmed), who...)
 	l.past(c, who)

@@ -460,6 +460,7 @@ type bucket struct {
 	tokens    float64
 	at        time.Time
 	live      uint64
+	owed      float64 // what the live lane has taken of the share that is still to come, a second's at most
 	made      uint64
 	madeRate  float64 // per second, a mean that follows within madeMean
 }
@@ -481,7 +482,10 @@ func (b *bucket) allow(now time.Time, live, made uint64) (int, time.Duration) {
 	}
 	limit := b.limit()
 	share := passed * limit
-	b.tokens += max(share-float64(live-b.live), share/10)
+	b.owed = min(b.owed+float64(live-b.live), limit) // live records come in bursts: what one takes is not there later
+	taken := min(b.owed, share/10*9)
+	b.owed -= taken
+	b.tokens += share - taken
 	b.tokens = min(b.tokens, max(1, limit/10))
 	b.at, b.live, b.made = now, live, made
 	// Fewer, larger batches: 20 a second, not one per record.

@@ -78,16 +78,18 @@ func (s State) String() string {
 type Status struct {
 	Collector   string
 	State       State
-	Since       time.Time // when State began
-	Reason      string    // what went wrong last; empty when nothing is
-	Backlog     uint64    // records waiting on disk to be sent
-	Held        uint64    // records on disk that are too old to be sent, as far as they have been found
-	Unconfirmed int       // octets of records sent and not confirmed
-	Removed     bool      // not configured any more: what waited for it is kept for a while
-	Fallback    bool      // it answers no half-close: records are released by the resend tail
-	Rate        float64   // records per second that leave the log for it, a mean that follows within some seconds
-	Waiting     time.Time // since when some have been waiting on disk to be sent, in this run; zero: none are
-	Next        time.Time // when the next attempt to connect is made; zero: now, or none is needed
+	Since       time.Time     // when State began
+	Reason      string        // what went wrong last; empty when nothing is
+	Backlog     uint64        // records waiting on disk to be sent
+	Held        uint64        // records on disk that are too old to be sent, as far as they have been found
+	Unconfirmed int           // octets of records sent and not confirmed
+	Removed     bool          // not configured any more: what waited for it is kept for a while
+	Fallback    bool          // it answers no half-close: records are released by the resend tail
+	Rate        float64       // records per second that leave the log for it, a mean that follows within some seconds
+	Most        uint64        // records that were waiting on disk at most since Waiting: what has been drained is the difference
+	Left        time.Duration // until none wait, as fast as they became fewer lately; 0: not known, or none do
+	Waiting     time.Time     // since when some have been waiting on disk to be sent, in this run; zero: none are
+	Next        time.Time     // when the next attempt to connect is made; zero: now, or none is needed
 	Members     []MemberStatus
 }
 
@@ -138,7 +140,7 @@ func (c *collector) snapshot() Status {
 	s.Held = min(c.heldBack, c.n.Spooled)
 	s.Backlog = c.n.Spooled - s.Held
 	if s.Rate = c.pace.rate; s.Backlog > 0 {
-		s.Waiting = c.waitingSince
+		s.Waiting, s.Most = c.waitingSince, max(c.pace.most, s.Backlog)
 	}
 	if c.cfg.Members != nil {
 		s.Members = c.cfg.Members()
@@ -153,6 +155,9 @@ func (c *collector) snapshot() Status {
 	}
 	if s.State == Up && c.backlogged() {
 		s.State = Draining
+	}
+	if s.State == Draining && c.pace.drain > 0 {
+		s.Left = time.Duration(float64(s.Backlog) / c.pace.drain * float64(time.Second))
 	}
 	return s
 }
@@ -226,10 +231,31 @@ type pace struct {
 	at   time.Time
 	done uint64
 	rate float64
+
+	backlog, most uint64  // records waiting on disk then, and at most
+	drain         float64 // by how many a second they become fewer
 }
 
 // paceMean is how long the mean takes to follow, in seconds.
 const paceMean = 5
+
+// drained takes in how many wait on disk now, passed seconds after it was told last. While
+// they become more there is nothing to say of how long they will.
+func (p *pace) drained(backlog uint64, passed float64) {
+	fewer := (float64(p.backlog) - float64(backlog)) / passed
+	switch {
+	case backlog == 0 || fewer <= 0 && p.drain < 1:
+		p.drain = 0
+	case p.drain == 0:
+		p.drain = fewer
+	default:
+		p.drain = max(0, p.drain+(fewer-p.drain)*min(1, passed/paceMean))
+	}
+	p.backlog, p.most = backlog, max(p.most, backlog)
+	if backlog == 0 {
+		p.most = 0
+	}
+}
 
 // measure is called by the keeper now and then.
 func (c *collector) measure(now time.Time) {
@@ -243,6 +269,7 @@ func (c *collector) measure(now time.Time) {
 	}
 	if passed := now.Sub(p.at).Seconds(); p.at.IsZero() || passed >= 1 {
 		if passed < 60 {
+			p.drained(c.snapshot().Backlog, passed)
 			p.rate += (float64(max(done, p.done)-p.done)/passed - p.rate) * min(1, passed/paceMean)
 		}
 		p.at, p.done = now, done

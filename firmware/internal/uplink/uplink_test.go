@@ -841,6 +841,63 @@ func TestDatagramRefusedNowAndThen(t *testing.T) {
 	})
 }
 
+// While a backlog drains at a limited rate it is known how far that is, and how long it will take,
+// whatever the live lane takes of the rate.
+func TestDrainProgress(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		r := newRig(t, fc.opts(s, func(c *Collector) { c.DrainRate = 500 }))
+		const waiting = 20000
+		for range waiting / 200 {
+			r.add(200, record.Call, 700)
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		if c := r.law(); c.Left != 0 || c.Most != c.Backlog || c.Backlog < waiting/4*3 {
+			t.Errorf("before: %d of %d wait, %v left", c.Backlog, c.Most, c.Left)
+		}
+		fc.start()
+		r.l.Retry()
+		type point struct {
+			at   time.Time
+			left time.Duration
+		}
+		var points []point
+		most, had := r.law().Most, uint64(waiting+1)
+		for {
+			r.add(100, record.Call, 700) // 200 a second
+			time.Sleep(500 * time.Millisecond)
+			c := r.law()
+			if c.Backlog == 0 {
+				break
+			}
+			if c.Backlog > had || c.Most != most || len(points) > 1000 {
+				t.Fatalf("%d wait after %d, of %d", c.Backlog, had, c.Most)
+			}
+			had = c.Backlog
+			points = append(points, point{time.Now(), c.Left})
+		}
+		took := time.Since(points[0].at)
+		if took < 50*time.Second || took > 80*time.Second {
+			t.Errorf("20000 at 300 a second took %v", took)
+		}
+		for i, p := range points {
+			really := time.Since(p.at)
+			if off := (p.left - really).Abs(); i > 20 && off > really/5+3*time.Second {
+				t.Errorf("after %v: %v left, was said to be %v", took-really, really, p.left)
+			}
+		}
+		time.Sleep(3 * time.Second)
+		if c := r.law(); c.Left != 0 || c.Most != 0 {
+			t.Errorf("afterwards: %d, %v left", c.Most, c.Left)
+		}
+		time.Sleep(time.Minute)
+		r.stop()
+		fc.stop()
+	})
+}
+
 // What waits for its next attempt makes it when it is told that there is a way again,
 // and waits as briefly as at first when that was wrong.
 func TestRetry(t *testing.T) {

@@ -116,3 +116,62 @@ func TestMillionWait(t *testing.T) {
 		t.Errorf("memory grew from %d to %d octets", c.first, c.most)
 	}
 }
+
+// A backlog drains at the rate that is allowed, and the probe says how much of it has gone and
+// how long the rest will take: what it says must come true.
+func TestDrainLimited(t *testing.T) {
+	t.Parallel()
+	records, rate := pick(30_000, 1_000_000), pick(3000, 20_000)
+	r := newRig(t, "set spool max-size 4GiB", fmt.Sprintf("set collector central drain-rate %d", rate))
+	r.run()
+	c := r.curve()
+	for left := records; left > 0; left -= min(left, 100_000) {
+		r.must(r.gen.burst(8000, min(left, 100_000)))
+		c.look("outage")
+	}
+	r.captured(0)
+	// All but the last, which the live lane may find in memory.
+	r.until("most of it is on disk", func() bool { return r.metrics().Sum("heptap_uplink_backlog_records") > float64(records)*9/10 })
+	if n := r.metrics().Sum("heptap_uplink_backlog_left_seconds"); n != 0 {
+		t.Errorf("with nobody there it takes %.0f s", n)
+	}
+	r.collect()
+	type point struct {
+		at            time.Time
+		waiting, left float64
+	}
+	var points []point
+	most := 0.0
+	r.until("nothing waits", func() bool {
+		c.look("drain")
+		m := r.metrics()
+		p := point{time.Now(), m.Sum("heptap_uplink_backlog_records"), m.Sum("heptap_uplink_backlog_left_seconds")}
+		if n := len(points); n > 0 && p.waiting > points[n-1].waiting {
+			t.Errorf("%.0f wait, and before it were %.0f", p.waiting, points[n-1].waiting)
+		}
+		if most = max(most, m.Sum("heptap_uplink_backlog_most_records")); p.waiting > 0 && p.waiting < most {
+			points = append(points, p)
+		}
+		return p.waiting == 0
+	})
+	if len(points) < 20 {
+		t.Fatalf("seen %d times while it drained", len(points))
+	}
+	first, last := points[0], points[len(points)-1]
+	took := last.at.Sub(first.at).Seconds()
+	if got := (first.waiting - last.waiting) / took; got > float64(rate)*1.15 || got < float64(rate)/2 {
+		t.Errorf("%.0f a second, %d are allowed", got, rate)
+	}
+	told := 0
+	for _, p := range points {
+		really := last.at.Sub(p.at).Seconds()
+		if since := p.at.Sub(first.at).Seconds(); since < 3 || really < 1 {
+			continue // it cannot be known yet
+		}
+		if told++; p.left < really*0.6-2 || p.left > really*1.6+2 {
+			t.Errorf("with %.0f waiting %.1f s were said to be left, and it took %.1f", p.waiting, p.left, really)
+		}
+	}
+	t.Logf("%.0f records in %.1f s, at most %d a second; looked %d times how long is left\n%s", most, took, rate, told, strings.Join(c.rows, "\n"))
+	r.finish()
+}
