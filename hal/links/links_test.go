@@ -385,7 +385,7 @@ func TestWatch(t *testing.T) {
 // TestWatchWays: what may be a way out again is told of, and what is skipped is not.
 func TestWatchWays(t *testing.T) {
 	l := newLab(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	l.up("m")
 	m, p := l.link("m"), l.link("p")
@@ -406,11 +406,12 @@ func TestWatchWays(t *testing.T) {
 		for ; n < len(steps); n++ {
 			for seen := false; !seen; {
 				_ = steps[n].undo()
+				time.Sleep(200 * time.Millisecond) // what is undone and done again between two looks is no change
 				if err := steps[n].do(); err != nil {
 					t.Error(err)
 					return
 				}
-				for wait := time.After(500 * time.Millisecond); !seen; {
+				for wait := time.After(time.Second); !seen; {
 					select {
 					case what := <-told:
 						seen = what == steps[n].want

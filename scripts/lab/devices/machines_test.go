@@ -19,6 +19,13 @@ func TestX86(t *testing.T) {
 		phases:  []string{"^TestLinks$", "^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestUSBSerial$", "^TestSensors$", "^TestWatchdog$", "^TestClock$", "^TestWatchdogBites$"}})
 }
 
+// TestNetworkCards has two cards with one cable.
+func TestNetworkCards(t *testing.T) {
+	long(t)
+	run(t, machine{arch: "amd64", modules: []string{"e1000e"}, phases: []string{"^TestTimestamps$"},
+		devices: []string{"-netdev", "hubport,id=one,hubid=0", "-netdev", "hubport,id=two,hubid=0", "-device", "e1000e,netdev=one", "-device", "e1000e,netdev=two"}})
+}
+
 func TestARM64(t *testing.T) {
 	run(t, machine{arch: "arm64", devices: watchdogDevices(),
 		modules: []string{"softdog", "i6300esb", "evdev", "gpio_keys"},
