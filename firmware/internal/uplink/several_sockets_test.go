@@ -19,8 +19,9 @@ func severalQuick(s uplink.Spool, names string, cs ...*heptest.Collector) uplink
 	o.Collectors = nil
 	for i, c := range cs {
 		one.Name = names[i : i+1]
+		addr := c.Addr() // is written, to the same, by Restart
 		one.Dial = func(ctx context.Context) (uplink.Conn, error) {
-			conn, err := hep.Dial(ctx, "tcp", c.Addr(), hep.DialOptions{WriteTimeout: 500 * time.Millisecond})
+			conn, err := hep.Dial(ctx, "tcp", addr, hep.DialOptions{WriteTimeout: 500 * time.Millisecond})
 			if err != nil {
 				return nil, err // not a nil *hep.Conn
 			}
