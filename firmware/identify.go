@@ -52,7 +52,7 @@ func (s *service) newIdentifier() *identifier {
 	i.wake = func(name string) (func(), error) {
 		ctx, cancel := context.WithTimeout(context.Background(), settingsAtMost)
 		defer cancel()
-		if err := p.MirrorUp(ctx, name, nil); err != nil {
+		if err := p.MirrorUp(ctx, name, hal.MirrorOptions{}); err != nil {
 			return nil, err
 		}
 		return func() {

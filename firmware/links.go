@@ -35,7 +35,7 @@ func (r *runner) setUpLinks() (undo func(), err error) {
 		if !p.LinkSetup {
 			continue
 		}
-		if err := up(p.Interface); err != nil {
+		if err := up(p.Interface, p.Timestamps == config.TimestampsHardware); err != nil {
 			err = explain(l, p, err)
 			undo()
 			return nil, err
@@ -47,18 +47,22 @@ func (r *runner) setUpLinks() (undo func(), err error) {
 
 // mirrors returns what makes a port a mirror port, and what it was before: PID 1,
 // where there is one.
-func (r *runner) mirrors(l *links.Links) (up, restore func(name string) error) {
+func (r *runner) mirrors(l *links.Links) (up func(name string, hardwareTime bool) error, restore func(name string) error) {
 	collectors := r.collectorAddrs()
 	if r.host.parent == nil {
-		return func(name string) error { return l.MirrorUp(name, hal.MirrorOptions{Collectors: collectors}) }, l.RestoreMirror
+		return func(name string, hardwareTime bool) error {
+			return l.MirrorUp(name, hal.MirrorOptions{Collectors: collectors, HardwareTime: hardwareTime})
+		}, l.RestoreMirror
 	}
 	ask := func(do func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(context.Background(), settingsAtMost)
 		defer cancel()
 		return do(ctx)
 	}
-	return func(name string) error {
-			return ask(func(ctx context.Context) error { return r.host.parent.MirrorUp(ctx, name, collectors) })
+	return func(name string, hardwareTime bool) error {
+			return ask(func(ctx context.Context) error {
+				return r.host.parent.MirrorUp(ctx, name, hal.MirrorOptions{Collectors: collectors, HardwareTime: hardwareTime})
+			})
 		}, func(name string) error {
 			return ask(func(ctx context.Context) error { return r.host.parent.RestoreMirror(ctx, name) })
 		}

@@ -24,7 +24,9 @@ const (
 	condMirror      = "mirror"
 	condDrops       = "kernel drops"
 	condQueue       = "correlator"
+	condShed        = "CPU"
 	condStreams     = "reassembly"
+	condStamps      = "timestamps"
 	condIntake      = "intake"
 	condSyslog      = "syslog"
 	condClock       = "clock"
@@ -53,6 +55,7 @@ type monitor struct {
 	drops  history
 	sip    history
 	queue  history
+	shed   history
 	lost   history
 	spared history
 	intake history
@@ -192,6 +195,7 @@ func waiting(up *uplink.Stats) (n uint64) {
 // capture judges the mirror ports.
 func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
 	var received, drops, queue, spared uint64
+	shed := st.LinesShed
 	sip := st.Correlate.SIP.Load() - st.Correlate.SIPRelayed.Load() // those of the mirror ports
 	for i := range st.Inputs {
 		in := &st.Inputs[i]
@@ -199,15 +203,19 @@ func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
 		drops += in.Source.KernelDrops
 		queue += in.QueueDrops
 		spared += in.StreamDrops
+		shed += in.ShedTotal()
 	}
 	m.frames.note(received, now)
 	m.drops.note(drops, now)
 	m.queue.note(queue, now)
+	m.shed.note(shed, now)
 	m.spared.note(spared, now)
 	m.sip.note(sip, now)
 	m.condition(condDrops, m.drops.lately(now), health.Degraded, fmt.Sprintf("the kernel dropped frames, %d in all: a larger ring-size or a filter helps", drops))
 	m.condition(condQueue, m.queue.lately(now), health.Degraded, fmt.Sprintf("%d messages not correlated: more signalling than this box can take", queue))
+	m.condition(condShed, m.shed.lately(now), health.Degraded, fmt.Sprintf("%d messages worth least left out, so that calls are whole: more traffic than this box can take (show capture)", shed))
 	m.condition(condStreams, m.spared.lately(now), health.Degraded, fmt.Sprintf("%d TCP segments, SCTP packets and fragments not looked at: more of them than this box can take", spared))
+	m.stamps(st.Inputs)
 	m.mirror(st.Ports)
 	link := m.ports()
 	switch {
@@ -221,6 +229,15 @@ func (m *monitor) capture(st *probe.Stats, now time.Time) panel.CaptureState {
 		return panel.CaptureNoSIP
 	}
 	return panel.CaptureNoFrames
+}
+
+// stamps says where frames have the system's time although the card's is configured.
+func (m *monitor) stamps(inputs []probe.InputStats) {
+	for i := range inputs {
+		if t := &inputs[i].Timestamps; t.Wanted {
+			m.condition(condStamps+"/"+inputs[i].Name, !t.Hardware, health.Degraded, t.String())
+		}
+	}
 }
 
 // others judges what others send: lines of logs, and HEP.

@@ -42,7 +42,7 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 			return inputs, fmt.Errorf("capture %s filter: %w", p.Name, err)
 		}
 		rc := ring.Config{Interface: p.Interface, RingBytes: int(p.RingSize), BlockBytes: int(p.BlockSize), Retire: p.Retire,
-			Port: uint8(i), Snaplen: int(p.SnapLength), Filter: filter, Sampled: p.Filter != "",
+			Port: uint8(i), Snaplen: int(p.SnapLength), Filter: filter, Sampled: p.Filter != "", HardwareTime: p.Timestamps == config.TimestampsHardware,
 			Logger: r.log.With("port", p.Name, "iface", p.Interface)}
 		if p.Rings > 1 {
 			rc.Fanout = &ring.Fanout{Group: uint16(os.Getpid()) + uint16(i), Inner: true}
@@ -60,7 +60,8 @@ func (r *runner) openRings() (inputs []probe.Input, err error) {
 				r.log.Warn("ring smaller than configured", "port", name, "MiB", g.Bytes()>>20, "block_KiB", g.BlockBytes>>10)
 			}
 			inputs = append(inputs, probe.Input{Name: name, Source: opened, Lag: 2*p.Retire + 10*time.Millisecond,
-				Port: uint8(i), PortName: p.Name, Own: hardwareAddress(p.Interface), Link: func() mirror.Link { return linkOf(opened.State()) }})
+				Port: uint8(i), PortName: p.Name, Own: hardwareAddress(p.Interface), Link: func() mirror.Link { return linkOf(opened.State()) },
+				Timestamps: opened.Timestamps})
 			r.own.rings = append(r.own.rings, ownRing{opened, p.Interface, p.Filter})
 		}
 	}

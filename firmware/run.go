@@ -295,6 +295,7 @@ func (r *runner) pipeline() (pc probe.Config, err error) {
 		pc.Inputs = append(pc.Inputs, make([]probe.Input, p.Rings)...)
 	}
 	pc.Correlate = correlateConfig(r.cfg, len(pc.Inputs))
+	pc.Shed = shedOrder[record.Class](&r.cfg.Spool)
 	pc.ISUP = r.cfg.Records.ISUP
 	pc.Assembly.Lookup = r.cfg.Intake.On()
 	if pc.Trace, err = newTrace(r.cfg); err != nil {
@@ -327,6 +328,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 	watchers.Go(func() { newMonitor(r).run(rest) })
 	watchers.Go(func() { r.sensors.run(rest) })
 	watchers.Go(func() { r.sendStatus(rest) })
+	watchers.Go(func() { r.retryWithWays(rest) })
 	for _, p := range r.uplinkPorts {
 		watchers.Go(func() { p.run(rest) })
 	}

@@ -171,17 +171,25 @@ func clockOf(c clock.State) clockStatus {
 func losses(st *probe.Stats, up *uplink.Stats, last map[string]uint64) (l []loss) {
 	var queue, spared uint64
 	var dropped [capture.NumDropReasons]uint64
+	var shed [record.NumClasses]uint64
+	shed[record.Line] = st.LinesShed
 	for i := range st.Inputs {
 		in := &st.Inputs[i]
 		l = addLoss(l, last, "ring/"+in.Name, "frames", "the capture ring was full", in.Source.KernelDrops)
 		queue += in.QueueDrops
 		spared += in.StreamDrops
+		for class, n := range in.Shed {
+			shed[class] += n
+		}
 		for reason, n := range in.Dropped {
 			dropped[reason] += n
 		}
 	}
 	for reason, n := range dropped {
 		l = addLoss(l, last, "decode", "frames", capture.DropReason(reason).String(), n)
+	}
+	for class, n := range shed {
+		l = addLoss(l, last, "queue", "messages", record.Class(class).String()+" left out, as worth least, while the CPU was short", n)
 	}
 	l = addLoss(l, last, "queue", "messages", "more signalling than the CPU can take", queue)
 	l = addLoss(l, last, "reassembly", "segments", "more TCP, SCTP and fragments than the CPU can take", spared)

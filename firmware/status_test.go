@@ -17,13 +17,16 @@ import (
 
 // TestLosses: every place where something goes is named, with what went since the last time.
 func TestLosses(t *testing.T) {
-	st := probe.Stats{Inputs: []probe.InputStats{{Name: "a", Source: capture.Stats{Received: 100, KernelDrops: 7}, QueueDrops: 2, StreamDrops: 3}, {Name: "b", QueueDrops: 1}}}
+	st := probe.Stats{Inputs: []probe.InputStats{{Name: "a", Source: capture.Stats{Received: 100, KernelDrops: 7}, QueueDrops: 2, StreamDrops: 3}, {Name: "b", QueueDrops: 1}}, LinesShed: 9}
+	st.Inputs[0].Shed[record.KeepAlive], st.Inputs[1].Shed[record.KeepAlive] = 20, 1
 	up := uplink.Stats{Collectors: []uplink.CollectorStats{{Status: uplink.Status{Collector: "central"}}}}
 	n := &up.Collectors[0].Counts
 	n.Shed[record.Periodic], n.Evicted[record.Call], n.Expired[record.Call], n.Damaged, n.Quarantined = 50, 4, 8, 5, 6
 	last := map[string]uint64{}
 	want := []loss{
 		{"ring/a", "frames", "the capture ring was full", 7, 7},
+		{"queue", "messages", "keepalive left out, as worth least, while the CPU was short", 21, 21},
+		{"queue", "messages", "log left out, as worth least, while the CPU was short", 9, 9},
 		{"queue", "messages", "more signalling than the CPU can take", 3, 3},
 		{"reassembly", "segments", "more TCP, SCTP and fragments than the CPU can take", 3, 3},
 		{"spool/central", "records", "periodic shed for want of space", 50, 50},
@@ -39,11 +42,11 @@ func TestLosses(t *testing.T) {
 	for i := range want {
 		want[i].Count = 0
 	}
-	want[3].Count, want[3].Total = 10, 60
+	want[5].Count, want[5].Total = 10, 60
 	if got := losses(&st, &up, last); !slices.Equal(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
-	b, err := json.Marshal(statusRecord{Event: "status", Lost: want[3:4]})
+	b, err := json.Marshal(statusRecord{Event: "status", Lost: want[5:6]})
 	if err != nil || !strings.Contains(string(b), `"lost":[{"where":"spool/central","what":"records","why":"periodic shed for want of space","count":10,"total":60}]`) {
 		t.Errorf("%s, %v", b, err)
 	}

@@ -19,7 +19,7 @@ import (
 //	              come back (bounding set, no_new_privs)
 //	file tree     /, /proc and /dev read only. Of the data partition it has what it
 //	              makes itself; what PID 1 writes there it can neither change nor remove
-//	devices       GPIO lines, input events and LEDs; no disk, no watchdog, no serial port
+//	devices       GPIO lines, input events, LEDs and the clocks of network cards; no disk, no watchdog, no serial port
 //
 // Whatever else it needs it asks PID 1 for: see Parent.
 
@@ -171,19 +171,23 @@ func (b *Box) ownData() {
 // runDir is where the probe has its sockets.
 const runDir = "/run/heptap"
 
-// ownDevices lets the probe have the board's lights and buttons.
+// ownDevices lets the probe have the board's lights and buttons, and read the clocks of network cards.
 func (b *Box) ownDevices() {
-	for _, pattern := range []string{"/dev/gpiochip*", "/dev/input/event*", "/sys/class/leds/*/brightness", "/sys/class/leds/*/trigger"} {
+	own := func(pattern string, mode os.FileMode) {
 		found, err := filepath.Glob(b.path(pattern))
 		if err != nil {
-			continue
+			return
 		}
 		for _, f := range found {
-			if err := b.Kernel.Own(f, 0, probeID, 0o660); err != nil {
-				b.log.Warn("lights and buttons", "err", err)
+			if err := b.Kernel.Own(f, 0, probeID, mode); err != nil {
+				b.log.Warn("devices of the probe", "err", err)
 			}
 		}
 	}
+	for _, pattern := range []string{"/dev/gpiochip*", "/dev/input/event*", "/sys/class/leds/*/brightness", "/sys/class/leds/*/trigger"} {
+		own(pattern, 0o660)
+	}
+	own("/dev/ptp[0-9]*", 0o640) // to be read, not set
 }
 
 // tellPrivileges logs what the kernel says that a process may do.

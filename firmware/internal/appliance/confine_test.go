@@ -118,6 +118,7 @@ type mirrorLinks struct {
 	made    string
 	with    []netip.Addr
 	blinked string
+	stamps  bool
 }
 
 func (l *mirrorLinks) Blink(name string, d time.Duration) error {
@@ -126,7 +127,7 @@ func (l *mirrorLinks) Blink(name string, d time.Duration) error {
 }
 
 func (l *mirrorLinks) MirrorUp(name string, o hal.MirrorOptions) error {
-	l.made, l.with = name, o.Collectors
+	l.made, l.with, l.stamps = name, o.Collectors, o.HardwareTime
 	return l.err
 }
 
@@ -148,14 +149,17 @@ func TestMirrorByPID1(t *testing.T) {
 	s.news.attach(prompt{ours})
 	go s.signsOfLife(&Child{Alive: ours})
 	ctx := context.Background()
-	if err := p.MirrorUp(ctx, "eth1", []netip.Addr{netip.MustParseAddr("192.0.2.1")}); err != nil || l.made != "eth1" || len(l.with) != 1 {
+	if err := p.MirrorUp(ctx, "eth1", hal.MirrorOptions{Collectors: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}); err != nil || l.made != "eth1" || len(l.with) != 1 || l.stamps {
+		t.Errorf("%v, %+v", err, l)
+	}
+	if err := p.MirrorUp(ctx, "eth1", hal.MirrorOptions{HardwareTime: true}); err != nil || l.made != "eth1" || len(l.with) != 0 || !l.stamps {
 		t.Errorf("%v, %+v", err, l)
 	}
 	if err := p.RestoreMirror(ctx, "eth1"); err != nil || l.made != "" {
 		t.Errorf("%v, %+v", err, l)
 	}
 	for _, name := range []string{"eth0", "eth2", "uplink"} {
-		if err := p.MirrorUp(ctx, name, nil); !errors.Is(err, hal.ErrInUse) || l.made != "" {
+		if err := p.MirrorUp(ctx, name, hal.MirrorOptions{}); !errors.Is(err, hal.ErrInUse) || l.made != "" {
 			t.Errorf("%s, which is the uplink: %v", name, err)
 		}
 	}
@@ -164,7 +168,7 @@ func TestMirrorByPID1(t *testing.T) {
 	}
 	for _, want := range []error{fs.ErrNotExist, hal.ErrInUse, errors.ErrUnsupported} {
 		l.err = fmt.Errorf("eth1: %w", want)
-		if err := p.MirrorUp(ctx, "eth1", nil); !errors.Is(err, want) {
+		if err := p.MirrorUp(ctx, "eth1", hal.MirrorOptions{}); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}
 		if err := p.Blink(ctx, "eth1"); !errors.Is(err, want) {

@@ -15,10 +15,13 @@ import (
 // Verbs by which a probe, which may not do so itself, has its mirror ports set up, and
 // the LED of a port blink.
 const (
-	verbMirror  = "mirror"  // interface, then addresses that must stay reachable
+	verbMirror  = "mirror"  // interface, then stampAll or not, then addresses that must stay reachable
 	verbRestore = "restore" // interface
 	verbBlink   = "blink"   // interface
 )
+
+// stampAll among the words of verbMirror asks for hal.MirrorOptions.HardwareTime.
+const stampAll = "hardware-time"
 
 // Errors that the probe tells apart begin so.
 const (
@@ -58,9 +61,12 @@ func told(err error) error {
 }
 
 // MirrorUp is hal.Links.MirrorUp, by PID 1, without force.
-func (p *Parent) MirrorUp(ctx context.Context, name string, collectors []netip.Addr) error {
+func (p *Parent) MirrorUp(ctx context.Context, name string, o hal.MirrorOptions) error {
 	words := []string{name}
-	for _, c := range collectors {
+	if o.HardwareTime {
+		words = append(words, stampAll)
+	}
+	for _, c := range o.Collectors {
 		words = append(words, c.String())
 	}
 	return heard(p.Ask(ctx, verbMirror, strings.Join(words, " ")))
@@ -88,6 +94,10 @@ func (b *Box) mirror(text string) error {
 	}
 	var o hal.MirrorOptions
 	for _, w := range words[1:] {
+		if w == stampAll {
+			o.HardwareTime = true
+			continue
+		}
 		a, err := netip.ParseAddr(w)
 		if err != nil {
 			return err

@@ -85,7 +85,17 @@ type Port struct {
 	LinkSetup  bool   // bring the interface up as a mirror port: no address, no ARP, no merging offloads
 	Retire     time.Duration
 	SnapLength int64 // octets kept of a frame, 0 means all
+	Timestamps Timestamps
 }
+
+// Timestamps is which clock says when a frame came.
+type Timestamps string
+
+// The clocks.
+const (
+	TimestampsSoftware Timestamps = "software" // the system's
+	TimestampsHardware Timestamps = "hardware" // the network card's
+)
 
 // Transport is how a collector is reached.
 type Transport string
@@ -426,7 +436,7 @@ const DefaultRingSize = 64 << 20
 
 func defaultPort(name string) Port {
 	return Port{Name: name, RingSize: DefaultRingSize, BlockSize: 256 << 10, Rings: 1, LinkSetup: true,
-		Retire: 10 * time.Millisecond}
+		Retire: 10 * time.Millisecond, Timestamps: TimestampsSoftware}
 }
 
 func defaultCollector(name string) Collector {

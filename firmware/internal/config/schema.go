@@ -80,6 +80,8 @@ func portOptions() []Option {
 			func(p *Port) *time.Duration { return &p.Retire }, duration(time.Millisecond, time.Second)),
 		port("snap-length", "SIZE", "whole frames", "keep only so much of a frame, 256B to 64KiB", "2KiB",
 			func(p *Port) *int64 { return &p.SnapLength }, size(256, 64<<10)),
+		port("timestamps", "software|hardware", "", "the clock that says when a frame came: the system's, or the network card's, where it can stamp every frame and its times agree with the system's within 10ms; if not the system's is used, and `show interfaces` says why", "hardware",
+			func(p *Port) *Timestamps { return &p.Timestamps }, oneOf(TimestampsSoftware, TimestampsHardware)),
 	}
 }
 
@@ -155,7 +157,7 @@ func spoolOptions() []Option {
 			func(c *Config) *time.Duration { return &c.Spool.MaxAge }, offOr(duration(time.Hour, 8760*time.Hour))),
 		single("spool memory", "SIZE", "", "records kept in memory before they need the disk, 4MiB to 1GiB; less by default where memory is short", "32MiB",
 			func(c *Config) *int64 { return &c.Spool.Memory }, size(4<<20, 1<<30)),
-		single("spool shed", "CLASS,...|none", "", "what goes first when the spool or the memory is nearly full, the first first: periodic (interval reports and RTCP), keepalive (REGISTER, OPTIONS and their answers), log (lines of logs), routine (other signalling outside calls), query (DNS, REST, commands), final (reports and events once per call); what is not named stays like call (signalling of calls), until the oldest go", "periodic,keepalive,log",
+		single("spool shed", "CLASS,...|none", "", "what goes first when the spool or the memory is nearly full, or the CPU does not keep up, the first first: periodic (interval reports and RTCP), keepalive (REGISTER, OPTIONS and their answers), log (lines of logs), routine (other signalling outside calls), query (DNS, REST, commands), final (reports and events once per call); what is not named stays like call (signalling of calls), until the oldest go", "periodic,keepalive,log",
 			func(c *Config) *List { return &c.Spool.Shed }, classes),
 	}
 }

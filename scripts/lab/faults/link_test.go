@@ -1,6 +1,8 @@
 package faults_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -56,4 +58,34 @@ func TestHealthyUplinkWritesNothing(t *testing.T) {
 			t.Errorf("%d duplicates without a fault", y.again)
 		}
 	})
+}
+
+// The collector is tried as soon as the cable is back, however long it was out: the pause
+// before the next attempt would be half a minute by and by.
+func TestCableBackAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "set collector central stall 1s")
+	r.collect()
+	r.run()
+	r.until("the uplink is up", func() bool { return r.state() == "up" })
+	r.traffic(200)
+	r.elapse(time.Second)
+	r.must(r.near.Pull())
+	r.until("the probe has noticed", func() bool { return r.state() == "down" })
+	r.elapse(pick(15*time.Second, 2*time.Minute))
+	dials := r.metrics().Sum("heptap_uplink_dials_total")
+	r.must(r.near.Plug())
+	began := time.Now()
+	r.until("the uplink is up again", func() bool { s := r.state(); return s == "up" || s == "draining" })
+	took := time.Since(began)
+	t.Logf("connected %v after the cable was put in, at the attempt of number %.0f since then", took.Round(time.Millisecond), r.metrics().Sum("heptap_uplink_dials_total")-dials)
+	if took > 3*time.Second {
+		t.Errorf("that took %v", took)
+	}
+	if log, err := os.ReadFile(r.probe.log); err != nil || !strings.Contains(string(log), "trying the collectors again") {
+		t.Error("nothing was said of it")
+	}
+	r.pause()
+	r.captured(0)
+	r.finish()
 }
