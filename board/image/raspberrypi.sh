@@ -41,6 +41,9 @@ boot() { # FILE LABEL SERIAL
 	put "$1" "$work/cmdline.txt" cmdline.txt
 }
 
+# bpb is a number in the first sector of the system's FAT.
+bpb() { od -An -t "u$2" -j "$1" -N "$2" "$work/system"; } # OFFSET OCTETS
+
 system() {
 	cp "$firmware"/{start4.elf,fixup4.dat} "$work"
 	cp "$debian/boot/vmlinuz-$kernel" "$work/kernel"
@@ -69,7 +72,10 @@ system() {
 	[ -z "$config" ] || put "$work/boot" "$work/heptap.conf" heptap.conf
 	boot "$work/system" HEPTAPSLOT 68657002
 	# Behind the last file, cmdline.txt, everything is free, and not part of an update.
-	truncate -s $((($(od -An -v -tx1 -w1048576 "$work/system" | awk '/[1-9a-f]/ {last = NR} END {print last}')) << 20)) "$work/system"
+	local last at
+	last=$(mshowfat -i "$work/system" ::cmdline.txt | sed -n 's/.*[<-]\([0-9]*\)>.*/\1/p')
+	at=$(($(bpb 14 2) + $(bpb 16 1) * $(bpb 36 4) + (last - 1) * $(bpb 13 1))) # sectors of 512 octets
+	truncate -s $(((at + 2047) / 2048))M "$work/system"
 }
 
 disk() {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -76,7 +75,9 @@ func (d *tryDisk) use(ctx context.Context, do func(slots.Loader) error) error {
 	return d.try(ctx, func(t slots.TryBoot) error { return do(t) })
 }
 
-func (d *tryDisk) try(ctx context.Context, do func(slots.TryBoot) error) (err error) {
+// try opens the partitions for what do does. What it writes it has settled, so that there is
+// nothing to be told when they are closed.
+func (d *tryDisk) try(ctx context.Context, do func(slots.TryBoot) error) error {
 	t := slots.TryBoot{Slots: map[int]slots.Disk{}}
 	for _, name := range []string{systemPartition, slotA, slotB} {
 		p, err := d.find(ctx, name)
@@ -87,7 +88,7 @@ func (d *tryDisk) try(ctx context.Context, do func(slots.TryBoot) error) (err er
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, file.Close()) }()
+		defer file.Close()
 		disk := &partDisk{File: file, kernel: d.kernel, device: p.device}
 		if name == systemPartition {
 			t.Boot = disk

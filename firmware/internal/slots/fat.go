@@ -13,7 +13,7 @@ const (
 	fatSector  = 512
 	fatEntry   = 32
 	fatEnd     = 0x0ffffff8 // and above: a chain's last cluster
-	fatMost    = 1024       // clusters of a root directory that are looked at
+	fatMost    = 128        // clusters of a root directory that are looked at
 	attrVolume = 0x08       // a label, or part of a long name
 	attrDir    = 0x10
 )

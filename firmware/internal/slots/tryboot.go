@@ -105,6 +105,9 @@ func (t TryBoot) Install(running int, version string, sum [sha256.Size]byte, r i
 			}
 		}
 	}
+	if to == 0 {
+		return Slot{}, errors.New("there is no partition for a system")
+	}
 	// From here on nothing leads to what is written.
 	if err := t.write(stay); err != nil {
 		return Slot{}, err

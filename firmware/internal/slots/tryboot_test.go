@@ -166,7 +166,7 @@ func TestTryBootPowerCut(t *testing.T) {
 	} {
 		for _, torn := range []bool{false, true} {
 			for cut, done := 0, false; !done; cut++ {
-				for range 30 {
+				for range 10 {
 					until := 1 << 30
 					m := tryDisks(t, &until)
 					if c.more {

@@ -193,6 +193,9 @@ func TestPiDeviceTree(t *testing.T) {
 			t.Errorf("%+v: line %d of %q", l, n, names)
 		}
 	}
+	if !bytes.Contains(piFile(t, "kernel"), []byte("pinctrl-bcm2711\x00")) {
+		t.Error("the kernel calls no GPIO chip pinctrl-bcm2711")
+	}
 	serial := tree["/aliases"].texts("serial1")[0]
 	if got := tree[serial].texts("compatible"); !slices.Contains(got, "brcm,bcm2835-aux-uart") || string(tree[serial].props["status"]) != "okay\x00" {
 		t.Errorf("serial1 is %s, %q", serial, got)
@@ -238,6 +241,23 @@ func TestPiModules(t *testing.T) {
 	for _, m := range []string{"bcm2835_wdt", "broadcom", "usb_f_acm", "g_serial", "xhci_pci", "r8152", "ax88179_178a", "cdc_ncm"} {
 		if !slices.Contains(list, m) {
 			t.Errorf("no module %s in the image", m)
+		}
+	}
+	// What the board's description calls things is what the drivers do.
+	d, err := boards.Lookup(pi.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, name := range map[string]string{"watchdog/bcm2835_wdt": d.Watchdog.Identity, "net/ethernet/broadcom/genet/genet": "bcmgenet", "net/usb/r8152": "r8152", "net/usb/ax88179_178a": "ax88179_178a", "net/usb/cdc_ncm": "cdc_ncm"} {
+		found, err := filepath.Glob(filepath.Join(debian, "lib/modules/*/kernel/drivers", where+".ko"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %q, %v", where, found, err)
+		}
+		if text, err := os.ReadFile(found[0]); err != nil || !bytes.Contains(text, []byte(name+"\x00")) {
+			t.Errorf("%s.ko does not call anything %q: %v", where, name, err)
+		}
+		if driver := "driver=" + name; name != d.Watchdog.Identity && !slices.ContainsFunc(d.Ports, func(p boards.Port) bool { return "driver="+p.Driver == driver }) {
+			t.Errorf("no port of the board has %s", driver)
 		}
 	}
 	if first := slices.Index(list, "broadcom"); first > slices.Index(list, "genet") {
