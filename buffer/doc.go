@@ -51,7 +51,9 @@
 // of bbolt, an index that does not check, EIO) makes the call that met it return
 // ErrDamaged. By then the file has been set aside as path.damaged-<UTC time>,
 // what could be read of it, newest 256 MiB, has been copied into a fresh file, and what
-// could not is counted as Lost; the spool is usable and the call may be
+// could not is counted as Lost: as a rule one commit, for when a page that leads to others is damaged
+// the version before is read, or the commits are found by their own pages. Of a file that was
+// cut off, what is before the cut is read. After that the spool is usable and the call may be
 // repeated. The faulted mapping is never touched again: copying uses ordinary reads.
 //
 // The law that tests assert, by class:

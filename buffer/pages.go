@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,11 +44,12 @@ type pageFile struct {
 	freelist uint64
 	pages    uint64 // high-water mark
 	txid     uint64
+	strays   strays // commits that no page leads to any more; nil: those are in the tree
 }
 
-// openPages finds the newest valid meta page, as bbolt does.
-func openPages(r io.ReaderAt, size int64) (*pageFile, error) {
-	var best *pageFile
+// versions returns what the valid meta pages say, the newest first: bbolt keeps two, and
+// leaves what the older one leads to until the newer one is safe.
+func versions(r io.ReaderAt, size int64) (all []*pageFile) {
 	buf := make([]byte, pageHeader+64)
 	offsets := []int64{0}
 	for p := int64(1024); p <= maxPageSize; p *= 2 {
@@ -58,21 +60,77 @@ func openPages(r io.ReaderAt, size int64) (*pageFile, error) {
 			continue
 		}
 		p, ok := parseMeta(buf)
-		if !ok || off != 0 && off != p.page {
+		if !ok || off != 0 && off != p.page || p.pages < 4 {
 			continue
 		}
-		if best == nil || p.txid > best.txid {
-			p.r, p.size = r, size
-			best = p
+		p.r, p.size = r, size
+		all = append(all, p)
+	}
+	slices.SortStableFunc(all, func(a, b *pageFile) int { return cmp.Compare(b.txid, a.txid) })
+	return all
+}
+
+// openPages finds the newest valid meta page, as bbolt does.
+func openPages(r io.ReaderAt, size int64) (*pageFile, error) {
+	all := versions(r, size)
+	switch {
+	case len(all) == 0:
+		return nil, fmt.Errorf("%w: no valid meta page", errPage)
+	case all[0].pages > uint64(size/all[0].page):
+		return nil, fmt.Errorf("%w: %d pages in %d octets", errPage, all[0].pages, size)
+	}
+	return all[0], nil
+}
+
+// salvagePages returns the version of a damaged file that leads to the most: the newest, unless
+// the pages above its commits are damaged and those of the one before are not, which lacks one
+// commit. When they are in both, the commits are looked for by themselves. The file may have been
+// cut off. nil: there is none.
+func salvagePages(r io.ReaderAt, size int64) (best *pageFile) {
+	most := -1
+	for _, p := range versions(r, size) {
+		if p.pages = min(p.pages, uint64(size/p.page)); p.pages < 4 { // which also bounds how long a loop is followed
+			continue
+		}
+		commits, whole := p.reach()
+		if commits > most {
+			best, most = p, commits
+		}
+		if whole {
+			return best
 		}
 	}
-	switch {
-	case best == nil:
-		return nil, fmt.Errorf("%w: no valid meta page", errPage)
-	case best.pages < 4 || best.pages > uint64(size/best.page):
-		return nil, fmt.Errorf("%w: %d pages in %d octets", errPage, best.pages, size)
+	if best != nil {
+		if found := best.stray(); len(found) > most {
+			best.strays = found
+		}
 	}
-	return best, nil
+	return best
+}
+
+// reach counts the commits that a version leads to whose first page has a sound header, and
+// says whether all pages above them were read.
+func (p *pageFile) reach() (commits int, whole bool) {
+	w := walker{p: p, tolerant: true}
+	known := false
+	err := w.bucket(p.root, nil, func(e elem) error {
+		root, inline, err := e.child()
+		if err != nil || string(e.key) != string(bucketLog) {
+			return w.tolerate(err)
+		}
+		known = true
+		return w.bucket(root, inline, func(e elem) error {
+			id, inline, err := e.child()
+			if err != nil {
+				return w.tolerate(err)
+			}
+			if id == 0 && len(inline) > 0 || p.header(id) == nil {
+				commits++
+			}
+			return nil
+		})
+	})
+	return commits, known && err == nil && w.damaged == 0
 }
 
 func parseMeta(b []byte) (*pageFile, bool) {
@@ -88,20 +146,38 @@ func parseMeta(b []byte) (*pageFile, bool) {
 	return p, ok
 }
 
-// read returns the page id with its overflow pages.
-func (p *pageFile) read(id uint64) ([]byte, error) {
+// header looks at the header of page id.
+func (p *pageFile) header(id uint64) error {
+	_, err := p.extent(id)
+	return err
+}
+
+// extent returns how many octets page id has with its overflow pages.
+func (p *pageFile) extent(id uint64) (octets int64, err error) {
 	if id < 2 || id >= p.pages {
-		return nil, fmt.Errorf("%w: page %d of %d", errPage, id, p.pages)
+		return 0, fmt.Errorf("%w: page %d of %d", errPage, id, p.pages)
 	}
 	var h [pageHeader]byte
 	if _, err := p.r.ReadAt(h[:], int64(id)*p.page); err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", errPage, id, err)
+		return 0, fmt.Errorf("%w: page %d: %w", errPage, id, err)
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(h[12:]))
 	if binary.NativeEndian.Uint64(h[:]) != id || overflow >= p.pages-id {
-		return nil, fmt.Errorf("%w: page %d has a wrong header", errPage, id)
+		return 0, fmt.Errorf("%w: page %d has a wrong header", errPage, id)
 	}
-	b := make([]byte, int64(overflow+1)*p.page)
+	if octets = int64(overflow+1) * p.page; octets > p.size-int64(id)*p.page {
+		return 0, fmt.Errorf("%w: page %d ends behind the file", errPage, id)
+	}
+	return octets, nil
+}
+
+// read returns the page id with its overflow pages.
+func (p *pageFile) read(id uint64) ([]byte, error) {
+	n, err := p.extent(id)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, n)
 	if _, err := p.r.ReadAt(b, int64(id)*p.page); err != nil {
 		return nil, fmt.Errorf("%w: page %d: %w", errPage, id, err)
 	}
@@ -149,7 +225,7 @@ func (w *walker) bucket(root uint64, inline []byte, fn func(elem) error) error {
 func (w *walker) walk(id uint64, depth int, fn func(elem) error) error {
 	// A sound file has no more pages than this; a loop has.
 	if w.steps++; depth > maxDepth || w.steps > 4*w.p.pages {
-		return fmt.Errorf("%w: pages form a loop", errPage)
+		return w.tolerate(fmt.Errorf("%w: pages form a loop", errPage))
 	}
 	b, err := w.p.read(id)
 	if err == nil && w.page != nil {

@@ -97,12 +97,14 @@ func examine(path string, fn func(Entry) error) (Report, error) {
 		r.problem("%v", err)
 	}
 	p, err := openPages(f, info.Size())
+	if err == nil {
+		_, err = p.check()
+	}
 	if err != nil {
 		r.problem("%v", err)
-		return r, nil
-	}
-	if _, err := p.check(); err != nil {
-		r.problem("%v", err)
+		if p = salvagePages(f, info.Size()); p == nil {
+			return r, nil
+		}
 	}
 	v := verifier{r: &r, w: walker{p: p, tolerant: true}, fn: fn}
 	if err := v.run(); err != nil && !errors.Is(err, errPage) {

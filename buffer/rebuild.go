@@ -53,7 +53,7 @@ func (s *Spool) replace(cause error) error {
 // far as they are readable.
 func (s *Spool) loadDamaged() {
 	s.st, s.cursors = state{}, make(map[string][]byte)
-	f, p := openSource(s.path)
+	f, p := openSource(s.path, true)
 	if f == nil {
 		return
 	}
@@ -78,7 +78,7 @@ func (s *Spool) loadDamaged() {
 
 // openSource opens the file at path for ordinary reads, nil when it has no
 // meta page.
-func openSource(path string) (*os.File, *pageFile) {
+func openSource(path string, damaged bool) (*os.File, *pageFile) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil
@@ -86,7 +86,12 @@ func openSource(path string) (*os.File, *pageFile) {
 	info, err := f.Stat()
 	if err == nil {
 		var p *pageFile
-		if p, err = openPages(f, info.Size()); err == nil {
+		if damaged {
+			p = salvagePages(f, info.Size())
+		} else {
+			p, _ = openPages(f, info.Size())
+		}
+		if p != nil {
 			return f, p
 		}
 	}
@@ -96,6 +101,9 @@ func openSource(path string) (*os.File, *pageFile) {
 
 // top calls fn for each element of a top-level bucket.
 func (w *walker) top(name []byte, fn func(elem) error) error {
+	if w.p.strays != nil && string(name) == string(bucketLog) {
+		return w.p.strays.each(fn)
+	}
 	return w.bucket(w.p.root, nil, func(e elem) error {
 		if string(e.key) != string(name) {
 			return nil
@@ -172,7 +180,7 @@ func (n *Spool) carry(s *Spool, cause error, res *AppendResult) error {
 	salvaged := st.salvagedRecords
 	n.st = st
 	n.cursors = make(map[string][]byte)
-	f, p := openSource(s.path)
+	f, p := openSource(s.path, cause != nil)
 	if f != nil {
 		defer f.Close()
 	} else if cause == nil {
