@@ -28,6 +28,9 @@ func TestExpired(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if at, known := r.made(b); known != (c.known && c.age > 0) || time.Since(at)-c.age > time.Minute {
+			t.Errorf("%s: made %v, known %v", c.name, at, known)
+		}
 		if expired, known := r.expired(b); expired != c.expired || known != c.known {
 			t.Errorf("%s: expired %v, known %v", c.name, expired, known)
 		}

@@ -77,14 +77,12 @@ func (r *runner) expired(rec []byte) (expired, known bool) {
 	return r.clockSet() && time.Now().UnixNano()-r.wall(s) > int64(r.cfg.Spool.MaxAge), true
 }
 
-// made returns when a record was made, unless that was by another agent's clock or nobody knows
-// the time.
+// made returns when a record was made, unless that was by another agent's clock, or by one that
+// cannot have been right.
 func (r *runner) made(rec []byte) (at time.Time, known bool) {
 	s := record.StampOf(rec)
-	if s.Relayed || !r.clockSet() {
-		return time.Time{}, false
-	}
-	return time.Unix(0, r.wall(s)), true
+	at = time.Unix(0, r.wall(s))
+	return at, !s.Relayed && !at.Before(buildTime()) && !at.After(time.Now())
 }
 
 // inTime is dial, once the time is right enough for records to leave.
