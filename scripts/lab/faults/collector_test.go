@@ -34,6 +34,7 @@ type collectorFlags struct {
 	addr, dir  string
 	generation int
 	udp        bool
+	nats       bool          // a NATS server with a stream instead
 	cert, key  string        // files: TLS
 	clientCA   string        // file: ask for a certificate of it
 	deaf       bool          // accept and never read
@@ -67,6 +68,7 @@ func collectorMain(args []string) error {
 	fs.StringVar(&f.dir, "dir", "", "")
 	fs.IntVar(&f.generation, "generation", 0, "")
 	fs.BoolVar(&f.udp, "udp", false, "")
+	fs.BoolVar(&f.nats, "nats", false, "")
 	fs.StringVar(&f.cert, "certificate", "", "")
 	fs.StringVar(&f.key, "key", "", "")
 	fs.StringVar(&f.clientCA, "client-ca", "", "")
@@ -81,8 +83,11 @@ func collectorMain(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
-	if f.udp {
+	switch {
+	case f.udp:
 		return f.serveUDP(ctx)
+	case f.nats:
+		return f.serveNATS(ctx)
 	}
 	return f.serveTCP(ctx)
 }

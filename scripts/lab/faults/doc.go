@@ -13,6 +13,9 @@
 // octet; that is what the promise is about. The tally reads these files: which
 // numbers arrived, how often, and in which order on each connection.
 //
+// A collector may also be a NATS server with a stream on disk, in such a process: what is
+// in the stream is read there and tallied, and must be there once.
+//
 // TestFaultMatrix prints a table of what became of the records in each cell: a fault,
 // a transport, a duration. A run has a core of cells and a sample, which HEPTAP_SEED
 // takes again.

@@ -22,8 +22,8 @@ type fault struct {
 }
 
 var (
-	everywhere = []transport{overUDP, overTCP, overTLS}
-	streams    = []transport{overTCP, overTLS}
+	everywhere = []transport{overUDP, overTCP, overTLS, overNATS}
+	streams    = []transport{overTCP, overTLS, overNATS}
 	onlyTLS    = []transport{overTLS}
 )
 

@@ -49,6 +49,8 @@ const (
 	overUDP transport = "udp"
 	overTCP transport = "tcp"
 	overTLS transport = "tls"
+
+	overNATS transport = "nats" // the collector is a NATS server with a stream
 )
 
 // core says that a row runs over TLS in a short run, too.

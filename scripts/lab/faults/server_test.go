@@ -79,6 +79,8 @@ func (r *rig) add(name string) *server {
 		s.args = r.papers.serving(r.papers.good)
 	case overUDP:
 		s.tally.lanes, s.args = true, []string{"-udp"}
+	case overNATS: // both lanes are in one stream
+		s.tally.lanes, s.args = true, []string{"-nats"}
 	}
 	return s
 }
