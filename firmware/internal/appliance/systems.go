@@ -3,7 +3,6 @@ package appliance
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -294,8 +293,11 @@ func (s *systems) installed(ctx context.Context, running int, force bool, open f
 		return slot, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	r, err := newUpdate(file, trusted, s.board, s.release, force)
+	r, err := bundle.NewReader(file, trusted)
 	if err != nil {
+		return slot, err
+	}
+	if err := Suits(r.Header, s.board, s.release, force); err != nil {
 		return slot, err
 	}
 	begin := bufio.NewReaderSize(r, peBegin)
@@ -304,30 +306,16 @@ func (s *systems) installed(ctx context.Context, running int, force bool, open f
 	}
 	in := &counted{ctx: ctx, r: begin, size: r.Header.Size, tell: func(text string) { s.news.tell(NewsUpgrade, UpgradeWriting+" "+text) }}
 	err = s.change(ctx, func(l slots.Loader) (err error) {
-		slot, err = l.Install(running, r.Header.Version, r.Header.SHA256, in)
-		return err
-	})
-	if err != nil {
-		return slot, err
-	}
-	s.keepTroubles()
-	return slot, errors.Join(ignoreMissing(os.Remove(s.path(saidFile))), s.look())
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, os.ErrNotExist) {
+		if slot, err = l.Install(running, r.Header.Version, r.Header.SHA256, in); err != nil {
+			return err
+		}
+		s.keepTroubles()
+		if err := os.Remove(s.path(saidFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 		return nil
-	}
-	return err
-}
-
-// newUpdate reads an update up to its system, if it is one for this box.
-func newUpdate(r io.Reader, trusted []ed25519.PublicKey, board string, have Release, force bool) (*bundle.Reader, error) {
-	u, err := bundle.NewReader(r, trusted)
-	if err != nil {
-		return nil, err
-	}
-	return u, Suits(u.Header, board, have, force)
+	})
+	return slot, err
 }
 
 // ErrNotNewer says that an update is of the release that the box has, or an older one.
