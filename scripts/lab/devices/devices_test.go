@@ -23,6 +23,7 @@ type machine struct {
 	sim     bool // with the GPIO simulator
 	usb     bool // with a serial port on USB
 	links   bool // with the tests of hal/links
+	front   bool // with the program itself
 }
 
 // run boots a machine and reports each test inside as one here.
@@ -60,7 +61,14 @@ func run(t *testing.T, m machine) {
 		}
 		files["/links"] = guest.Content{Path: links, Mode: 0o755}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	memory := 0
+	if m.front {
+		files["/heptap"], memory = guest.Content{Path: program(t, m.arch, dir), Mode: 0o755}, 512
+		if os.Getenv("HEPTAP_LONG") != "" {
+			files["/long"] = guest.Content{Mode: 0o644}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
 	cable := &usbCable{socket: filepath.Join(dir, "usb")}
 	defer cable.close()
@@ -72,6 +80,7 @@ func run(t *testing.T, m machine) {
 		Kernel:  kernel,
 		Dir:     dir,
 		Modules: modules,
+		Memory:  memory,
 		Devices: devices,
 		Files:   files,
 		Answer: func(g *guest.Guest, question string) (string, error) {
@@ -89,6 +98,18 @@ func run(t *testing.T, m machine) {
 		t.Errorf("the guest: %v", err)
 	}
 	report(t, g.Output(), len(m.phases))
+}
+
+// program builds heptap for the guest, as it ships.
+func program(t *testing.T, arch, dir string) (file string) {
+	t.Helper()
+	file = filepath.Join(dir, "heptap")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "heptap/firmware")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build heptap: %v\n%s", err, out)
+	}
+	return file
 }
 
 // report makes a subtest of every test inside.

@@ -38,3 +38,15 @@ func TestARM64Simulated(t *testing.T) {
 		modules: []string{"uinput", "evdev", "ledtrig-timer", "nvme", "xhci_pci", "ftdi_sio"},
 		phases:  []string{"^TestGPIOSim$", "^TestLEDClass$", "^TestInputEvents$", "^TestUSBSerial$", "^TestSensors$"}})
 }
+
+// TestFrontPanel has the program itself behind a front panel. Time there goes by what the
+// guest has computed, and nobody waits for what does nothing, so that how busy this machine is
+// changes nothing of what the LEDs show.
+func TestFrontPanel(t *testing.T) {
+	long(t)
+	for _, arch := range []string{"amd64", "arm64"} {
+		t.Run(arch, func(t *testing.T) {
+			run(t, machine{arch: arch, sim: true, front: true, devices: []string{"-icount", "shift=2,sleep=off"}, modules: []string{"veth"}, phases: []string{"^TestFront$"}})
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // TestGPIOSim holds periphgpio against the kernel's GPIO simulator. The pull of
 // an LED's line is what a board has there: once nobody drives it, it is dark.
 func TestGPIOSim(t *testing.T) {
-	lines := simulate(t, "LED-HIGH", "LED-LOW", "BUTTON-LOW", "BUTTON-HIGH")
+	lines := simulate(t, "probe", "simulated", "LED-HIGH", "LED-LOW", "BUTTON-LOW", "BUTTON-HIGH")
 	host, err := periphgpio.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -62,19 +63,20 @@ func pull(high bool) string {
 	return "pull-down"
 }
 
-// simulate makes a chip with lines of these names, and returns by name the
+// simulate makes a chip with a label and lines of these names, and returns by name the
 // directories in sysfs through which they are worked from outside (the
 // kernel's Documentation/admin-guide/gpio/gpio-sim.rst).
-func simulate(t *testing.T, names ...string) map[string]string {
+func simulate(t *testing.T, name, label string, names ...string) map[string]string {
 	inside.Load(t, "configfs")
 	inside.Load(t, "gpio-simulated")
 	const configfs = "/sys/kernel/config"
-	if err := unix.Mount("configfs", configfs, "configfs", 0, ""); err != nil {
+	if err := unix.Mount("configfs", configfs, "configfs", 0, ""); err != nil && !errors.Is(err, unix.EBUSY) {
 		t.Fatal(err)
 	}
-	chip := filepath.Join(configfs, "gpio-sim", "probe")
+	chip := filepath.Join(configfs, "gpio-sim", name)
 	bank := filepath.Join(chip, "bank0")
 	makeDir(t, bank)
+	put(t, filepath.Join(bank, "label"), label)
 	put(t, filepath.Join(bank, "num_lines"), fmt.Sprint(len(names)))
 	for i, name := range names {
 		line := filepath.Join(bank, fmt.Sprintf("line%d", i))

@@ -119,6 +119,12 @@ func Has(name string) bool {
 	return err == nil
 }
 
+// Long says whether the guest was given the file /long: there is time for everything.
+func Long() bool {
+	_, err := os.Stat("/long")
+	return err == nil
+}
+
 func load(name string) error {
 	order, err := os.ReadFile("/modules/" + name)
 	if err != nil {
