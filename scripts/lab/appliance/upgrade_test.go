@@ -324,3 +324,51 @@ func TestSecureBoot(t *testing.T) {
 	x.guest.Kill()
 	x.guest = nil
 }
+
+// TestUpgradeCrashes: the kernel of an update dies soon after each start. The system before
+// returns by itself, and what the kernel said last is kept and told of.
+func TestUpgradeCrashes(t *testing.T) {
+	long(t)
+	t.Parallel()
+	x := newBox(t, x86, 1024)
+	x.resets = true
+	x.put("heptap.test", "trial 10m 20m\n")
+	socket := x.plugUSB()
+	u := newUpdates(x)
+	u.sign("nervous", u.with("nervous", "quiet gpt panic=5 oops=panic", "unknown_nmi_panic panic=5"), trusted(), x86.name, "v9.9.1", builtLater)
+	x.boot()
+	c := newTerminal(t, socket)
+	x.expect("msg=capturing")
+	c.enters(prompt)
+	x.upgrades(c, u.url+"nervous", "system 1, v9.9.1")
+	for i := range 3 {
+		if i > 0 {
+			x.started()
+			x.expect("THE KERNEL DIED BEFORE THIS START")
+			x.expect("cause=\"kernel-panic: ")
+			x.expect("THIS SYSTEM IS ON TRIAL")
+		}
+		x.expect("msg=capturing")
+		if _, err := x.guest.QMP("inject-nmi", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.started()
+	x.expect("THE KERNEL DIED BEFORE THIS START")
+	x.expect("msg=capturing")
+	x.arrive(x.call("returned@lab"))
+	c.enters(prompt)
+	out := c.does("show systems")
+	for _, want := range []string{"* factory", "1        v9.9.1                   given up"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if out := c.does("show sensors"); !strings.Contains(out, "kernel-panic") {
+		t.Errorf("the cause is not shown:\n%s", out)
+	}
+	x.cut()
+	if files := run(t, "debugfs", "-R", "ls -p /crashes", x.copy("data", dataPart)); !strings.Contains(files, "-kernel-") {
+		t.Errorf("what the kernel said last is not kept: %s", files)
+	}
+}
