@@ -77,22 +77,12 @@ type Conn struct {
 
 // Dial connects to addr, "host:port", over network, "tcp" or "udp".
 func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, error) {
-	if opts.WriteTimeout <= 0 {
-		opts.WriteTimeout = DefaultWriteTimeout
-	}
-	if opts.UserTimeout <= 0 {
-		opts.UserTimeout = DefaultUserTimeout
-	}
-	d := opts.dialer(network)
 	if network != "tcp" && (network != "udp" || opts.TLS != nil) {
 		return nil, fmt.Errorf("hep: dial: %w", net.UnknownNetworkError(network))
 	}
-	if err := opts.checkSource(addr); err != nil {
-		return nil, err
-	}
-	nc, err := d.DialContext(ctx, network, addr)
+	nc, err := opts.connect(ctx, network, addr)
 	if err != nil {
-		return nil, opts.whyNotDialled(addr, err)
+		return nil, err
 	}
 	c, err := newConn(ctx, nc, addr, opts)
 	if err != nil {
@@ -100,6 +90,25 @@ func Dial(ctx context.Context, network, addr string, opts DialOptions) (*Conn, e
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	return c, nil
+}
+
+// connect makes a socket that leads to addr, and says in words why there is none. It sets what
+// the options leave open.
+func (o *DialOptions) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.UserTimeout <= 0 {
+		o.UserTimeout = DefaultUserTimeout
+	}
+	if err := o.checkSource(addr); err != nil {
+		return nil, err
+	}
+	nc, err := o.dialer(network).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, o.whyNotDialled(addr, err)
+	}
+	return nc, nil
 }
 
 // dialer makes sockets as the options want them.

@@ -19,15 +19,9 @@ type Stream struct {
 // DialStream connects to addr, "host:port". With opts.TLS the stream knows how to make
 // TLS of itself, and has not done so.
 func DialStream(ctx context.Context, addr string, opts DialOptions) (*Stream, error) {
-	if opts.WriteTimeout <= 0 {
-		opts.WriteTimeout = DefaultWriteTimeout
-	}
-	if opts.UserTimeout <= 0 {
-		opts.UserTimeout = DefaultUserTimeout
-	}
-	nc, err := opts.dialer("tcp").DialContext(ctx, "tcp", addr)
+	nc, err := opts.connect(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("hep: %w", err)
+		return nil, err
 	}
 	s, err := newStream(nc, addr, &opts)
 	if err != nil {
