@@ -19,8 +19,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"heptap/firmware/internal/jetstream"
-	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -160,17 +158,7 @@ func BenchmarkRecord(b *testing.B) {
 	}
 	d := dialer(b, addr, nil)
 	l, err := uplink.Open(uplink.Options{Collectors: []uplink.Collector{{Name: "stream", NewEncoder: func() uplink.Encoder { return newEncoder(b, 8) },
-		Dial: func(ctx context.Context) (uplink.Conn, error) {
-			var c *jetstream.Conn
-			err := d.DialStream(ctx, func(ctx context.Context, s *reach.Stream) (err error) {
-				c, err = jetstream.Connect(ctx, s, jetstream.Options{Stall: 10 * time.Second})
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-			return c, nil
-		}}}})
+		Dial: dials(d, 10*time.Second)}}})
 	if err != nil {
 		b.Fatal(err)
 	}

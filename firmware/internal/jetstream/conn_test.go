@@ -22,6 +22,7 @@ import (
 	"heptap/firmware/internal/jetstream"
 	"heptap/firmware/internal/jetstream/natstest"
 	"heptap/firmware/internal/reach"
+	"heptap/firmware/internal/uplink"
 	"heptap/hep"
 	"heptap/hep/heptest"
 )
@@ -63,14 +64,29 @@ func connect(t testing.TB, d *reach.Dialer, o jetstream.Options) (c *jetstream.C
 	if o.Stall == 0 {
 		o.Stall = 2 * time.Second
 	}
-	err = d.DialStream(t.Context(), func(ctx context.Context, s *reach.Stream) error {
-		c, err = jetstream.Connect(ctx, s, o)
-		return err
-	})
-	if err == nil {
+	if c, err = dialled(t.Context(), d, o); err == nil {
 		t.Cleanup(func() { _ = c.Close() })
 	}
 	return c, err
+}
+
+func dialled(ctx context.Context, d *reach.Dialer, o jetstream.Options) (c *jetstream.Conn, err error) {
+	err = d.DialStream(ctx, func(ctx context.Context, s *reach.Stream) error {
+		c, err = jetstream.Connect(ctx, s, o)
+		return err
+	})
+	return c, err
+}
+
+// dials is connect for a log.
+func dials(d *reach.Dialer, stall time.Duration) func(context.Context) (uplink.Conn, error) {
+	return func(ctx context.Context) (uplink.Conn, error) {
+		c, err := dialled(ctx, d, jetstream.Options{Stall: stall})
+		if err != nil {
+			return nil, err // no *jetstream.Conn that is nil
+		}
+		return c, nil
+	}
 }
 
 func must(t testing.TB, c *jetstream.Conn, err error) *jetstream.Conn {

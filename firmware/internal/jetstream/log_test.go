@@ -14,7 +14,6 @@ import (
 	"heptap/capture/record"
 	"heptap/firmware/internal/jetstream"
 	"heptap/firmware/internal/jetstream/natstest"
-	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/uplink"
 )
 
@@ -46,17 +45,7 @@ func (r *rig) open() {
 	d := dialer(r.t, r.addr, nil)
 	o := uplink.Options{Spool: spool, Boot: [16]byte{9}, SpillAfter: 100 * time.Millisecond, BackoffMax: 500 * time.Millisecond,
 		Collectors: []uplink.Collector{{Name: "stream", NewEncoder: func() uplink.Encoder { return newEncoder(r.t, 0) },
-			Dial: func(ctx context.Context) (uplink.Conn, error) {
-				var c *jetstream.Conn
-				err := d.DialStream(ctx, func(ctx context.Context, s *reach.Stream) (err error) {
-					c, err = jetstream.Connect(ctx, s, jetstream.Options{Stall: time.Second})
-					return err
-				})
-				if err != nil {
-					return nil, err
-				}
-				return c, nil
-			}}}}
+			Dial: dials(d, time.Second)}}}
 	for _, f := range r.change {
 		f(&o)
 	}
@@ -292,17 +281,7 @@ func TestFailBack(t *testing.T) {
 	var members []uplink.Member
 	for i, s := range []*natstest.Server{one, two} {
 		d := dialer(t, s.Addr(), nil)
-		members = append(members, uplink.Member{Name: fmt.Sprint(i), NewEncoder: func() uplink.Encoder { return newEncoder(t, 0) }, Dial: func(ctx context.Context) (uplink.Conn, error) {
-			var c *jetstream.Conn
-			err := d.DialStream(ctx, func(ctx context.Context, s *reach.Stream) (err error) {
-				c, err = jetstream.Connect(ctx, s, jetstream.Options{Stall: time.Second})
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-			return c, nil
-		}})
+		members = append(members, uplink.Member{Name: fmt.Sprint(i), NewEncoder: func() uplink.Encoder { return newEncoder(t, 0) }, Dial: dials(d, time.Second)})
 	}
 	f := uplink.NewFailover(200*time.Millisecond, members...)
 	l, err := uplink.Open(uplink.Options{BarrierAge: 100 * time.Millisecond, BackoffMax: 200 * time.Millisecond,
