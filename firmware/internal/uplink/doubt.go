@@ -182,12 +182,11 @@ func (ln *lane) condemn(why error) {
 
 // recall returns a copy of the record numbered seq, nil when it is gone.
 func (ln *lane) recall(seq uint64) []byte {
-	l := ln.c.l
-	if p := l.mem.find(seq); p != nil && seq >= l.disk {
-		return append([]byte(nil), p.record(seq)...)
+	if data := ln.c.copyOf(seq); data != nil {
+		return data
 	}
 	r := &ln.read
-	if !r.valid || r.losses != l.losses {
+	if !r.valid || r.losses != ln.c.l.losses {
 		return nil
 	}
 	for i := range r.entries {

@@ -103,7 +103,7 @@ func (ln *lane) run(ctx context.Context) {
 		if ln.kind != backlog {
 			ln.c.setNext(time.Now().Add(pause))
 		}
-		if !ln.restUnless(ctx, pause) {
+		if !ln.rest(ctx, pause, ln.now) {
 			break
 		}
 	}
@@ -178,27 +178,15 @@ func (ln *lane) hasWork() bool {
 	return ok
 }
 
-// rest waits for d, or less when the log is closing. It reports whether to go on.
-func (ln *lane) rest(ctx context.Context, d time.Duration) bool {
+// rest waits for d, or less when the log is closing, or when now, which may be nil, says that the
+// collector may be reached again: then failures so far count no more. It reports whether to go on.
+func (ln *lane) rest(ctx context.Context, d time.Duration, now <-chan struct{}) bool {
 	ln.timer.Reset(d)
 	select {
 	case <-ctx.Done():
 		return false
 	case <-ln.c.closed:
-	case <-ln.timer.C:
-	}
-	return true
-}
-
-// restUnless waits for d, unless something says that the collector may be reached again: then
-// failures so far count no more. It reports whether to go on.
-func (ln *lane) restUnless(ctx context.Context, d time.Duration) bool {
-	ln.timer.Reset(d)
-	select {
-	case <-ctx.Done():
-		return false
-	case <-ln.c.closed:
-	case <-ln.now:
+	case <-now:
 		ln.back.reset()
 	case <-ln.timer.C:
 	}
@@ -285,7 +273,7 @@ func (ln *lane) fly(ctx context.Context, f *flight) (*flight, error) {
 			}
 		case doRead:
 			if err := ln.fetch(); err != nil {
-				if !ln.rest(ctx, time.Second) {
+				if !ln.rest(ctx, time.Second, nil) {
 					return nil, ln.broken(f, errAborted)
 				}
 			}

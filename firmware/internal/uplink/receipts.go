@@ -35,10 +35,7 @@ func (ln *lane) superseded(f *flight, now time.Time) (time.Duration, bool) {
 // the collector is well again. It may answer for what it had already, and then take no more, when it is full: so
 // trust grows by degrees.
 func (ln *lane) harvest(f *flight) {
-	if !ln.c.harvest(f) {
-		return
-	}
-	if ln.slow == 0 {
+	if !ln.c.harvest(f) || ln.slow == 0 {
 		return
 	}
 	first := ln.unproven()
