@@ -18,9 +18,10 @@
 // uplink is healthy.
 //
 // The keeper moves the boundary. What some collector's TCP has not acknowledged
-// for SpillAfter goes to disk, and everything older with it, except what
-// every collector has confirmed; so does everything unconfirmed on a connection
-// that broke; so does all of memory when it is three quarters full. When the disk
+// for SpillAfter goes to disk, and everything made until then with it, except what
+// every collector has confirmed: while memory is not short that is two commits in SpillAfter at
+// most, for the sake of flash. So does everything unconfirmed on a connection
+// that broke, and all of memory when it is three quarters full. When the disk
 // cannot follow, Append sheds by class, and when memory is full the oldest
 // records go (the newest while a commit is under way, which holds the oldest).
 //

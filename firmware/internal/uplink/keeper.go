@@ -102,8 +102,12 @@ func (l *Log) target(old uint64) uint64 {
 	}
 	to := uint64(0)
 	for _, c := range l.collectors {
-		_, end := c.exposed(l.disk, old)
-		to, c.exposedTo = max(to, end), max(c.exposedTo, end)
+		if _, end := c.exposed(l.disk, old); end > 0 {
+			// The younger ones go along: a commit has its price, on flash above all, and the next one
+			// is not due until what is made from now on is as old.
+			_, end = c.exposed(l.disk, l.next)
+			to, c.exposedTo = max(to, end), max(c.exposedTo, end)
+		}
 		if c.toDisk > l.disk {
 			// Of what a broken connection left, only what is still unconfirmed.
 			if i := c.open.find(l.disk); i < len(c.open) && c.open[i].from < c.toDisk {

@@ -1,0 +1,32 @@
+package uplink
+
+import (
+	"testing"
+	"time"
+
+	"heptap/capture/record"
+)
+
+// TestTrickle: what comes slowly in an outage makes two commits in SpillAfter at most, and none of it
+// stays in memory alone for longer than that.
+func TestTrickle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.dead = true
+		r := newRig(t, severalOf(s, fc))
+		begun := s.commits // that of Open
+		const seconds, each = 60, 20
+		for i := range seconds * each {
+			r.add(1, record.Call, 300)
+			time.Sleep(time.Second / each)
+			if n := r.of("a").InMemory; n > each*3/4 {
+				t.Fatalf("after %d records %d are in memory alone", i+1, n)
+			}
+		}
+		if n := s.commits - begun; n > 2*seconds || n < seconds {
+			t.Errorf("%d commits in %d s", n, seconds)
+		}
+		r.stop()
+		fc.stop()
+	})
+}
