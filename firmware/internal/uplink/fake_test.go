@@ -304,6 +304,7 @@ type fakeSpool struct {
 	limit      int   // the same, and above 80 % of it those that are not of calls are shed
 	st         buffer.Stats
 	closed     int
+	after      func() // is called by Commit when it has evicted something, before it returns
 }
 
 func newFakeSpool() *fakeSpool {
@@ -311,6 +312,11 @@ func newFakeSpool() *fakeSpool {
 }
 
 func (s *fakeSpool) Commit(b buffer.Batch) (r buffer.AppendResult, err error) {
+	defer func() {
+		if s.after != nil && len(r.Evicted) > 0 {
+			s.after()
+		}
+	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {

@@ -157,6 +157,8 @@ func (k *keeper) spill(now time.Time, old uint64) bool {
 	batch := buffer.Batch{Append: k.entries, Cursors: l.cursors(k.entries)}
 	l.mu.Unlock()
 
+	l.booked.Lock()
+	defer l.booked.Unlock()
 	result, err := l.commit(batch)
 
 	n := len(k.entries)
@@ -294,7 +296,18 @@ func held(st *buffer.Stats) (n uint64) {
 	return n
 }
 
-// commit makes one commit and takes note of how it went.
+// read copies records out of the spool, and takes note when that fails.
+func (l *Log) read(from uint64, maxBytes int, buf []byte) ([]buffer.Entry, []byte, error) {
+	l.booked.Lock()
+	defer l.booked.Unlock()
+	entries, rest, err := l.spool.Read(from, maxBytes, buf)
+	if err != nil {
+		l.diskFailed(err)
+	}
+	return entries, rest, err
+}
+
+// commit makes one commit and takes note of how it went. The caller holds booked, where lanes run.
 func (l *Log) commit(b buffer.Batch) (buffer.AppendResult, error) {
 	r, err := l.spool.Commit(b)
 	if errors.Is(err, buffer.ErrDamaged) {

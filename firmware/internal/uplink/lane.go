@@ -456,6 +456,8 @@ type chunk struct {
 // fetch reads a piece of the spool at read.pos.
 func (ln *lane) fetch() error {
 	l, r := ln.c.l, &ln.read
+	l.booked.Lock()
+	defer l.booked.Unlock()
 	l.mu.Lock()
 	r.losses, r.end, r.from = l.losses, l.disk, r.pos
 	l.mu.Unlock()

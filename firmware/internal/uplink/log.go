@@ -24,6 +24,10 @@ type Log struct {
 	first   uint64        // number of this run's first record
 	corrupt uint64        // records the spool had found corrupt before Open
 
+	// booked is held from before a commit until what it cost is booked, and while the spool is read: what a
+	// lane does not find there must not be what was evicted a moment ago and is in no book yet. It comes before mu.
+	booked sync.Mutex
+
 	mu         sync.Mutex
 	mem        memory
 	next       uint64 // the next record's number

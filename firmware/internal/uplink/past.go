@@ -42,7 +42,6 @@ func (k *keeper) date(now time.Time) {
 		if waits {
 			var err error
 			if at, err = k.oldest(s.from); err != nil {
-				l.diskFailed(err)
 				return
 			}
 		}
@@ -55,7 +54,7 @@ func (k *keeper) date(now time.Time) {
 // oldest returns when the first record on disk from a number on was made, that of some
 // collector: those that are not for this one are as old.
 func (k *keeper) oldest(from uint64) (at time.Time, err error) {
-	entries, rest, err := k.l.spool.Read(from, 1, k.buf[:0]) // one record, whatever its size
+	entries, rest, err := k.l.read(from, 1, k.buf[:0]) // one record, whatever its size
 	if err != nil || len(entries) == 0 {
 		return at, err
 	}

@@ -120,12 +120,8 @@ func (c *collector) fromSpool(seq uint64) []byte {
 	if c.l.spool == nil {
 		return nil
 	}
-	entries, _, err := c.l.spool.Read(seq, 1, nil)
-	if err != nil {
-		c.l.diskFailed(err)
-		return nil
-	}
-	if len(entries) == 0 || entries[0].Seq != seq {
+	entries, _, err := c.l.read(seq, 1, nil)
+	if err != nil || len(entries) == 0 || entries[0].Seq != seq {
 		return nil
 	}
 	return entries[0].Data

@@ -447,6 +447,8 @@ func (c *collector) setAside(seq uint64, data []byte, why string) {
 		return
 	}
 	e := buffer.Entry{Seq: seq, Class: uint8(record.ClassOf(data)), Data: data}
+	c.l.booked.Lock()
+	defer c.l.booked.Unlock()
 	if err := c.l.spool.Quarantine(e, c.cfg.Name+": "+why); err != nil {
 		c.l.diskFailed(err)
 	}

@@ -107,8 +107,7 @@ func (k *keeper) relieve(now time.Time) {
 		}
 		var entries []buffer.Entry
 		var err error
-		if entries, k.buf, err = l.spool.Read(st.First, chunkBytes, k.buf[:0]); err != nil {
-			l.diskFailed(err)
+		if entries, k.buf, err = l.read(st.First, chunkBytes, k.buf[:0]); err != nil {
 			return
 		}
 		if n := len(entries); n == 0 || !k.giveUp(entries, min(behind, entries[n-1].Seq+1), evicted) {
@@ -137,6 +136,8 @@ func expired(n *Counts) *ByClass { return &n.Expired }
 // the spool fail they are still nobody's: none is sent any more, or booked twice.
 func (k *keeper) giveUp(entries []buffer.Entry, end uint64, book func(*Counts) *ByClass) bool {
 	l := k.l
+	l.booked.Lock()
+	defer l.booked.Unlock()
 	l.mu.Lock()
 	for i := range entries {
 		e := &entries[i]

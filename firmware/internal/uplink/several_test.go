@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func TestFarBehindMakesRoom(t *testing.T) {
 		o := severalOf(s, behind, fine)
 		o.BarrierAge = 5 * time.Second // what may have to be sent again is a small part of the spool
 		r := newRig(t, o)
-		for range 100 {
+		for range 100 { // the lane is overtaken by what is evicted
 			r.add(100, record.Periodic, 300)
 			time.Sleep(time.Second)
 		}
@@ -235,4 +236,38 @@ func TestReplaced(t *testing.T) {
 		old.stop()
 		next.stop()
 	})
+}
+
+// TestEvictedWhileRead: a lane that reads the spool when something has been evicted and is in no
+// book yet has to wait, or it would take the gap for numbers that never were. In real time: waiting for a
+// lock would stop the clock of a bubble.
+func TestEvictedWhileRead(t *testing.T) {
+	away, s := newFakeCollector(), newFakeSpool()
+	away.dead, s.max = true, 100
+	o := severalOf(s, away)
+	o.SpillAfter = 20 * time.Millisecond
+	ready, fetched := make(chan struct{}), make(chan struct{})
+	var r *rig
+	var ln *lane
+	s.after = sync.OnceFunc(func() {
+		<-ready
+		go func() {
+			ln = newLane(r.l.collectors[0], backlog)
+			_ = ln.fetch() // the fake's cannot fail
+			close(fetched)
+		}()
+		select {
+		case <-fetched:
+			t.Error("the spool was read before it was booked what is evicted")
+		case <-time.After(50 * time.Millisecond):
+		}
+	})
+	r = newRig(t, o)
+	close(ready)
+	r.add(300, record.Call, 300)
+	<-fetched
+	r.stop()
+	if ln.read.losses != r.l.losses || len(ln.read.entries) != 100 {
+		t.Errorf("read %d records after %d losses of %d", len(ln.read.entries), ln.read.losses, r.l.losses)
+	}
 }

@@ -44,7 +44,10 @@ func (k *keeper) store() bool {
 	}
 	l.dirty = false
 	l.mu.Unlock()
-	if _, err := l.commit(b); err != nil {
+	l.booked.Lock()
+	_, err := l.commit(b)
+	l.booked.Unlock()
+	if err != nil {
 		l.mu.Lock()
 		l.dirty = true
 		l.mu.Unlock()
@@ -137,8 +140,7 @@ func (k *keeper) expire(now time.Time) {
 	}
 	var entries []buffer.Entry
 	var err error
-	if entries, k.buf, err = l.spool.Read(st.First, expireBytes, k.buf[:0]); err != nil {
-		l.diskFailed(err)
+	if entries, k.buf, err = l.read(st.First, expireBytes, k.buf[:0]); err != nil {
 		k.retryAt = now.Add(retryDisk)
 		return
 	}
