@@ -48,6 +48,9 @@ type collector struct {
 
 func newCollector(l *Log, cfg Collector) *collector {
 	c := &collector{l: l, cfg: cfg, closed: make(chan struct{})}
+	if c.cfg.Datagram && c.cfg.DrainRate == 0 {
+		c.cfg.DrainRate = 5000
+	}
 	c.open = spans{{l.first, forever}}
 	c.livePos = l.first
 	c.status = Status{Collector: cfg.Name, State: Down, Since: time.Now(), Reason: "not started"}
@@ -61,9 +64,6 @@ func newCollector(l *Log, cfg Collector) *collector {
 		c.lanes = []*lane{newLane(c, live), newLane(c, backlog)}
 	}
 	c.live = c.lanes[0]
-	if c.cfg.Datagram && c.cfg.DrainRate == 0 {
-		c.cfg.DrainRate = 5000
-	}
 	return c
 }
 
