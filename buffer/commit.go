@@ -203,7 +203,7 @@ func (s *Spool) trimFirst(before uint64) error {
 	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
 		log := tx.Bucket(bucketLog)
 		log.FillPercent = 1
-		return trimLog(log, st, before)
+		return trimLog(log, s.onDisk(tx), st, before)
 	})
 }
 
@@ -236,11 +236,11 @@ func (s *Spool) write(tx *bbolt.Tx, st *state, j *job) error {
 	log := tx.Bucket(bucketLog)
 	log.FillPercent = 1
 	if j.trim > st.trim {
-		if err := trimLog(log, st, j.trim); err != nil {
+		if err := trimLog(log, s.onDisk(tx), st, j.trim); err != nil {
 			return err
 		}
 	}
-	if err := s.writeRecords(log, st, j); err != nil {
+	if err := s.writeRecords(log, s.onDisk(tx), st, j); err != nil {
 		return err
 	}
 	cur := tx.Bucket(bucketCursor)
@@ -258,7 +258,7 @@ func (s *Spool) write(tx *bbolt.Tx, st *state, j *job) error {
 	return nil
 }
 
-func (s *Spool) writeRecords(log *bbolt.Bucket, st *state, j *job) error {
+func (s *Spool) writeRecords(log *bbolt.Bucket, p *pageFile, st *state, j *job) error {
 	b := j.b
 	if b.offered == (Counts{}) {
 		return nil
@@ -295,7 +295,7 @@ func (s *Spool) writeRecords(log *bbolt.Bucket, st *state, j *job) error {
 	}
 	// Near the cap, make room for the next one too: one commit instead of two.
 	if need := b.pages(); s.available()-need < need {
-		j.evicted, err = s.o.evictLog(log, st, need, b.idx.first)
+		j.evicted, err = s.o.evictLog(log, p, st, need, b.idx.first)
 	}
 	return err
 }

@@ -32,7 +32,7 @@ func guard(fn func() error) (err error) {
 	}()
 	err = fn()
 	switch {
-	case errors.Is(err, syscall.EIO), errors.Is(err, errIndex),
+	case errors.Is(err, syscall.EIO), errors.Is(err, errIndex), errors.Is(err, errPage),
 		errors.Is(err, berrors.ErrInvalidMapping), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum),
 		errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrBucketNotFound), errors.Is(err, berrors.ErrIncompatibleValue):
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)

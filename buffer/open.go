@@ -193,7 +193,7 @@ func (s *Spool) load() error {
 		if err != nil {
 			return err
 		}
-		first, has, err := firstHeld(log, st.trim)
+		first, has, err := firstHeld(log, s.onDisk(tx), st.trim)
 		if err != nil {
 			return err
 		}

@@ -364,6 +364,42 @@ func (p *pageFile) check() (ours bool, err error) {
 	return true, nil
 }
 
+// maxCommitPages is more than a commit has of pages, overflow pages not counted: a page holds
+// a value of 64 KiB at least, or the last of a class, and a commit has 4 MiB.
+const maxCommitPages = 512
+
+// checkTree walks a commit's branch pages and looks at the head of its leaves: they must come to an
+// end, and hold values and nothing else. left is how many pages there may still be.
+func (p *pageFile) checkTree(id uint64, depth int, left *int) error {
+	if *left--; *left < 0 || depth > maxDepth {
+		return fmt.Errorf("%w: pages of a commit form a loop", errPage)
+	}
+	octets, err := p.extent(id)
+	if err != nil {
+		return err
+	}
+	ne := binary.NativeEndian
+	b := make([]byte, min(octets, pageBytes))
+	if _, err := p.r.ReadAt(b, int64(id)*p.page); err != nil {
+		return fmt.Errorf("%w: page %d: %w", errPage, id, err)
+	}
+	kind, n := ne.Uint16(b[8:]), int(ne.Uint16(b[10:]))
+	if kind != pageBranch && kind != pageLeaf || n == 0 || pageHeader+n*elemSize > len(b) {
+		return fmt.Errorf("%w: page %d of a commit is neither branch nor leaf", errPage, id)
+	}
+	for i := range n {
+		switch e := b[pageHeader+i*elemSize:]; {
+		case kind == pageBranch:
+			if err := p.checkTree(ne.Uint64(e[8:]), depth+1, left); err != nil {
+				return err
+			}
+		case ne.Uint32(e)&leafBucket != 0:
+			return fmt.Errorf("%w: page %d: a bucket in a commit", errPage, id)
+		}
+	}
+	return nil
+}
+
 func (p *pageFile) checkCommit(e elem) error {
 	root, _, err := e.child()
 	if err == nil && (len(e.key) != 8 || root == 1 || root >= p.pages) {

@@ -76,7 +76,7 @@ func (r *reader) entries() []Entry {
 // run goes through the commits from the one that holds from.
 func (r *reader) run(tx *bbolt.Tx) error {
 	log := tx.Bucket(bucketLog)
-	c := log.Cursor()
+	c, p := log.Cursor(), r.s.onDisk(tx)
 	key := seqKey(r.from)
 	k, _ := c.Seek(key)
 	switch {
@@ -88,7 +88,7 @@ func (r *reader) run(tx *bbolt.Tx) error {
 		}
 	}
 	for k != nil {
-		x, err := commitIndex(log, k)
+		x, err := commitIndex(log, p, k)
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (s *Spool) evict(pages int64, res *AppendResult) error {
 		log := tx.Bucket(bucketLog)
 		log.FillPercent = 1
 		var err error
-		gone, err = s.o.evictLog(log, st, pages, noSeq)
+		gone, err = s.o.evictLog(log, s.onDisk(tx), st, pages, noSeq)
 		return err
 	})
 	if err == nil {
@@ -100,9 +100,9 @@ const noSeq = ^uint64(0)
 
 // evictLog deletes the oldest commits until about pages of them are free, but
 // not the one that begins with keep. What it returns was still held.
-func (o *Options) evictLog(log *bbolt.Bucket, st *state, pages int64, keep uint64) (gone []Lost, err error) {
+func (o *Options) evictLog(log *bbolt.Bucket, p *pageFile, st *state, pages int64, keep uint64) (gone []Lost, err error) {
 	for pages > 0 {
-		k, x, err := headCommit(log)
+		k, x, err := headCommit(log, p)
 		if err != nil {
 			return nil, err
 		}
@@ -141,13 +141,13 @@ func (x *index) pages() int64 {
 }
 
 // trimLog moves the trim mark to before and deletes the commits below it.
-func trimLog(log *bbolt.Bucket, st *state, before uint64) error {
+func trimLog(log *bbolt.Bucket, p *pageFile, st *state, before uint64) error {
 	if !st.any {
 		return nil
 	}
 	before = min(before, st.high+1)
 	for {
-		k, x, err := headCommit(log)
+		k, x, err := headCommit(log, p)
 		if err != nil {
 			return err
 		}
@@ -170,20 +170,27 @@ func trimLog(log *bbolt.Bucket, st *state, before uint64) error {
 
 // headCommit returns the oldest commit, a nil key when there is none. The
 // index borrows from the transaction.
-func headCommit(log *bbolt.Bucket) (key []byte, x index, err error) {
+func headCommit(log *bbolt.Bucket, p *pageFile) (key []byte, x index, err error) {
 	k, _ := log.Cursor().First()
 	if k == nil {
 		return nil, index{}, nil
 	}
-	x, err = commitIndex(log, k)
+	x, err = commitIndex(log, p, k)
 	return append([]byte{}, k...), x, err
 }
 
-// commitIndex reads the index of the commit named k.
-func commitIndex(log *bbolt.Bucket, k []byte) (index, error) {
+// commitIndex reads the index of the commit named k, whose pages it looks at first, whatever is done with the
+// commit then: bbolt follows them wherever they lead, and a stack that overflows ends the process.
+func commitIndex(log *bbolt.Bucket, p *pageFile, k []byte) (index, error) {
 	b := log.Bucket(k)
 	if b == nil || len(k) != 8 {
 		return index{}, errIndex
+	}
+	if root := uint64(b.Root()); root != 0 { // else it is inside the log's own page
+		left := maxCommitPages
+		if err := p.checkTree(root, 0, &left); err != nil {
+			return index{}, err
+		}
 	}
 	x, err := parseIndex(b.Get(keyIndex))
 	if err == nil && x.first != binary.BigEndian.Uint64(k) {
@@ -193,8 +200,8 @@ func commitIndex(log *bbolt.Bucket, k []byte) (index, error) {
 }
 
 // firstHeld finds the lowest sequence number at or above trim.
-func firstHeld(log *bbolt.Bucket, trim uint64) (uint64, bool, error) {
-	k, x, err := headCommit(log)
+func firstHeld(log *bbolt.Bucket, p *pageFile, trim uint64) (uint64, bool, error) {
+	k, x, err := headCommit(log, p)
 	if k == nil || err != nil {
 		return 0, false, err
 	}

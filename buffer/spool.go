@@ -90,6 +90,11 @@ func (s *Spool) view(fn func(*bbolt.Tx) error) error {
 	})
 }
 
+// onDisk is what a transaction began with, to be read without the mapping.
+func (s *Spool) onDisk(tx *bbolt.Tx) *pageFile {
+	return &pageFile{r: s.file, size: s.size.file, page: pageBytes, pages: uint64(tx.Size() / pageBytes)}
+}
+
 // mapped makes sure that the meta pages are there: a fault in Begin leaves
 // bbolt's locks locked.
 func (s *Spool) mapped() error {
@@ -125,7 +130,7 @@ func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *state) error) error {
 		if err := fn(tx, &st); err != nil {
 			return err
 		}
-		if first, has, err = firstHeld(tx.Bucket(bucketLog), st.trim); err != nil {
+		if first, has, err = firstHeld(tx.Bucket(bucketLog), s.onDisk(tx), st.trim); err != nil {
 			return err
 		}
 		st.commits++
