@@ -51,7 +51,18 @@ func showUplink(l *Live, b *strings.Builder) error {
 			b.WriteString("  it answers no half-close: records are released, not confirmed\n")
 		}
 	}
+	unsaved(&up, b)
 	return nil
+}
+
+// unsaved shows what the end of the probe would cost.
+func unsaved(up *uplink.Stats, b *strings.Builder) {
+	if up.Unsaved.Most == 0 {
+		return
+	}
+	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
+	fmt.Fprintf(b, "power cut: would cost %d records now, not acknowledged and not on disk for %v; for %v at most so far, and a commit took %v at most\n",
+		up.Unsaved.Records, round(up.Unsaved.For), round(up.Unsaved.Most), round(up.CommitMost))
 }
 
 func stateText(k *uplink.CollectorStats) string {

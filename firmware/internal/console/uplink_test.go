@@ -32,7 +32,7 @@ func TestShowUplink(t *testing.T) {
 				return probe.Stats{Readers: []probe.ReaderStats{{Name: "a", Filter: trace.Stats{Rules: []trace.RuleStats{{Name: "pings", Action: trace.Deny, Records: 3}}}}}}
 			},
 			Uplink: func() uplink.Stats {
-				return uplink.Stats{Collectors: []uplink.CollectorStats{
+				return uplink.Stats{Unsaved: uplink.Unsaved{Records: 12, For: 300 * time.Millisecond, Most: time.Second}, CommitMost: 70 * time.Millisecond, Collectors: []uplink.CollectorStats{
 					{Status: uplink.Status{Collector: "a", State: uplink.Draining, Rate: 500, Backlog: 1000, Most: 4000, Left: 2300 * time.Millisecond, Waiting: time.Now().Add(-time.Minute), Next: time.Now().Add(-time.Second),
 						Members: []uplink.MemberStatus{{Member: "a", Failed: true, Since: time.Now().Add(-time.Hour), Reason: "connection refused"}, {Member: "b", Active: true, Confirmed: 2048}}},
 						Past: uplink.Past{Trouble: "it was frozen", TroubleAt: time.Now().Add(-time.Minute), Oldest: time.Now().Add(-2 * time.Hour)}},
@@ -62,6 +62,7 @@ func TestShowUplink(t *testing.T) {
 		"  a: has failed for 1h0m0s: connection refused; 0 B confirmed\n",
 		"  b: in use; 2.0 KiB confirmed\n",
 		"  filter pings, deny: 3 records\n",
+		"power cut: would cost 12 records now, not acknowledged and not on disk for 300ms; for 1s at most so far, and a commit took 70ms at most\n",
 		"old: removed, 7 records waiting on disk: not configured any more\n",
 	} {
 		if !strings.Contains(b.String(), want) {

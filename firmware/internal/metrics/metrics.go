@@ -328,6 +328,10 @@ func (l *list) pipeline(st *probe.Stats) {
 
 func (l *list) uplink(st *uplink.Stats) {
 	l.gauge("heptap_log_memory_bytes", "Octets of the log's memory tier in use.", float64(st.Memory))
+	l.gauge("heptap_log_unsaved_records", "Records in memory alone that no collector's kernel has acknowledged, at most: what a power cut would cost now.", float64(st.Unsaved.Records))
+	l.gauge("heptap_log_unsaved_seconds", "How long the oldest of them has been so.", st.Unsaved.For.Seconds())
+	l.gauge("heptap_log_unsaved_most_seconds", "How long any has been so, in this run.", st.Unsaved.Most.Seconds())
+	l.gauge("heptap_spool_commit_most_seconds", "How long a commit took at most, in this run.", st.CommitMost.Seconds())
 	l.counter("heptap_log_refused_total", "What the log was given and was no record.", st.Refused)
 	l.counter("heptap_spool_damages_total", "Times the spool was found damaged.", st.Damages)
 	l.counter("heptap_spool_errors_total", "Commits and reads of the spool that failed.", st.DiskErrors)

@@ -14,7 +14,6 @@ import (
 // quarantine, and the boundary between the tiers.
 type keeper struct {
 	l       *Log
-	stamps  []stamp // when which number was next, oldest first
 	entries []buffer.Entry
 	pins    []*page
 	retryAt time.Time // no commit before: the last one failed
@@ -49,8 +48,9 @@ func (l *Log) keep(idle <-chan struct{}) {
 		now := time.Now()
 		l.mu.Lock()
 		l.settleAged(now)
+		old := l.older(now)
+		l.noteUnsaved(now)
 		l.mu.Unlock()
-		old := k.older(now)
 		k.relieve(now)
 		for k.spill(now, old) {
 			k.relieve(now)
@@ -63,26 +63,24 @@ func (l *Log) keep(idle <-chan struct{}) {
 
 // older returns the number of the first record that is younger than half of
 // SpillAfter: the other half is for noticing and for the commit, which takes its
-// time on a busy disk.
-func (k *keeper) older(now time.Time) uint64 {
-	k.l.mu.Lock()
-	k.stamps = append(k.stamps, stamp{now, k.l.next})
-	k.l.mu.Unlock()
-	age := k.l.o.SpillAfter / 2
+// time on a busy disk. The log's lock is held.
+func (l *Log) older(now time.Time) uint64 {
+	l.stamps = append(l.stamps, stamp{now, l.next})
+	age := l.o.SpillAfter / 2
 	n := 0
-	for n+1 < len(k.stamps) && now.Sub(k.stamps[n+1].at) >= age {
+	for n+1 < len(l.stamps) && now.Sub(l.stamps[n+1].at) >= age {
 		n++
 	}
-	k.stamps = append(k.stamps[:0], k.stamps[n:]...)
-	if now.Sub(k.stamps[0].at) < age {
+	l.stamps = append(l.stamps[:0], l.stamps[n:]...)
+	if now.Sub(l.stamps[0].at) < age {
 		return 0
 	}
 	// Kicks come at any rate; two stamps within a tick are one.
-	if i := len(k.stamps) - 1; i > 1 && k.stamps[i].at.Sub(k.stamps[i-2].at) < k.l.o.SpillAfter/ticks {
-		k.stamps[i-1] = k.stamps[i]
-		k.stamps = k.stamps[:i]
+	if i := len(l.stamps) - 1; i > 1 && l.stamps[i].at.Sub(l.stamps[i-2].at) < l.o.SpillAfter/ticks {
+		l.stamps[i-1] = l.stamps[i]
+		l.stamps = l.stamps[:i]
 	}
-	return k.stamps[0].next
+	return l.stamps[0].next
 }
 
 // target returns the number up to which memory should go to disk. old is the
@@ -175,6 +173,7 @@ func (k *keeper) spill(now time.Time, old uint64) bool {
 	defer l.mu.Unlock()
 	l.spilling = false
 	l.stored(k.entries[:n], &result)
+	l.noteUnsaved(time.Now())
 	if n > 0 {
 		l.advance(end)
 	}
@@ -309,7 +308,12 @@ func (l *Log) read(from uint64, maxBytes int, buf []byte) ([]buffer.Entry, []byt
 
 // commit makes one commit and takes note of how it went. The caller holds booked, where lanes run.
 func (l *Log) commit(b buffer.Batch) (buffer.AppendResult, error) {
+	began := time.Now()
 	r, err := l.spool.Commit(b)
+	took := time.Since(began)
+	l.mu.Lock()
+	l.commitMost = max(l.commitMost, took)
+	l.mu.Unlock()
 	if errors.Is(err, buffer.ErrDamaged) {
 		l.damaged(err)
 	}

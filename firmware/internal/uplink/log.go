@@ -46,6 +46,9 @@ type Log struct {
 	dirty      bool   // a stored cursor is behind
 	scratch    spans
 	gone       []string // cursors that are not needed any more
+	stamps     []stamp  // when which number was next, oldest first
+	unsaved    unsaved
+	commitMost time.Duration // what a commit took at most
 	running    bool
 	early      bool // Shutdown came before Run
 	closing    bool

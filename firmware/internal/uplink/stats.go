@@ -101,6 +101,8 @@ type Stats struct {
 	Damages    uint64 // times the spool was found damaged
 	DiskErrors uint64 // commits and reads that failed for another reason
 	DiskError  string // what the last commit failed of; empty when it did not
+	Unsaved    Unsaved
+	CommitMost time.Duration // what a commit took at most
 }
 
 // CollectorStats are one collector's part of Stats.
@@ -115,7 +117,8 @@ type CollectorStats struct {
 func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Stats{Memory: l.mem.used, Refused: l.refused, Damages: l.damages, DiskErrors: l.diskErrors, DiskError: l.diskError}
+	s := Stats{Memory: l.mem.used, Refused: l.refused, Damages: l.damages, DiskErrors: l.diskErrors, DiskError: l.diskError, CommitMost: l.commitMost}
+	s.Unsaved = l.noteUnsaved(time.Now())
 	for _, c := range l.collectors {
 		s.Collectors = append(s.Collectors, CollectorStats{c.snapshot(), c.counts(), c.past})
 	}

@@ -19,9 +19,13 @@ func TestTrickle(t *testing.T) {
 		for i := range seconds * each {
 			r.add(1, record.Call, 300)
 			time.Sleep(time.Second / each)
-			if n := r.of("a").InMemory; n > each*3/4 {
-				t.Fatalf("after %d records %d are in memory alone", i+1, n)
+			n, u := r.of("a").InMemory, r.l.Stats().Unsaved
+			if n > each*3/4 || u.Records != n || u.For > 800*time.Millisecond {
+				t.Fatalf("after %d records %d are in memory alone, said to be %+v", i+1, n, u)
 			}
+		}
+		if most := r.l.Stats().Unsaved.Most; most < 500*time.Millisecond || most > 750*time.Millisecond {
+			t.Errorf("unsaved for %v at most", most)
 		}
 		if n := s.commits - begun; n > 2*seconds || n < seconds {
 			t.Errorf("%d commits in %d s", n, seconds)

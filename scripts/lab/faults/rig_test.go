@@ -40,6 +40,10 @@ type rig struct {
 	probe   *probe // the running one, or the last
 	runs    []*probe
 	spooled int // octets of the spool in use, at most
+
+	held            heldUp
+	ages            []time.Duration // of the oldest message that each kill cost
+	unsaved, commit time.Duration   // at most, as the probe has it
 }
 
 // transport is what the collector is reached over.
@@ -185,8 +189,12 @@ func (r *rig) until(what string, ok func() bool) {
 	for !ok() {
 		if time.Now().After(deadline) {
 			y := r.scan()
-			r.t.Fatalf("not within %v: %s; %d of %d messages have come, %d again; state %s",
-				patience, what, y.unique, r.gen.count(), y.again, r.state())
+			books := ""
+			if r.probe != nil && !ended(r.probe.Process) {
+				books = uplinkText(r.metrics())
+			}
+			r.t.Fatalf("not within %v: %s; %d of %d messages have come, %d again; state %s; %s",
+				patience, what, y.unique, r.gen.count(), y.again, r.state(), books)
 		}
 		time.Sleep(25 * time.Millisecond) // between looks
 	}
