@@ -241,7 +241,11 @@ func (x *trial) drained() time.Duration {
 	begin, made := time.Now(), x.gen.count()
 	x.until("nothing waits", func() bool {
 		m := x.metrics()
-		return place(m, "spooled") == 0 && (x.over == overUDP && place(m, "in memory") == 0 || x.scan().has(made-1))
+		if place(m, "spooled") > 0 {
+			return false
+		}
+		// Where the disk did not follow, the newest may be among those that memory had no room for.
+		return x.over == overUDP && place(m, "in memory") == 0 || x.scan().has(made-1) || x.tally.unique+lost(m) >= made
 	})
 	return time.Since(begin).Round(10 * time.Millisecond)
 }
@@ -298,7 +302,7 @@ func (x *trial) law(m box.Metrics, r *row) {
 	is(r.confirmed <= r.came, "what is confirmed has come")
 	is(r.made-r.came <= given, "nothing is missing but what was given up")
 	is(x.length.cap || given == 0, "nothing is given up below the cap")
-	if missing := x.tally.missing(r.made); len(missing) > 0 && missing[len(missing)-1] > r.made-1000 {
+	if missing := x.tally.missing(r.made); r.shed == 0 && len(missing) > 0 && missing[len(missing)-1] > r.made-1000 {
 		x.t.Errorf("of the newest messages some are missing: %s", spans(missing))
 	}
 }

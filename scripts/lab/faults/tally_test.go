@@ -106,6 +106,9 @@ func (y *tally) file(name string, f *readFile, ended bool) error {
 		b = b[:max(min(sure, n), len(bytes.TrimRight(b, "\x00")))]
 	}
 	for frame := nextFrame(b); frame != nil; frame = nextFrame(b) {
+		if sure < len(frame) && !y.whole(frame) {
+			break // the copy of it was interrupted, and it has holes
+		}
 		y.frame(name, f, frame)
 		f.at += int64(len(frame))
 		b = b[len(frame):]
@@ -121,6 +124,20 @@ func (y *tally) problem(format string, args ...any) {
 	if len(y.problems) < 20 {
 		y.problems = append(y.problems, fmt.Sprintf(format, args...))
 	}
+}
+
+// whole reports whether a frame is as it was sent.
+func (y *tally) whole(frame []byte) bool {
+	v, err := hep.Parse(frame)
+	if err != nil {
+		return false
+	}
+	n, err := numberOf(v.Payload())
+	if err != nil {
+		return false
+	}
+	want := of(y.all, n)
+	return bytes.Equal(v.Payload(), want.frame[want.payload:])
 }
 
 func (y *tally) frame(name string, f *readFile, frame []byte) {
