@@ -82,11 +82,7 @@ func (c *Correlator) takeControl(k *call, t *Control) {
 		c.from.party = 1
 	}
 	if a := t.Addr; a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified() {
-		a = unmap(a)
-		c.advertise(k, a, false)
-		if a.Port() < 1<<16-1 {
-			c.advertise(k, netip.AddrPortFrom(a.Addr(), a.Port()+1), true)
-		}
+		c.advertise(k, unmap(a), forBoth)
 	}
 	if len(t.SDP) == 0 {
 		return

@@ -45,7 +45,7 @@ const (
 	maxLegs         = 4   // calls one stream is linked to
 	maxReports      = 32  // records made of one RTCP datagram
 	maxCopies       = 8   // streams looked at that may be copies of one
-	bindingsPerCall = 5   // addresses advertised, over all calls; RTP and RTCP of two parties are 4
+	bindingsPerCall = 4   // addresses advertised, over all calls; two parties with RTCP on the next port have 2
 	keptSlots       = 8   // bindings or streams that a forgotten call's place keeps room for
 )
 

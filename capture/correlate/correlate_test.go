@@ -292,6 +292,58 @@ func TestRTCP(t *testing.T) {
 	}
 }
 
+// RTCP goes to the port after that of RTP (RFC 3550 11), also where a NAT put both, unless
+// a=rtcp says where (RFC 3605). It is known by one end as well, and RTP is not taken
+// for it.
+func TestRTCPOnTheNextPort(t *testing.T) {
+	sr := capturetest.RTCPPacket(0xdeadbeef, 1<<32, 8000, 50, 8000, "alice@example.com")
+	r := newRig(t, nil)
+	linked := func(from, to string) bool {
+		before := r.c.Stats.RTCPLinked.Load()
+		r.send(capture.RTCP, ap(from), ap(to), sr)
+		return r.c.Stats.RTCPLinked.Load() > before
+	}
+	ds := call("c")
+	again := func(cseq string, lines ...string) { // Alice's next offer
+		r.sip(edit(body(ds[0], session("192.0.2.1", lines...)), "CSeq: 1", "CSeq: "+cseq, "To: <sip:bob@192.0.2.2:5060>", "To: <sip:bob@192.0.2.2:5060>;tag=a6c85cf"))
+	}
+	for _, step := range []struct {
+		what     string
+		do       func()
+		from, to string
+		want     bool
+	}{
+		{"both ends", func() { r.sip(ds[:5]...) }, "192.0.2.1:6001", "192.0.2.2:7001", true},
+		{"one end", nil, "203.0.113.9:9", "192.0.2.2:7001", true},
+		{"the other, as a source", nil, "192.0.2.1:6001", "203.0.113.9:9", true},
+		{"multiplexed one way only", nil, "192.0.2.1:6001", "192.0.2.2:7000", true},
+		{"two ports further", nil, "192.0.2.1:6002", "192.0.2.2:7002", false},
+		{"moved", func() { again("2", "m=audio 6000 RTP/AVP 8", "a=rtcp:6999") }, "203.0.113.9:9", "192.0.2.1:6001", false},
+		{"where it moved", nil, "203.0.113.9:9", "192.0.2.1:6999", true},
+		{"moved, and not so at the other end", nil, "192.0.2.2:7001", "192.0.2.1:6999", true},
+		{"back", func() { again("3", "m=audio 6000 RTP/AVP 8") }, "203.0.113.9:9", "192.0.2.1:6001", true},
+		{"of the last port", func() { again("4", "m=audio 65535 RTP/AVP 8") }, "203.0.113.9:9", "192.0.2.1:65535", true},
+		{"behind a NAT", func() {
+			r.sip(natCall("nat", ap("198.51.100.7:5060"), session("10.0.0.5", "m=audio 4000 RTP/AVP 8"), session("192.0.2.2", "m=audio 8000 RTP/AVP 8"))[:5]...)
+		}, "203.0.113.9:9", "198.51.100.7:4001", true},
+	} {
+		if step.do != nil {
+			step.do()
+		}
+		if got := linked(step.from, step.to); got != step.want {
+			t.Errorf("%s: %s to %s linked: %v", step.what, step.from, step.to, got)
+		}
+	}
+	r.pass(3 * time.Second)
+	r.seen(9, ap("192.0.2.1:6001"), ap("192.0.2.2:7001"), 9, 150)
+	r.c.Flush()
+	for _, g := range r.reports() {
+		if g.flow.Src.Port() == 6001 {
+			t.Errorf("RTP on the ports of RTCP is not the call's: %+v", g)
+		}
+	}
+}
+
 func TestCallsExpire(t *testing.T) {
 	r := newRig(t, nil)
 	r.sip(call("unanswered")[0])

@@ -26,6 +26,15 @@ func placeOfSSRC(ssrc uint32) place { return place{^uint64(0), 0xffffffff<<32 | 
 
 func (p place) tunnel() uint32 { return uint32(p.rest >> 32) }
 
+// below returns the place at the port below.
+func (p place) below() place {
+	if p.rest&0xffff == 0 {
+		return place{} // where nothing is
+	}
+	p.rest--
+	return p
+}
+
 // host returns the address of p alone: port 0 of it.
 func (p place) host() place {
 	p.rest &^= 0xffff
@@ -77,6 +86,15 @@ const (
 	learned                // not advertised: where a stream of the call came from
 )
 
+// use says what a binding is for.
+type use uint8
+
+const (
+	forRTP  use = iota // and for RTCP on the same port (RFC 5761)
+	forRTCP            // alone
+	forBoth            // RTP there, RTCP on the next port (RFC 3550 11): it has no binding of its own
+)
+
 // binding says that a party of a call uses a place for media.
 type binding struct {
 	place        place
@@ -90,7 +108,7 @@ type binding struct {
 	party        uint8     // 0 the caller, 1 the callee
 	rank         rank
 	kind         sdp.MediaType
-	rtcp         bool // for RTCP only
+	use          use
 	secure       bool // for SRTP
 	udptl        bool // for T.38, whatever it was before
 	hidden       bool // a private address that was advertised from a public one only
@@ -138,7 +156,7 @@ func (c *Correlator) bindSession(k *call) {
 	left, sources := maxCandidates, maxCandidates
 	for i := range media {
 		for _, ssrc := range media[i].SSRCs()[:min(sources, len(media[i].SSRCs()))] {
-			c.bind(k, placeOfSSRC(ssrc), candidate, false)
+			c.bind(k, placeOfSSRC(ssrc), candidate, forRTP)
 			sources--
 		}
 	}
@@ -179,12 +197,16 @@ func (c *Correlator) bindCandidates(k *call, m *sdp.Media, left *int) (first *bi
 			c.from.party, c.from.via = 1-from.party, netip.Addr{}
 			k.readAgain()
 		}
-		b := c.bind(k, placeOf(from.tunnel, n.Addr), candidate, n.Component == 2)
+		component := forRTP
+		if n.Component == 2 {
+			component = forRTCP
+		}
+		b := c.bind(k, placeOf(from.tunnel, n.Addr), candidate, component)
 		if b == nil || n.Remote {
 			continue
 		}
 		b.kind, b.secure = m.Type, m.Secure || m.Crypto
-		if b.rtcp {
+		if b.use == forRTCP {
 			continue
 		}
 		if first == nil {
@@ -203,13 +225,18 @@ func (c *Correlator) bindMedia(k *call, m *sdp.Media) *binding {
 	}
 	// Whether a=rtcp-mux was agreed on is not worth waiting for: RTCP on
 	// the RTP port is found there, on the other port here.
-	secure := m.Secure || m.Crypto
-	if rtcp := m.RTCP(false); rtcp.IsValid() && unmap(rtcp) != unmap(addr) && !rtcp.Addr().IsUnspecified() {
-		if b := c.advertise(k, unmap(rtcp), true); b != nil {
+	addr = unmap(addr)
+	secure, at := m.Secure || m.Crypto, forRTP
+	switch rtcp := unmap(m.RTCP(false)); {
+	case !rtcp.IsValid() || rtcp == addr || rtcp.Addr().IsUnspecified():
+	case below(rtcp) == addr:
+		at = forBoth
+	default:
+		if b := c.advertise(k, rtcp, forRTCP); b != nil {
 			b.secure = secure
 		}
 	}
-	b := c.advertise(k, unmap(addr), false)
+	b := c.advertise(k, addr, at)
 	if b != nil {
 		b.kind, b.secure, b.udptl = m.Type, secure, m.UDPTL
 	}
@@ -220,14 +247,14 @@ func (c *Correlator) bindMedia(k *call, m *sdp.Media) *binding {
 // from a public one is behind a NAT: its media comes from the public address, if
 // the NAT is kind from the same port, and the private address means nothing
 // here unless the other end of a flow vouches for it.
-func (c *Correlator) advertise(k *call, addr netip.AddrPort, rtcp bool) *binding {
+func (c *Correlator) advertise(k *call, addr netip.AddrPort, u use) *binding {
 	via := c.from.via
 	hidden := private(addr.Addr()) && via.IsValid() && !private(via)
 	if hidden {
-		c.bind(k, placeOf(c.from.tunnel, netip.AddrPortFrom(via, addr.Port())), alias, rtcp)
+		c.bind(k, placeOf(c.from.tunnel, netip.AddrPortFrom(via, addr.Port())), alias, u)
 	}
 	c.from.hidden = hidden
-	b := c.bind(k, placeOf(c.from.tunnel, addr), advertised, rtcp)
+	b := c.bind(k, placeOf(c.from.tunnel, addr), advertised, u)
 	c.from.hidden = false
 	if b != nil && !hidden && via.IsValid() {
 		b.hidden = false // seen from itself, or from inside
@@ -250,14 +277,17 @@ func private(a netip.Addr) bool {
 // bind remembers that c.from.party uses a place, if it is not known yet. When
 // the call holds as many as it may, the one that was confirmed longest ago gives
 // way. It returns nil when all calls together hold as many as they may.
-func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
+func (c *Correlator) bind(k *call, at place, r rank, u use) *binding {
 	f := &c.from
 	for i, b := range k.bindings {
-		if b.place == at && b.party == f.party && b.rtcp == rtcp {
+		if b.place == at && b.party == f.party && (b.use == forRTCP) == (u == forRTCP) {
 			copy(k.bindings[i:], k.bindings[i+1:])
 			k.bindings[len(k.bindings)-1] = b
 			if r != learned {
 				b.rank, b.tag = max(r, b.rank%learned), f.tag
+			}
+			if r == advertised || u == forBoth {
+				b.use = u
 			}
 			return b
 		}
@@ -283,7 +313,7 @@ func (c *Correlator) bind(k *call, at place, r rank, rtcp bool) *binding {
 	}
 	b := c.freeBindings
 	c.freeBindings = b.anext
-	*b = binding{place: at, call: k, party: f.party, rank: r, rtcp: rtcp, since: c.now, via: c.viaOf(f.via), tag: f.tag, hidden: f.hidden}
+	*b = binding{place: at, call: k, party: f.party, rank: r, use: u, since: c.now, via: c.viaOf(f.via), tag: f.tag, hidden: f.hidden}
 	if c.endpoints.push(b); b.here == 1 {
 		c.toggle(at, 1)
 	}
@@ -346,10 +376,18 @@ func (p place) same(o place) bool {
 	return p.hi == o.hi && p.lo == o.lo && uint32(p.rest) == uint32(o.rest)
 }
 
+// takes says whether b is where RTP at a place goes, or RTCP.
+func (b *binding) takes(at place, rtcp bool) bool {
+	if rtcp {
+		return b.place.same(at) || b.use == forBoth && b.place.same(at.below())
+	}
+	return b.place.same(at) && b.use != forRTCP
+}
+
 // binding returns the call's binding of that place and party.
 func (k *call) binding(at place, party uint8, rtcp bool) *binding {
 	for _, b := range k.bindings {
-		if b.place.same(at) && b.party == party && (!b.rtcp || rtcp) {
+		if b.party == party && b.takes(at, rtcp) {
 			return b
 		}
 	}

@@ -18,8 +18,8 @@ func (c *Correlator) Bindings(id string) (out []string) {
 		return nil
 	}
 	for _, b := range k.bindings {
-		out = append(out, fmt.Sprintf("%x party %d rank %d kind %v rtcp %t secure %t udptl %t hidden %t %v", b.place, b.party, b.rank, b.kind,
-			b.rtcp, b.secure, b.udptl, b.hidden, b.codecs()))
+		out = append(out, fmt.Sprintf("%x party %d rank %d kind %v use %d secure %t udptl %t hidden %t %v", b.place, b.party, b.rank, b.kind,
+			b.use, b.secure, b.udptl, b.hidden, b.codecs()))
 	}
 	slices.Sort(out)
 	return out

@@ -113,8 +113,8 @@ func TestHoldAndIPv6(t *testing.T) {
 	ds := capturetest.SIPCall(capturetest.Call{Caller: ap("[2001:db8::1]:5060"), Callee: ap("[2001:db8::2]:5060"), CallerMedia: a, CalleeMedia: b, CallID: "six"})
 	r.sip(ds[:5]...)
 	r.sip(edit(ds[0], "c=IN IP6 2001:db8::1", "c=IN IP4 0.0.0.0"))
-	if n := r.c.Stats.Endpoints.Load(); n != 4 {
-		t.Errorf("%d endpoints, want 4", n)
+	if n := r.c.Stats.Endpoints.Load(); n != 2 {
+		t.Errorf("%d endpoints, want 2", n)
 	}
 	r.stream(1, a, b, 100, 0, true)
 	if g := r.reports(); len(g) != 1 || g[0].primary != "six" {

@@ -53,17 +53,9 @@ const maxScan = 256
 func (c *Correlator) match(e *ends, w want) []match {
 	c.matches = c.matches[:0]
 	c.gen++
-	to, from := c.at(e.dst), c.at(e.src)
-	if toFirst := to.n <= from.n; toFirst {
-		c.collect(to.head, e.src, true, w)
-		if c.best() < bothEnds {
-			c.collect(from.head, e.dst, false, w)
-		}
-	} else {
-		c.collect(from.head, e.dst, false, w)
-		if c.best() < bothEnds {
-			c.collect(to.head, e.src, true, w)
-		}
+	c.collectEnds(c.at(e.dst), c.at(e.src), e, w, false)
+	if w.rtcp && c.best() < bothEnds {
+		c.collectEnds(c.at(e.dst.below()), c.at(e.src.below()), e, w, true)
 	}
 	c.chooseBest()
 	if len(c.matches) > maxLegs {
@@ -80,7 +72,7 @@ func (c *Correlator) match(e *ends, w want) []match {
 func (c *Correlator) matchSSRC(ssrc uint32, w want) []match {
 	c.matches = c.matches[:0]
 	c.gen++
-	c.collect(c.endpoints.at(placeOfSSRC(ssrc)).head, place{}, false, w)
+	c.collect(c.endpoints.at(placeOfSSRC(ssrc)).head, place{}, false, false, w)
 	c.chooseBest()
 	if len(c.matches) > maxLegs {
 		return nil
@@ -141,11 +133,27 @@ func (c *Correlator) at(p place) endpoint {
 	return endpoint{}
 }
 
+// collectEnds adds the calls bound at the ends of a flow, to and from, which are its
+// own or, for RTCP, those on the ports below.
+func (c *Correlator) collectEnds(to, from endpoint, e *ends, w want, below bool) {
+	if to.n <= from.n {
+		c.collect(to.head, e.src, true, below, w)
+		if c.best() < bothEnds {
+			c.collect(from.head, e.dst, false, below, w)
+		}
+		return
+	}
+	c.collect(from.head, e.dst, false, below, w)
+	if c.best() < bothEnds {
+		c.collect(to.head, e.src, true, below, w)
+	}
+}
+
 // collect adds the calls bound at one end of a flow to c.matches, each once,
 // as it fits best. other is the other end.
-func (c *Correlator) collect(b *binding, other place, toward bool, w want) {
+func (c *Correlator) collect(b *binding, other place, toward, below bool, w want) {
 	for scanned := 0; b != nil && scanned < maxScan; b, scanned = b.anext, scanned+1 {
-		if b.rtcp && !w.rtcp || b.since > w.last || b.udptl && w.weak {
+		if below && b.use != forBoth || b.use == forRTCP && !w.rtcp || b.since > w.last || b.udptl && w.weak {
 			continue
 		}
 		m := match{call: b.call, binding: b, toward: toward, score: 1 << 3}

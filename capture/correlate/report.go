@@ -297,7 +297,7 @@ func (t *stream) appendCall(o *object, k *call, kd kind) {
 func (t *stream) secure(k *call) bool {
 	found, ends := false, t.ends()
 	for _, b := range k.bindings {
-		if !b.rtcp && (b.place.same(ends.dst) || b.place.same(ends.src)) {
+		if b.takes(ends.dst, false) || b.takes(ends.src, false) {
 			if !b.secure {
 				return false
 			}

@@ -83,7 +83,7 @@ func (c *Correlator) rtcpMessage(m *capture.Message) {
 func (k *call) secureRTCP(e *ends) bool {
 	found := false
 	for _, b := range k.bindings {
-		if !b.place.same(e.dst) && !b.place.same(e.src) {
+		if !b.takes(e.dst, true) && !b.takes(e.src, true) {
 			continue
 		}
 		if !b.secure {

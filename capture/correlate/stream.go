@@ -232,7 +232,7 @@ func (c *Correlator) learn(t *stream) {
 			continue
 		}
 		c.from = origin{party: t.sender, tunnel: t.last.src.tunnel(), via: ends.srcIP}
-		if b := c.bind(k, ends.src, learned, false); b != nil {
+		if b := c.bind(k, ends.src, learned, forRTP); b != nil {
 			b.secure, b.kind = to.secure, to.kind
 		}
 	}
