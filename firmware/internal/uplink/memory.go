@@ -42,7 +42,11 @@ type memory struct {
 	pages    []*page
 	free     []*page
 	used     int // octets of pages, by capacity
+	most     int // octets of them that were in use not long ago, see recycle
 }
+
+// mostDecay is how many pages come back for each that is no longer kept for reuse.
+const mostDecay = 16
 
 func newMemory(limit int) memory {
 	return memory{limit: limit, pageSize: min(max(limit/64, 16<<10), 256<<10)}
@@ -90,6 +94,7 @@ func (m *memory) grow(seq uint64, n int) {
 	}
 	p.first = seq
 	m.used += cap(p.buf)
+	m.most = max(m.most, m.used)
 	m.pages = append(m.pages, p)
 }
 
@@ -125,11 +130,19 @@ func (m *memory) unpin(p *page) {
 	m.recycle(p)
 }
 
-// recycle keeps a page for reuse once nobody reads it. A sixth of the limit is kept at
-// most, what passes between two barriers by default and until the second is answered: an
-// outage must not cost its memory for ever after.
+// recycle keeps a page for reuse once nobody reads it, as long as there were as many pages
+// in use not long ago: what passes between two barriers. Each page that comes back makes
+// that a little less, so that an outage does not cost its memory for ever after.
 func (m *memory) recycle(p *page) {
-	if !p.out || p.pins > 0 || cap(p.buf) != m.pageSize || len(m.free) >= m.limit/m.pageSize/6 {
+	if !p.out || p.pins > 0 {
+		return
+	}
+	m.most = max(m.most-m.pageSize/mostDecay, m.used)
+	for len(m.free) > 0 && m.used+len(m.free)*m.pageSize > m.most {
+		m.free[len(m.free)-1] = nil
+		m.free = m.free[:len(m.free)-1]
+	}
+	if cap(p.buf) != m.pageSize || m.used+(len(m.free)+1)*m.pageSize > m.most {
 		return
 	}
 	p.buf, p.offs, p.skips, p.out = p.buf[:0], p.offs[:0], [8]int{}, false

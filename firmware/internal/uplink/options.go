@@ -108,7 +108,7 @@ type Options struct {
 
 	Memory         int           // octets of the memory tier, 1 MiB at least; 32 MiB
 	SpillAfter     time.Duration // how long a record may be unacknowledged and only in memory; 1 s
-	BarrierBytes   int           // octets between barriers; 3 MiB
+	BarrierBytes   int           // octets between barriers; 2 MiB
 	BarrierGap     time.Duration // time between them at least; 2 s
 	BarrierAge     time.Duration // a barrier when something is unconfirmed that long; 60 s
 	UnconfirmedMax int           // unconfirmed octets of a lane that make a barrier at once; 16 MiB, at most half of Memory
@@ -132,7 +132,7 @@ func or[T comparable](v *T, def T) {
 func (o Options) withDefaults() (Options, error) {
 	or(&o.Memory, 32<<20)
 	or(&o.SpillAfter, time.Second)
-	or(&o.BarrierBytes, 3<<20)
+	or(&o.BarrierBytes, 2<<20)
 	or(&o.BarrierGap, 2*time.Second)
 	or(&o.BarrierAge, time.Minute)
 	or(&o.UnconfirmedMax, 16<<20)
