@@ -191,13 +191,13 @@ func TestFull(t *testing.T) {
 }
 
 // TestIndex holds the chains and the Call-IDs against a plain list, through growth,
-// evictions and expiry.
+// evictions, expiry, and becoming smaller again.
 func TestIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	tab := newTable(16, 64)
 	var list []start
 	var ids []string
-	evicted := 0
+	evicted, smaller := 0, 0
 	for i := range 5000 {
 		id := fmt.Append(bytes.Repeat([]byte("x"), r.IntN(1+i%MaxCallID)), r.IntN(40))
 		id = id[:min(len(id), MaxCallID)]
@@ -209,7 +209,11 @@ func TestIndex(t *testing.T) {
 		evicted += tab.push(&s, id)
 		list, ids = append(list, s), append(ids, string(id))
 		if r.IntN(50) == 0 {
+			size := len(tab.ring)
 			tab.expire(int64(i - r.IntN(60)))
+			if len(tab.ring) < size && tab.held() > 0 {
+				smaller++
+			}
 		}
 		list, ids = list[len(list)-tab.held():], ids[len(ids)-tab.held():]
 		for n, id := range ids {
@@ -241,10 +245,15 @@ func TestIndex(t *testing.T) {
 			t.Fatalf("%d found, want %d", have, want)
 		}
 	}
-	if evicted == 0 || len(tab.ring) != 64 || len(tab.text) != 64*64 {
-		t.Errorf("%d gave way, %d places", evicted, len(tab.ring))
+	if evicted == 0 || smaller == 0 || len(tab.ring) != 64 || len(tab.text) != 64*64 {
+		t.Errorf("%d gave way, %d times smaller, %d places", evicted, smaller, len(tab.ring))
 	}
-	tab.expire(1 << 62)
+	for range 3 {
+		tab.expire(1 << 62)
+	}
+	if len(tab.ring) != 16 || len(tab.text) != 16*64 {
+		t.Errorf("%d places for nothing", len(tab.ring))
+	}
 	for _, h := range tab.heads {
 		if h != -1 {
 			t.Fatal("a chain is left")

@@ -35,11 +35,13 @@ type start struct {
 
 // table remembers requests in the order in which they came, and forgets them in
 // that order. Those with the same key at the same host are chained, the newest
-// first. It doubles when it is full, up to most requests.
+// first. It doubles when it is full, up to most requests, and halves when it is a quarter
+// full at most, down to least: a flood's memory is given back.
 type table struct {
 	ring    []start
 	text    []byte // Call-IDs of the starts in ring, in the same order, each in one piece
 	heads   []int32
+	least   int
 	most    int
 	first   uint64 // the oldest, as a count since the beginning
 	next    uint64
@@ -53,7 +55,7 @@ const (
 )
 
 func newTable(size, most int) *table {
-	t := &table{ring: make([]start, size), text: make([]byte, idOctets*size), heads: make([]int32, buckets(4*size)), most: most, evicted: never}
+	t := &table{ring: make([]start, size), text: make([]byte, idOctets*size), heads: make([]int32, buckets(4*size)), least: size, most: most, evicted: never}
 	for i := range t.heads {
 		t.heads[i] = -1
 	}
@@ -142,7 +144,7 @@ func (t *table) push(s *start, id []byte) (evicted int) {
 	at, ok := t.place(len(id))
 	for !ok {
 		if len(t.ring) < t.most {
-			t.grow()
+			t.resize(min(2*len(t.ring), t.most))
 		} else {
 			t.evicted = max(t.evicted, t.ring[t.first%uint64(len(t.ring))].at)
 			t.pop()
@@ -159,6 +161,18 @@ func (t *table) push(s *start, id []byte) (evicted int) {
 		t.link(pos, slot)
 	}
 	return evicted
+}
+
+// textUsed returns how many octets of text are taken, what is left empty at its end included.
+func (t *table) textUsed() int {
+	if t.held() == 0 {
+		return 0
+	}
+	used := int(t.textEnd) - int(t.ring[t.first%uint64(len(t.ring))].idAt)
+	if used <= 0 {
+		used += len(t.text)
+	}
+	return used
 }
 
 // place finds room for one more start, with a Call-ID of n octets.
@@ -179,10 +193,10 @@ func (t *table) place(n int) (at uint32, ok bool) {
 	return 0, false
 }
 
-// grow makes t larger, up to twice. What is in it gets other places.
-func (t *table) grow() {
-	n := newTable(min(2*len(t.ring), t.most), t.most)
-	n.evicted = t.evicted
+// resize gives t room for so many. What is in it gets other places.
+func (t *table) resize(size int) {
+	n := newTable(size, t.most)
+	n.least, n.evicted = t.least, t.evicted
 	for ; t.first < t.next; t.first++ {
 		pos := int32(t.first % uint64(len(t.ring)))
 		n.push(&t.ring[pos], t.id(pos))
@@ -204,6 +218,9 @@ func (t *table) pop() {
 func (t *table) expire(before int64) {
 	for t.first < t.next && t.ring[t.first%uint64(len(t.ring))].at < before {
 		t.pop()
+	}
+	if n := len(t.ring); n/2 >= t.least && t.held() <= n/4 && t.textUsed() <= len(t.text)/4 {
+		t.resize(n / 2)
 	}
 }
 
