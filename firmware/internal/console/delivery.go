@@ -30,6 +30,9 @@ func showUplink(l *Live, b *strings.Builder) error {
 		fmt.Fprintf(b, "  sent once more %d, barriers %d, not answered %d, connections %d of which broke %d\n", k.Resent, k.Barriers, k.NoAnswer, k.Dials, k.Broken)
 		if stream(l, k.Collector) {
 			b.WriteString("  a stream: its acknowledgement of each record confirms it, and there are no barriers\n")
+			if k.Duplicates > 0 {
+				fmt.Fprintf(b, "  %d messages it had already, and has once\n", k.Duplicates)
+			}
 		}
 		backlog(l, k, b)
 		past(k, b)

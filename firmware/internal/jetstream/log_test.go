@@ -146,6 +146,23 @@ func TestHealthy(t *testing.T) {
 	r.check(s, true)
 }
 
+// TestDuplicates: what a stream has already, by its own word, is counted. Another log with the same boot id and the same
+// numbers sends messages with the same ids.
+func TestDuplicates(t *testing.T) {
+	s := natstest.New(t, natstest.Options{})
+	s.Stream(nil)
+	first := newRig(t, s.Addr())
+	first.make(500)
+	first.allConfirmed()
+	again := newRig(t, s.Addr())
+	again.make(700)
+	again.allConfirmed()
+	if n, k := first.stats().Duplicates, again.stats(); n != 0 || k.Duplicates != 500 {
+		t.Errorf("%d duplicates, and %d", n, k.Duplicates)
+	}
+	again.check(s, true)
+}
+
 // TestServerRestarts: a server that stops and starts while records are made loses none, and has none twice.
 func TestServerRestarts(t *testing.T) {
 	s := natstest.New(t, natstest.Options{})

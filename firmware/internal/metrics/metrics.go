@@ -368,6 +368,7 @@ func (l *list) collector(c *uplink.CollectorStats) {
 	}
 	l.gauge("heptap_uplink_held_back", "Of the spooled records, those that are too old for the collector; heptap spool export has them.", float64(c.Held), who...)
 	l.counter("heptap_uplink_resent_total", "Records sent once more: duplicates at the collector at most.", c.Resent, who...)
+	l.counter("heptap_uplink_duplicates_total", "Messages sent once more that a stream had already, by its own word: it has them once.", c.Duplicates, who...)
 	l.counter("heptap_uplink_barriers_total", "Half-closes made to have records confirmed.", c.Barriers, who...)
 	l.counter("heptap_uplink_unanswered_total", "Half-closes not answered in time.", c.NoAnswer, who...)
 	l.counter("heptap_uplink_broken_total", "Connections that ended before their barrier.", c.Broken, who...)

@@ -50,6 +50,7 @@ type flight struct {
 	size    int       // octets of the records in marks
 	records int       // of these marks
 	since   time.Time // when the oldest mark was made
+	again   uint64    // messages that the collector had already, as far as they are counted
 	half    bool      // half-closed: a barrier is waiting
 	retryAt time.Time // no barrier before, the last attempt to dial failed
 

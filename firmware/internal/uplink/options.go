@@ -51,6 +51,8 @@ type Receipts interface {
 	// not have it, and wants no more of it; Acked counts it as done with.
 	Refused() (seq uint64, why error, ok bool)
 	Window() int // records that may be unanswered at a time
+	// Duplicates returns how many messages of this connection the collector had already, as it says, and has once.
+	Duplicates() uint64
 }
 
 // Spool is the disk tier; buffer.Spool is one. Stats does not wait for the disk,

@@ -73,6 +73,9 @@ func (c *collector) harvest(f *flight) (proof bool) {
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	again := f.answers.Duplicates()
+	c.n.Duplicates += again - f.again
+	f.again = again
 	n, sent := 0, 0
 	for n < len(f.marks) && f.marks[n].done && f.marks[n].octets <= acked {
 		sent += f.marks[n].sent

@@ -39,7 +39,9 @@ type Counts struct {
 	Quarantined     uint64  // set aside: the collector dies of it, or it cannot be encoded
 	Damaged         uint64  // lost with a damaged spool
 
-	Resent   uint64 // records sent once more, so duplicates at the collector at most
+	Resent     uint64 // records sent once more, so duplicates at the collector at most
+	Duplicates uint64 // of these, messages that a collector which answers for records had already, and has once
+
 	Barriers uint64 // half-closes made
 	NoAnswer uint64 // of these, not answered in time
 	Broken   uint64 // connections that ended before their barrier, or with octets unread
