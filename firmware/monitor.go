@@ -64,7 +64,7 @@ type monitor struct {
 	began  time.Time
 	said   map[string]string // by mirror port: what the log was told of it
 	kept   map[string]bool   // by collector: it was not there when it was looked at last, and something waited for it on disk
-	large  map[string]bool   // by collector: the log was told that its datagrams are too large
+	large  map[string]int    // by collector: the MTU of which the log was told that its datagrams are too large
 	shown  time.Time         // when the last sign of life was given
 	life   life
 	words  string // how the probe is, in a line
@@ -89,7 +89,7 @@ func (h *history) lately(now time.Time) bool {
 }
 
 func newMonitor(r *runner) *monitor {
-	return &monitor{r: r, mute: r.host.parent == nil, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}, large: map[string]bool{}}
+	return &monitor{r: r, mute: r.host.parent == nil, began: time.Now(), hidden: r.hidden, said: map[string]string{}, kept: map[string]bool{}, large: map[string]int{}}
 }
 
 func (m *monitor) run(ctx context.Context) {

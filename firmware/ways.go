@@ -20,7 +20,7 @@ func (r *runner) wayStates() []metrics.Way {
 
 // ways judges the ways to the collectors: certificates that somebody has to renew, if the
 // clock shows no time that cannot be, and datagrams that are too large, of which the log is told
-// once.
+// once, and again when the way takes less.
 func (m *monitor) ways(all []metrics.Way, now time.Time) {
 	judge := !now.Before(buildTime())
 	for i := range all {
@@ -36,8 +36,8 @@ func (m *monitor) ways(all []metrics.Way, now time.Time) {
 			}
 		}
 		m.r.health.Set(condCertificate+"/"+w.Collector, level, strings.Join(reasons, "; "))
-		if w.Fragmented > 0 && !m.large[w.Collector] {
-			m.large[w.Collector] = true
+		if told, known := m.large[w.Collector]; w.Fragmented > 0 && (!known || w.MTU < told) {
+			m.large[w.Collector] = w.MTU
 			m.r.log.Warn("datagrams to a collector are larger than one packet of its way, and are sent in fragments, which get lost more often", "collector", w.Collector,
 				"packet", w.MTU, "cure", fmt.Sprintf("set collector %s transport tcp", w.Collector))
 		}

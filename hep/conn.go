@@ -62,8 +62,10 @@ type Conn struct {
 	// answer. It is taken before mu.
 	ending sync.Mutex
 
-	whole, packet int           // UDP: octets of a datagram, and of its packet, that go undivided; 0 when not known
-	fragmented    atomic.Uint64 // UDP: datagrams that were larger
+	whole      int           // UDP: octets of a datagram that go undivided, 0 when not known; Write's own
+	looked     time.Time     // UDP: when the kernel was asked for that last; Write's own
+	packet     atomic.Int64  // UDP: octets of the packet that is
+	fragmented atomic.Uint64 // UDP: datagrams that were larger
 
 	refused atomic.Pointer[error] // UDP: an ICMP error no Write has reported yet
 
@@ -147,7 +149,7 @@ func newConn(ctx context.Context, nc net.Conn, addr string, opts DialOptions) (*
 		}
 		go c.readTCP()
 	} else {
-		c.whole, c.packet = sock.mtu()
+		c.look()
 		go c.readUDP()
 	}
 	return c, nil
@@ -165,15 +167,33 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		if refusal := c.refused.Swap(nil); refusal != nil {
 			return 0, fmt.Errorf("hep: earlier frame: %w", *refusal)
 		}
-		if c.whole > 0 && len(b) > c.whole {
-			c.fragmented.Add(1)
-		}
+		c.weigh(len(b))
 	}
 	n, err = c.stream.Write(b)
 	if err != nil {
 		return n, whyNotWritten(c.sock.RemoteAddr(), c.sock.timeout, err)
 	}
 	return n, nil
+}
+
+// look asks the kernel what goes undivided.
+func (c *Conn) look() {
+	whole, packet := c.sock.mtu()
+	c.whole, c.looked = whole, time.Now()
+	c.packet.Store(int64(packet))
+}
+
+// lookGap is how often it is asked: a router on the way may say later that a packet is too large for it.
+const lookGap = time.Second
+
+// weigh counts a datagram of n octets that is larger than the way takes in one packet.
+func (c *Conn) weigh(n int) {
+	if time.Since(c.looked) > lookGap {
+		c.look()
+	}
+	if c.whole > 0 && n > c.whole {
+		c.fragmented.Add(1)
+	}
 }
 
 // Written returns how many octets the kernel has accepted: those of Write, and
@@ -279,9 +299,10 @@ func (c *Conn) Received() (n uint64, first []byte) {
 }
 
 // Fragmented returns how many frames were larger than fits one packet on the way
-// to a UDP peer, as the kernel knew it in the beginning, and the size of such a
-// packet, 0 when not known. IP sends such frames in fragments.
-func (c *Conn) Fragmented() (n uint64, packet int) { return c.fragmented.Load(), c.packet }
+// to a UDP peer, as the kernel knew it a second before at most, and the size of such a
+// packet, 0 when not known. IP sends such frames in fragments; one that is on its way when a router
+// says for the first time that it is too large is lost.
+func (c *Conn) Fragmented() (n uint64, packet int) { return c.fragmented.Load(), int(c.packet.Load()) }
 
 // LocalAddr returns the own address.
 func (c *Conn) LocalAddr() netip.AddrPort { return addrPort(c.sock.LocalAddr()) }
