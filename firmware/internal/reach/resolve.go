@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -164,14 +165,43 @@ func (d *Dialer) host(ctx context.Context, host string, port uint16) (out []neti
 	return out, nil
 }
 
+// nameError says in plain words why a name was not resolved, without those of package net, which it wraps.
+type nameError struct {
+	text string
+	err  error
+}
+
+func (e *nameError) Error() string { return e.text }
+func (e *nameError) Unwrap() error { return e.err }
+
 // plain says in plain words why a name was not resolved.
 func plain(name string, err error) error {
 	var e *net.DNSError
-	switch {
-	case errors.As(err, &e) && e.IsNotFound:
-		return fmt.Errorf("the name %s is not known to the name server: %w", name, err)
-	case errors.As(err, &e) && e.IsTimeout, errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no name server answers when asked for %s: %w", name, err)
+	dns := errors.As(err, &e)
+	server := "the name server"
+	if dns && e.Server != "" {
+		server += " " + strings.TrimSuffix(e.Server, ":53")
 	}
-	return fmt.Errorf("the name %s could not be resolved: %w", name, err)
+	is := func(errno syscall.Errno) bool { // package net keeps no more than its words
+		return errors.Is(err, errno) || dns && strings.HasSuffix(e.Err, errno.Error())
+	}
+	text := ""
+	switch {
+	case dns && e.IsNotFound:
+		text = fmt.Sprintf("the name %s is not known to %s", name, server)
+	case is(syscall.ECONNREFUSED):
+		text = fmt.Sprintf("nobody answers names where %s is said to be, when asked for %s", server, name)
+	case is(syscall.ENETUNREACH), is(syscall.EHOSTUNREACH):
+		text = fmt.Sprintf("no route leads to %s, to be asked for %s", server, name)
+	case dns && e.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		text = fmt.Sprintf("no name server answers when asked for %s", name)
+		if dns && e.Server != "" {
+			text += ", " + strings.TrimSuffix(e.Server, ":53") + " was the last"
+		}
+	case dns && e.IsTemporary:
+		text = fmt.Sprintf("%s cannot say now what the name %s stands for: it has trouble itself, or those it asks", server, name)
+	default:
+		return fmt.Errorf("the name %s could not be resolved: %w", name, err)
+	}
+	return &nameError{text, err}
 }
