@@ -203,7 +203,7 @@ func (c *collector) conclude(ctx context.Context, f *flight) error {
 	c.l.mu.Lock()
 	switch {
 	case err == nil && !c.cfg.Datagram && f.answers == nil:
-		c.answers, c.silent = true, 0
+		c.answers, c.silent, c.tail = true, 0, false // one that was frozen when it seemed never to answer
 	case errors.Is(err, errNoFIN):
 		c.n.NoAnswer++
 		if all && !c.answers && !c.stalled {

@@ -166,6 +166,38 @@ func TestFrozenFromTheStartThenKilled(t *testing.T) {
 	})
 }
 
+// A collector that was frozen from the start for so long that it seemed never to answer a half-close is known
+// better when it does: nothing is left to a tail.
+func TestFrozenFromTheStartThenWell(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fc, s := newFakeCollector(), newFakeSpool()
+		fc.frozen = true
+		o := fc.opts(s)
+		o.BarrierAge = 3 * time.Second
+		r := newRig(t, o)
+		n := 0
+		add := func() {
+			r.add(20, record.Call, 700)
+			n += 20
+			time.Sleep(time.Second)
+		}
+		for i := 0; !r.law().Fallback; i++ {
+			if add(); i > 60 {
+				t.Fatal("it never falls back")
+			}
+		}
+		fc.set(func() { fc.frozen = false })
+		add()
+		time.Sleep(time.Minute)
+		if c := r.law(); c.Fallback || c.Confirmed != uint64(n) {
+			t.Errorf("of %d: fallback %v, %+v", n, c.Fallback, c.Counts)
+		}
+		r.whole(fc, n)
+		r.stop()
+		fc.stop()
+	})
+}
+
 func TestNeverAnswersHalfClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		fc, s := newFakeCollector(), newFakeSpool()
