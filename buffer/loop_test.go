@@ -74,6 +74,7 @@ func loops(t *testing.T) (files map[string][]byte) {
 	lead("in a circle", func(i int, _ uint64) uint64 { return branches[(i+1)%len(branches)] })
 	lead("to the meta page", func(int, uint64) uint64 { return 0 })
 	lead("behind the file", func(int, uint64) uint64 { return 1 << 40 })
+	lead("into another commit", func(i int, _ uint64) uint64 { return ne.Uint64(good[int(branches[(i+1)%len(branches)])*page+16+8:]) })
 	b := bytes.Clone(good)
 	for _, id := range branches {
 		at := int(id)*page + 16 + 8 // of the first below
@@ -212,6 +213,7 @@ func FuzzOpen(f *testing.F) {
 			f.Add(uint16(id), uint16(8), uint64(0x10001))
 		})
 	}
+	f.Add(uint16(4), uint16(24), uint64(3)) // from one commit into another
 	f.Fuzz(func(t *testing.T, id, at uint16, value uint64) {
 		b := bytes.Clone(good)
 		ne := binary.NativeEndian

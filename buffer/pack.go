@@ -31,7 +31,12 @@ type packed struct {
 }
 
 func (p *packed) data() []byte { return p.body[8:] }
-func (p *packed) ok() bool     { return crc32.Checksum(p.body, castagnoli) == p.crc }
+
+// ok reports whether it is the record that seq says, which may be what an index has, and sound: a page that leads into
+// another commit has sound records of other numbers.
+func (p *packed) ok() bool {
+	return binary.BigEndian.Uint64(p.body) == p.seq && crc32.Checksum(p.body, castagnoli) == p.crc
+}
 
 // nextRecord splits the first packed record off v. It does not check the CRC.
 func nextRecord(v []byte) (p packed, rest []byte, err error) {
