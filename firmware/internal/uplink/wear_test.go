@@ -14,7 +14,12 @@ func TestTrickle(t *testing.T) {
 		fc, s := newFakeCollector(), newFakeSpool()
 		fc.dead = true
 		r := newRig(t, severalOf(s, fc))
-		begun := s.commits // that of Open
+		commits := func() int {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.commits
+		}
+		begun := commits() // that of Open
 		const seconds, each = 60, 20
 		for i := range seconds * each {
 			r.add(1, record.Call, 300)
@@ -27,7 +32,7 @@ func TestTrickle(t *testing.T) {
 		if most := r.l.Stats().Unsaved.Most; most < 500*time.Millisecond || most > 750*time.Millisecond {
 			t.Errorf("unsaved for %v at most", most)
 		}
-		if n := s.commits - begun; n > 2*seconds || n < seconds {
+		if n := commits() - begun; n > 2*seconds || n < seconds {
 			t.Errorf("%d commits in %d s", n, seconds)
 		}
 		r.stop()
