@@ -294,7 +294,7 @@ func (s *Spool) writeRecords(log *bbolt.Bucket, p *pageFile, st *state, j *job) 
 		}
 	}
 	// Near the cap, make room for the next one too: one commit instead of two.
-	if need := b.pages(); s.available()-need < need {
+	if need := b.pages(); s.available()-need < need && !s.starved() {
 		j.evicted, err = s.o.evictLog(log, p, st, need, b.idx.first)
 	}
 	return err

@@ -57,7 +57,8 @@ type Options struct {
 	Tag func(data []byte) uint8
 	// Room, unless it is nil, says how many octets the file at a path may have, for
 	// the sake of what else is on the medium. It is asked before each commit. A file
-	// that is larger grows no more, and takes new records in place of the oldest.
+	// that is larger grows no more, and takes new records in place of the oldest; where it has
+	// less than MinBytes it keeps the old ones, and Append's error wraps syscall.ENOSPC.
 	Room func(path string) (int64, error)
 	Now  func() time.Time // nil is time.Now; names damaged files and stamps quarantine
 }

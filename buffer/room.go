@@ -2,6 +2,8 @@ package buffer
 
 import (
 	"encoding/binary"
+	"fmt"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 )
@@ -58,11 +60,22 @@ func (s *Spool) makeRoom(pages int64, res *AppendResult) error {
 		if short <= 0 {
 			return nil
 		}
+		if s.starved() {
+			return s.noRoom()
+		}
 		if err := s.evict(short, res); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// starved says that the medium leaves the file less than any spool must have. What it could
+// hold is not worth what would be evicted for it: the caller has more room than that.
+func (s *Spool) starved() bool { return s.room > 0 && max(s.room, s.size.high) < MinBytes }
+
+func (s *Spool) noRoom() error {
+	return fmt.Errorf("room for %d octets, %d are the least: %w", max(s.room, s.size.high), MinBytes, syscall.ENOSPC)
 }
 
 // evict removes the oldest commits, at least pages of them.
@@ -90,8 +103,11 @@ func (s *Spool) diskFull(pages int64, res *AppendResult) error {
 		return nil
 	}
 	s.soft, s.softUntil = s.size.high+2*pageBytes, s.o.Now().Add(noGrowTime)
-	if !s.hasFirst {
+	switch {
+	case !s.hasFirst:
 		return nil
+	case s.starved():
+		return s.noRoom()
 	}
 	return s.evict(2*pages, res)
 }

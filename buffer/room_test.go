@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"heptap/buffer"
@@ -74,6 +75,34 @@ func TestRoom(t *testing.T) {
 	}
 	if st := s.Stats(); st.HighWaterBytes > room || st.HighWaterBytes < room-slack {
 		t.Errorf("room for %d: %+v", room, st)
+	}
+	readAll(t, s, 800)
+}
+
+// TestStarved has a medium with so little room that records are not worth being evicted for others. None is
+// lost, and what was not taken is taken once there is room.
+func TestStarved(t *testing.T) {
+	room := int64(64 << 20)
+	s := open(t, filepath.Join(t.TempDir(), "spool"), buffer.Options{MaxBytes: 64 << 20, Shed: []uint8{}, Room: func(string) (int64, error) { return room, nil }})
+	mustAppend(t, s, batch(1, 64, 800))
+	room = 300 << 10
+	seq, refused := uint64(65), false
+	for ; seq < 100*64 && !refused; seq += 64 {
+		res, err := s.Append(batch(seq, 64, 800))
+		if refused = errors.Is(err, syscall.ENOSPC); err != nil && !refused {
+			t.Fatal(err)
+		}
+		if len(res.Evicted) > 0 || len(res.Shed) > 0 {
+			t.Errorf("lost at %d: %+v", seq, res)
+		}
+	}
+	if held := s.Stats().Held.Total().Records; !refused || held != seq-1-64 {
+		t.Errorf("refused %v, %d held of %d", refused, held, seq-1-64)
+	}
+	room = 64 << 20
+	mustAppend(t, s, batch(seq-64, 64, 800)) // again
+	if held := s.Stats().Held.Total().Records; held != seq-1 {
+		t.Errorf("%d held of %d", held, seq-1)
 	}
 	readAll(t, s, 800)
 }
