@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -324,6 +325,9 @@ func showMemory(l *Live, b *strings.Builder) error {
 	}
 	row(b, "budget", "%s at most, of these %s for rings", sizeText(l.Stages.Budget), sizeText(rings))
 	row(b, "heap", "%s live, %s taken from the system", sizeText(int64(m.HeapAlloc)), sizeText(int64(m.HeapSys-m.HeapReleased)))
+	if n, err := residentOctets(); err == nil {
+		row(b, "resident", "%s, the program and the rings among them", sizeText(n))
+	}
 	row(b, "goroutines", "%d", runtime.NumGoroutine())
 	if l.Stages.Packets != nil {
 		p := l.Stages.Packets()
@@ -338,6 +342,19 @@ func showMemory(l *Live, b *strings.Builder) error {
 	row(b, "recent", "%d records over %v, %s of %s; let go: %d for want of room, %d for their age, too large: %d",
 		r.Records, r.Span.Round(time.Second), sizeText(int64(r.Octets)), sizeText(int64(r.Limit)), r.Evicted, r.Aged, r.Refused)
 	return nil
+}
+
+// residentOctets is how much memory the kernel says that this process has (proc(5), statm).
+func residentOctets() (int64, error) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		return 0, err
+	}
+	return pages * int64(os.Getpagesize()), nil
 }
 
 func showClock(l *Live, b *strings.Builder) error {

@@ -149,6 +149,7 @@ func TestShow(t *testing.T) {
 		{"show clock | match state", "state          right; stepped 1 times since the start\n"},
 		{"show clock | match ntp1", "server         ntp1, at 00:00:00: the clock was off by 1.5ms\n"},
 		{"show clock | match asked", "asked          3 times, 1 in vain; next at 00:01:04\n"},
+		{"show memory | match resident | match MiB | count", "1 lines\n"},
 		{"show memory | match budget", "budget         100.0 MiB at most, of these 64.0 MiB for rings\n"},
 	} {
 		if got, _ := r.script(t, c.in); got != c.want {
