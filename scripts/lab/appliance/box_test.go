@@ -31,7 +31,8 @@ var (
 	arm = board{"arm64-uefi", "arm64", "qemu-system-aarch64", "/usr/share/AAVMF/AAVMF_CODE.fd"}
 )
 
-// images are built once for all tests.
+// images are built once for all tests. With HEPTAP_IMAGES=DIR they stay in that directory, and
+// those that it has are not built again.
 type images struct {
 	mu  sync.Mutex
 	dir string
@@ -41,7 +42,7 @@ var built images
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.dir != "" {
+	if built.dir != "" && built.dir != os.Getenv("HEPTAP_IMAGES") {
 		os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
@@ -52,6 +53,9 @@ func image(t *testing.T, b board) string {
 	t.Helper()
 	built.mu.Lock()
 	defer built.mu.Unlock()
+	if built.dir == "" {
+		built.dir = os.Getenv("HEPTAP_IMAGES")
+	}
 	if built.dir == "" {
 		dir, err := os.MkdirTemp("", "heptap-images")
 		if err != nil {
@@ -118,6 +122,9 @@ type box struct {
 	at        int          // line of its console up to which everything was expected
 	firmware  int          // frames on the mirror port from before the box's own system ran
 }
+
+// imageMiB is how large the image is: on such a disk the data partition cannot grow.
+const imageMiB = 450
 
 // newBox makes one whose disk is of so many MiB, and puts a configuration onto it.
 // It is switched off.
@@ -208,21 +215,26 @@ func (x *box) switchOn() {
 	for _, name := range []string{"qmp", "qtest"} {
 		_ = os.Remove(filepath.Join(x.dir, name)) // of the boot before
 	}
+	x.start(guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Writes: x.writes, Secure: x.secure, DiskAt: x.diskAt})
+}
+
+// start starts a machine that has everything but what it boots.
+func (x *box) start(cfg guest.Config) {
+	x.t.Helper()
 	nic := x.nic
 	if nic == "" {
 		nic = "virtio-net-pci"
 	}
-	more := x.more
+	cfg.Dir, cfg.Memory = x.dir, 512
+	cfg.Devices = append(cfg.Devices, "-netdev", "user,id=uplink", "-device", nic+",netdev=uplink,addr=2",
+		"-netdev", "dgram,id=span,local.type=unix,local.path="+x.mirror.box+",remote.type=unix,remote.path="+x.mirror.ours,
+		"-device", nic+",netdev=span,addr=3",
+		"-device", "i6300esb", "-action", "watchdog=reset")
 	if !x.resets {
-		more = append([]string{"-no-reboot"}, more...)
+		cfg.Devices = append(cfg.Devices, "-no-reboot")
 	}
-	g, err := guest.Boot(x.t.Context(), guest.Config{Kernel: guest.Kernel{Arch: x.board.arch}, Disk: x.disk, Writes: x.writes, Secure: x.secure, DiskAt: x.diskAt, Dir: x.dir, Memory: 512,
-		Devices: append([]string{
-			"-netdev", "user,id=uplink", "-device", nic + ",netdev=uplink,addr=2",
-			"-netdev", "dgram,id=span,local.type=unix,local.path=" + x.mirror.box + ",remote.type=unix,remote.path=" + x.mirror.ours,
-			"-device", nic + ",netdev=span,addr=3",
-			"-device", "i6300esb", "-action", "watchdog=reset",
-		}, more...)})
+	cfg.Devices = append(cfg.Devices, x.more...)
+	g, err := guest.Boot(x.t.Context(), cfg)
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -62,9 +62,8 @@ func (u *updates) sign(name, system, key, board, version string, built int64) {
 // of a longer one: objcopy makes no section larger.
 func (u *updates) with(name, old, word string) (system string) {
 	u.t.Helper()
-	objcopy := map[string]string{x86.arch: "x86_64-linux-gnu-objcopy", arm.arch: "aarch64-linux-gnu-objcopy"}[u.x.board.arch]
 	system, cmdline := filepath.Join(u.x.dir, name), filepath.Join(u.x.dir, name+".cmdline")
-	run(u.t, objcopy, "-O", "binary", "--only-section=.cmdline", filepath.Join(u.x.dir, "system"), cmdline)
+	run(u.t, objcopy(u.x.board), "-O", "binary", "--only-section=.cmdline", filepath.Join(u.x.dir, "system"), cmdline)
 	text, err := os.ReadFile(cmdline)
 	if err != nil {
 		u.t.Fatal(err)
@@ -76,8 +75,12 @@ func (u *updates) with(name, old, word string) (system string) {
 	if err := os.WriteFile(cmdline, changed, 0o600); err != nil {
 		u.t.Fatal(err)
 	}
-	run(u.t, objcopy, "-p", "--update-section", ".cmdline="+cmdline, filepath.Join(u.x.dir, "system"), system)
+	run(u.t, objcopy(u.x.board), "-p", "--update-section", ".cmdline="+cmdline, filepath.Join(u.x.dir, "system"), system)
 	return system
+}
+
+func objcopy(b board) string {
+	return map[string]string{x86.arch: "x86_64-linux-gnu-objcopy", arm.arch: "aarch64-linux-gnu-objcopy"}[b.arch]
 }
 
 // Later than any release.

@@ -25,6 +25,7 @@ type Config struct {
 	Secure  bool               // UEFI Secure Boot, with Debian's snakeoil key; x86-64 only
 	DiskAt  []string           // QEMU's options for what it is plugged into, as "drive=disk"; nil: virtio
 	Dir     string             // for sockets and the initramfs; short, since paths of sockets are
+	Base    string             // an initramfs, not compressed, that Files are added to, and replace what is there; empty: none
 	Files   map[string]Content // in the guest, by absolute path; /init is what runs
 	Modules []string           // to be at hand under /modules; "name=/path/x.ko" is a file of this machine
 	Append  string             // more for the kernel's command line
@@ -164,7 +165,7 @@ func (cfg *Config) writeInitrd(file string) error {
 		paths := []string{file}
 		if !given {
 			var err error
-			if paths, err = cfg.Kernel.modules(name); err != nil {
+			if paths, err = cfg.Kernel.Modules(name); err != nil {
 				return err
 			}
 		}
@@ -181,6 +182,13 @@ func (cfg *Config) writeInitrd(file string) error {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
+	if cfg.Base != "" {
+		base, err := os.ReadFile(cfg.Base)
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		_, _ = w.Write(append(base, make([]byte, -len(base)&3)...)) // Flush has the error
+	}
 	return errors.Join(writeInitramfs(w, files), w.Flush(), f.Close())
 }
 

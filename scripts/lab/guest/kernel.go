@@ -40,9 +40,9 @@ func (k Kernel) GPIOSimulator() (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// modules returns the paths of a module and those that it depends on, in the
+// Modules returns the paths of a module and those that it depends on, in the
 // order in which they are to be loaded. One that is built in has none.
-func (k Kernel) modules(name string) ([]string, error) {
+func (k Kernel) Modules(name string) ([]string, error) {
 	out, err := output(exec.Command("/sbin/modprobe", "-d", k.dir, "-S", k.release, "--show-depends", name))
 	if err != nil {
 		return nil, err
@@ -60,6 +60,14 @@ func (k Kernel) modules(name string) ([]string, error) {
 // architecture.
 func BuildTests(arch, pkg, out string) error {
 	cmd := exec.Command("go", "test", "-c", "-o", out, pkg)
+	cmd.Env = append(cmd.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	_, err := output(cmd)
+	return err
+}
+
+// BuildProgram builds a package of ours as a static program for an architecture.
+func BuildProgram(arch, pkg, out string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
 	cmd.Env = append(cmd.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	_, err := output(cmd)
 	return err

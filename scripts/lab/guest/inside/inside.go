@@ -51,7 +51,7 @@ func boot() error {
 			return fmt.Errorf("echo: %w", err)
 		}
 	}
-	if err := load("i6300esb"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := LoadModule("i6300esb"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	text, err := os.ReadFile("/phases")
@@ -108,7 +108,7 @@ func run(args ...string) (int, error) {
 // Load loads a module of the guest's Config.Modules and what it depends on.
 func Load(t testing.TB, name string) {
 	t.Helper()
-	if err := load(name); err != nil {
+	if err := LoadModule(name); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -125,7 +125,8 @@ func Long() bool {
 	return err == nil
 }
 
-func load(name string) error {
+// LoadModule is Load for what is no test.
+func LoadModule(name string) error {
 	order, err := os.ReadFile("/modules/" + name)
 	if err != nil {
 		return fmt.Errorf("module %s: %w", name, err)
