@@ -58,6 +58,41 @@ func (c *curve) look(phase string) {
 		place(m, "spooled")+place(m, "in memory"), c.r.scan().unique, m.Sum("heptap_spool_used_bytes")/(1<<20), float64(anon)/(1<<20), float64(file)/(1<<20)))
 }
 
+// makes has records made, as fast as the probe makes them of what it captures and puts them on disk.
+func (c *curve) makes(count int) {
+	r := c.r
+	r.t.Helper()
+	const step, most = 2000, 20_000 // messages at a time, and records that wait in memory
+	begun := r.gen.count()
+	for sent := 0; sent < count; sent += step {
+		r.must(r.gen.burst(40_000, min(step, count-sent)))
+		r.moves("what was sent is captured", func() (int, bool) {
+			m := r.metrics()
+			return made(m) + place(m, "spooled"), made(m) >= r.gen.count()-step && place(m, "in memory") < most
+		})
+		c.look("outage")
+	}
+	r.t.Logf("%d records made in %.0f s", r.gen.count()-begun, time.Since(c.begin).Seconds())
+}
+
+// moves waits for something for as long as there is progress.
+func (r *rig) moves(what string, ok func() (progress int, done bool)) {
+	r.t.Helper()
+	had, since := -1, time.Now()
+	for {
+		n, done := ok()
+		switch {
+		case done:
+			return
+		case n != had:
+			had, since = n, time.Now()
+		case time.Since(since) > patience:
+			r.t.Fatalf("nothing has moved for %v: %s; %s", patience, what, uplinkText(r.metrics()))
+		}
+		time.Sleep(10 * time.Millisecond) // between looks
+	}
+}
+
 // flat is how much more memory may be used after the first tenth of the outage: little
 // beside what waits, and more than the runtime's heap swings.
 const flat = 16 << 20
@@ -68,14 +103,11 @@ func TestMillionWait(t *testing.T) {
 	if !long() {
 		t.Skip("a long one")
 	}
-	const records, tenth = 1_000_000, 100_000
+	const records = 1_000_000
 	r := newRig(t, "set spool max-size 4GiB")
 	r.run()
 	c := r.curve()
-	for range records / tenth {
-		r.must(r.gen.burst(8000, tenth))
-		c.look("outage")
-	}
+	c.makes(records)
 	r.captured(0)
 	if m := r.metrics(); lost(m) > 0 || place(m, "spooled") < records/2 {
 		t.Errorf("a million were to wait: %s", uplinkText(m))
@@ -121,39 +153,47 @@ func TestMillionWait(t *testing.T) {
 // how long the rest will take: what it says must come true.
 func TestDrainLimited(t *testing.T) {
 	t.Parallel()
-	records, rate := pick(30_000, 1_000_000), pick(3000, 20_000)
+	records, rate, alive := pick(30_000, 1_000_000), pick(3000, 6000), 300
 	r := newRig(t, "set spool max-size 4GiB", fmt.Sprintf("set collector central drain-rate %d", rate))
 	r.run()
 	c := r.curve()
-	for left := records; left > 0; left -= min(left, 100_000) {
-		r.must(r.gen.burst(8000, min(left, 100_000)))
-		c.look("outage")
-	}
+	c.makes(records)
 	r.captured(0)
 	// All but the last, which the live lane may find in memory.
 	r.until("most of it is on disk", func() bool { return r.metrics().Sum("heptap_uplink_backlog_records") > float64(records)*9/10 })
 	if n := r.metrics().Sum("heptap_uplink_backlog_left_seconds"); n != 0 {
 		t.Errorf("with nobody there it takes %.0f s", n)
 	}
+	r.traffic(alive)
 	r.collect()
+	r.advances()
+	late := r.follow()
 	type point struct {
 		at            time.Time
 		waiting, left float64
 	}
 	var points []point
 	most := 0.0
-	r.until("nothing waits", func() bool {
+	r.moves("nothing waits", func() (int, bool) {
 		c.look("drain")
 		m := r.metrics()
 		p := point{time.Now(), m.Sum("heptap_uplink_backlog_records"), m.Sum("heptap_uplink_backlog_left_seconds")}
-		if n := len(points); n > 0 && p.waiting > points[n-1].waiting {
+		// What is made meanwhile may have to wait too, where the machine is busy.
+		if n := len(points); n > 0 && p.waiting > points[n-1].waiting+float64(alive) {
 			t.Errorf("%.0f wait, and before it were %.0f", p.waiting, points[n-1].waiting)
 		}
 		if most = max(most, m.Sum("heptap_uplink_backlog_most_records")); p.waiting > 0 && p.waiting < most {
 			points = append(points, p)
 		}
-		return p.waiting == 0
+		return r.scan().unique, p.waiting == 0 && r.tally.unique >= records
 	})
+	late.check(t, "while it drained")
+	r.lag = nil
+	r.pause()
+	r.captured(0)
+	if c.most > c.first+flat {
+		t.Errorf("memory grew from %d to %d octets", c.first, c.most)
+	}
 	if len(points) < 20 {
 		t.Fatalf("seen %d times while it drained", len(points))
 	}
