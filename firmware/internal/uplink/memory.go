@@ -45,8 +45,10 @@ type memory struct {
 	most     int // octets of them that were in use not long ago, see recycle
 }
 
-// mostDecay is how many pages come back for each that is no longer kept for reuse.
-const mostDecay = 16
+const (
+	mostDecay = 16 // pages come back for each that is no longer kept for reuse
+	keptShare = 8  // the part of the limit that those in use and those kept come to, where fewer are in use
+)
 
 func newMemory(limit int) memory {
 	return memory{limit: limit, pageSize: min(max(limit/64, 16<<10), 256<<10)}
@@ -131,13 +133,13 @@ func (m *memory) unpin(p *page) {
 }
 
 // recycle keeps a page for reuse once nobody reads it, as long as there were as many pages
-// in use not long ago: what passes between two barriers. Each page that comes back makes
-// that a little less, so that an outage does not cost its memory for ever after.
+// in use not long ago, and an eighth of the limit at most: what passes between two
+// barriers. Each page that comes back makes that a little less.
 func (m *memory) recycle(p *page) {
 	if !p.out || p.pins > 0 {
 		return
 	}
-	m.most = max(m.most-m.pageSize/mostDecay, m.used)
+	m.most = max(min(m.most, m.limit/keptShare)-m.pageSize/mostDecay, m.used)
 	for len(m.free) > 0 && m.used+len(m.free)*m.pageSize > m.most {
 		m.free[len(m.free)-1] = nil
 		m.free = m.free[:len(m.free)-1]
