@@ -229,7 +229,7 @@ func (c *Correlator) bindMedia(k *call, m *sdp.Media) *binding {
 	secure, at := m.Secure || m.Crypto, forRTP
 	switch rtcp := unmap(m.RTCP(false)); {
 	case !rtcp.IsValid() || rtcp == addr || rtcp.Addr().IsUnspecified():
-	case below(rtcp) == addr:
+	case placeOf(0, rtcp).below() == placeOf(0, addr):
 		at = forBoth
 	default:
 		if b := c.advertise(k, rtcp, forRTCP); b != nil {

@@ -1,7 +1,6 @@
 package correlate
 
 import (
-	"net/netip"
 	"time"
 
 	"heptap/capture"
@@ -172,16 +171,17 @@ func (c *Correlator) sawReport(f capture.FiveTuple, reporter uint32, b *rtcp.Rep
 // (RFC 3605) may give RTCP any port: then it is the only stream of the calls
 // with that source between the two addresses.
 func (c *Correlator) reportedOn(f capture.FiveTuple, ssrc uint32, found []match) (only *stream) {
-	src, dst := unmap(f.Dst), unmap(f.Src)
+	e := endsOf(f)
+	src, dst := e.dst, e.src
 	for range 2 {
-		if t := c.senders[c.key(sender{placeOf(f.Tunnel, src), placeOf(f.Tunnel, dst), ssrc})]; t != nil && t.last.SSRC == ssrc {
+		if t := c.senders[c.key(sender{src, dst, ssrc})]; t != nil && t.last.SSRC == ssrc {
 			return t
 		}
-		src, dst = below(src), below(dst)
+		src, dst = src.below(), dst.below()
 	}
 	for _, m := range found {
 		for _, t := range m.call.streams {
-			if t == only || t.last.SSRC != ssrc || t.last.src.addr() != src.Addr() || t.last.dst.addr() != dst.Addr() {
+			if t == only || t.last.SSRC != ssrc || t.last.src.addr() != e.dstIP || t.last.dst.addr() != e.srcIP {
 				continue
 			}
 			if only != nil {
@@ -209,7 +209,3 @@ func (c *Correlator) Evidence(port uint8, s *mirror.Sample) {
 		s.Common = e.common.Totals()
 	}
 }
-
-// below returns the port below, where RTP is if RTCP is on the next one (RFC
-// 3550 11).
-func below(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()-1) }
