@@ -235,12 +235,13 @@ func (s *Spool) committed(j *job, res *AppendResult) {
 func (s *Spool) write(tx *bbolt.Tx, st *state, j *job) error {
 	log := tx.Bucket(bucketLog)
 	log.FillPercent = 1
+	p := s.onDisk(tx)
 	if j.trim > st.trim {
-		if err := trimLog(log, s.onDisk(tx), st, j.trim); err != nil {
+		if err := trimLog(log, p, st, j.trim); err != nil {
 			return err
 		}
 	}
-	if err := s.writeRecords(log, s.onDisk(tx), st, j); err != nil {
+	if err := s.writeRecords(log, p, st, j); err != nil {
 		return err
 	}
 	cur := tx.Bucket(bucketCursor)

@@ -38,6 +38,12 @@ func filled(t *testing.T) []byte {
 	if err := s.Quarantine(buffer.Entry{Seq: 7, Data: []byte("q")}, "r"); err != nil {
 		t.Fatal(err)
 	}
+	return closed(t, s, path)
+}
+
+// closed closes a spool and returns its file's octets.
+func closed(t *testing.T, s *buffer.Spool, path string) []byte {
+	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -357,16 +363,21 @@ func TestFault(t *testing.T) {
 	}
 }
 
+// readThrough reads all that a spool holds.
+func readThrough(s *buffer.Spool) error {
+	for from := uint64(0); ; {
+		e, _, err := s.Read(from, 1<<20, nil)
+		if err != nil || len(e) == 0 {
+			return err
+		}
+		from = e[len(e)-1].Seq + 1
+	}
+}
+
 func faultOp(s *buffer.Spool, op string) (err error) {
 	switch op {
 	case "read":
-		for from := uint64(1); ; {
-			e, _, err := s.Read(from, 1<<20, nil)
-			if err != nil || len(e) == 0 {
-				return err
-			}
-			from = e[len(e)-1].Seq + 1
-		}
+		return readThrough(s)
 	case "append":
 		last, _ := s.Last()
 		_, err = s.Append(batch(last+1, 10, 300))

@@ -23,14 +23,7 @@ func branched(t *testing.T) []byte {
 	for i := range uint64(4) {
 		mustAppend(t, s, batch(1+i*8000, 8000, 300))
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return closed(t, s, path)
 }
 
 // pagesOf calls fn with each page of a kind, by its number and how many elements it has.
@@ -125,13 +118,7 @@ func TestLoopsUnderWay(t *testing.T) {
 				do := func() (err error) {
 					switch op {
 					case "read":
-						for from := uint64(0); ; {
-							got, _, err := s.Read(from, 1<<20, nil)
-							if err != nil || len(got) == 0 {
-								return err
-							}
-							from = got[len(got)-1].Seq + 1
-						}
+						return readThrough(s)
 					case "trim":
 						return s.Trim(20_000)
 					}
@@ -164,14 +151,7 @@ func TestLoopInLog(t *testing.T) {
 	for i := range uint64(200) {
 		mustAppend(t, s, batch(1+i*10, 10, 300))
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
+	b, n := closed(t, s, path), 0
 	pagesOf(b, branch, func(id uint64, elems int) {
 		for e := range elems {
 			binary.NativeEndian.PutUint64(b[int(id)*page+16+16*e+8:], id)
