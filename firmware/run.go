@@ -333,6 +333,7 @@ func (r *runner) supervise(ctx context.Context, cancel func(), rest context.Cont
 		watchers.Go(func() { p.run(rest) })
 	}
 	watchers.Go(func() { r.healSpool(rest) })
+	watchers.Go(func() { giveBack(rest) })
 	watchers.Go(func() { r.upgradeDaily(rest) })
 	watchers.Go(func() {
 		r.front.watch(rest, r.log, func(i panel.Intent) {
