@@ -21,7 +21,10 @@ import (
 // them are nowhere in what is sent.
 func TestCapturesWithPrivacy(t *testing.T) {
 	dir, files := capturetest.CaptureFiles(t)
-	people, messages := 0, 0
+	people, messages, least := 0, 0, 100
+	if raceDetector { // of each file's time all but a hundredth is the stretching of the secret
+		files, least = everyFourth(files), 25
+	}
 	for _, file := range files {
 		if file == damagedCapture {
 			continue
@@ -56,9 +59,16 @@ func TestCapturesWithPrivacy(t *testing.T) {
 		}
 	}
 	t.Logf("%d names and numbers, %d records", people, messages)
-	if people < 100 {
+	if people < least {
 		t.Errorf("only %d names and numbers were looked for", people)
 	}
+}
+
+func everyFourth(all []string) (some []string) {
+	for i := 0; i < len(all); i += 4 {
+		some = append(some, all[i])
+	}
+	return some
 }
 
 // noNames are user parts that stand somewhere else, too, in messages made to be wrong.

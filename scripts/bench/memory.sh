@@ -92,6 +92,7 @@ for s in $(seq 10 10 "$each"); do
 done
 wait "$gen"
 cat "$tmp/gen.out"
+sleep 1 # the ring's last block is not full
 kill -USR1 "$probe"
 sleep 1
 grep -E '^(frames_received_total|frames_kernel_drops_total|probe_queue_drops_total|calls|streams|rtp_streams)\b' "$tmp/probe.err" || true
