@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"heptap/capture/record"
@@ -24,6 +25,7 @@ func TestTrickle(t *testing.T) {
 		for i := range seconds * each {
 			r.add(1, record.Call, 300)
 			time.Sleep(time.Second / each)
+			synctest.Wait() // no commit is under way between the two
 			n, u := r.of("a").InMemory, r.l.Stats().Unsaved
 			if n > each*3/4 || u.Records != n || u.For > 800*time.Millisecond {
 				t.Fatalf("after %d records %d are in memory alone, said to be %+v", i+1, n, u)
