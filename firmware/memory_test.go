@@ -22,13 +22,13 @@ func TestGiveBack(t *testing.T) {
 		runtime.KeepAlive(burst)
 		burst = nil
 		runtime.GC()
-		if n := spare(); n < 16<<20 {
+		if n := spare(); n < 32<<20 {
 			t.Fatalf("%d octets are left of a burst of 64 MiB: the test tests nothing", n)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := spare(); n > spareOctets {
-			t.Errorf("%d octets are still held, want %d at most", n, spareOctets)
+		if n := spare(); n > 16<<20 { // other tests leave something, too
+			t.Errorf("%d octets are still held", n)
 		}
 	})
 }
