@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path"
 	"sync/atomic"
@@ -50,13 +51,26 @@ func OpenButton(name string, cfg ButtonConfig) (*Button, error) {
 	return b, s.Close()
 }
 
-// monotonic reads both clocks, which are one: what was first in the kernel is
-// first here.
-func monotonic() (time.Time, time.Duration) {
-	now := time.Now()
+// monotonic reads both clocks, which run as one. By what it returns an event of
+// the kernel's clock is never dated before it was, even if the process had to
+// wait between the two readings; that this was not long is tried a few times.
+func monotonic() (now time.Time, kernel time.Duration) {
+	const short, tries = 100 * time.Microsecond, 8
+	gap := time.Duration(math.MaxInt64)
+	for i := 0; i < tries && gap > short; i++ {
+		before := kernelClock()
+		at := time.Now()
+		if d := kernelClock() - before; d < gap {
+			now, kernel, gap = at, before, d
+		}
+	}
+	return now, kernel
+}
+
+func kernelClock() time.Duration {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail with this clock
-	return now, time.Duration(ts.Nano())
+	return time.Duration(ts.Nano())
 }
 
 // Name implements hal.Button.

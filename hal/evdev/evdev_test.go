@@ -386,3 +386,15 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A press is not dated before it was, however late the process ran between the
+// readings of the two clocks.
+func TestMonotonic(t *testing.T) {
+	for range 10000 {
+		now, base := monotonic()
+		before := time.Now()
+		if at := now.Add(kernelClock() - base); at.Before(before) {
+			t.Fatalf("%v too early", before.Sub(at))
+		}
+	}
+}
