@@ -16,7 +16,17 @@ const filler = "/var/lib/heptap/filler"
 func TestFullDisk(t *testing.T) {
 	long(t)
 	t.Parallel()
-	x := newBox(t, x86, imageMiB)
+	fullDisk(t, x86)
+}
+
+func TestFullDiskARM64(t *testing.T) {
+	long(t)
+	t.Parallel()
+	fullDisk(t, arm)
+}
+
+func fullDisk(t *testing.T, b board) {
+	x := newBox(t, b, imageMiB)
 	socket := x.plugUSB()
 	work := func(what string) (messages []string) {
 		for i := range 50 {
