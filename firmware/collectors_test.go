@@ -33,7 +33,7 @@ type collectorBox struct {
 	stop  func()
 }
 
-func newCollectorBox(t *testing.T, dir, text string) *collectorBox {
+func newCollectorBox(t *testing.T, dir, text string, more ...func(*uplink.Options)) *collectorBox {
 	t.Helper()
 	cfg, err := config.Parse(strings.NewReader(text), "test")
 	if err != nil {
@@ -57,6 +57,9 @@ func newCollectorBox(t *testing.T, dir, text string) *collectorBox {
 	}
 	o.SpillAfter, o.BarrierGap, o.BarrierAge = 50*time.Millisecond, 50*time.Millisecond, 300*time.Millisecond
 	o.FINTimeout, o.BackoffMin, o.BackoffMax = time.Second, 5*time.Millisecond, 50*time.Millisecond
+	for _, f := range more {
+		f(&o)
+	}
 	if o.Spool, err = buffer.Open(filepath.Join(dir, "spool.db"), buffer.Options{Classes: int(record.NumClasses), MaxBytes: 64 << 20, Tag: uplink.Tag}); err != nil {
 		t.Fatal(err)
 	}

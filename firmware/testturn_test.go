@@ -9,6 +9,7 @@ import (
 
 	"heptap/firmware/internal/config"
 	"heptap/firmware/internal/console"
+	"heptap/firmware/internal/uplink"
 	"heptap/hep/heptest"
 )
 
@@ -21,7 +22,7 @@ func TestUplinkOfSeveral(t *testing.T) {
 		text += fmt.Sprintf("set collector c%d address %s\n", i+1, c.Addr())
 	}
 	third.Kill()
-	box := newCollectorBox(t, t.TempDir(), text)
+	box := newCollectorBox(t, t.TempDir(), text, func(o *uplink.Options) { o.BarrierAge = time.Hour }) // the test asks for its own
 	waitFor(t, "a connection", func() bool { c := box.of(groupName); return taking(&c) == "c1" })
 	says := map[string]string{}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -23,7 +23,7 @@ import (
 const (
 	addressWithin = 20 * time.Second // for DHCP, just after a commit
 	gatewayWithin = 3 * time.Second
-	confirmWithin = 90 * time.Second // longer than a barrier is waited for
+	confirmWithin = 90 * time.Second // longer than a barrier is waited for; a backlog takes its time
 	testStep      = 200 * time.Millisecond
 )
 
@@ -287,8 +287,8 @@ func (t *uplinkTest) refused(err error, st *reach.Status) bool {
 	return false
 }
 
-// confirm sends a record and waits until the collector has confirmed all that there
-// was.
+// confirm sends a record, asks for a barrier, and waits until the collector has confirmed
+// all that there was.
 func (t *uplinkTest) confirm(ctx context.Context) bool {
 	if t.w.Transport == config.UDP {
 		return true
@@ -301,13 +301,14 @@ func (t *uplinkTest) confirm(ctx context.Context) bool {
 	if err := t.r.mark("test uplink", "test"); err != nil {
 		return t.fail("record", "%v", err)
 	}
-	t.ok("record", "made; it may take a minute until it is known that the collector has it")
+	t.ok("record", "made; the collector is asked whether it has it")
 	before, ok := t.stats()
 	if !ok {
 		return t.fail("record", "the log does not know this collector")
 	}
 	begun := time.Now()
 	for end := begun.Add(confirmWithin); ; {
+		t.r.uplink.Prove(before.Collector)
 		now, _ := t.stats()
 		done, how := confirmed(&before, &now, t.w.Transport.NATS())
 		switch {

@@ -36,7 +36,7 @@ type collector struct {
 	liveSent     uint64    // records the live lane sent, for the drain rate
 	refusals     uint64    // attempts to dial that failed
 	proofs       uint64    // live connections confirmed with records on them
-	wantProof    bool      // a record is in doubt: the live lane shall have one confirmed
+	wantProof    bool      // the live lane shall have what it sends confirmed at once: a record is in doubt, or somebody asked
 	status       Status
 	past         Past
 	removed      *removal // not configured any more
@@ -80,6 +80,25 @@ func (c *collector) wakeAll() {
 	for _, ln := range c.lanes {
 		ln.waiting = false
 		poke(ln.wake)
+	}
+}
+
+// prove asks for a barrier of the live lane as soon as BarrierGap allows one.
+func (c *collector) prove() {
+	c.wantProof = true
+	poke(c.live.wake)
+}
+
+// Prove has a collector confirm what it was sent now, where a barrier would be made only when
+// something is BarrierAge old. What is already half-closed answers such a request too, though it has not
+// what came since: who waits for a record asks again. It does nothing where there are no barriers.
+func (l *Log) Prove(collector string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.collectors {
+		if c.cfg.Name == collector && c.live != nil && !c.cfg.Datagram && !c.tail {
+			c.prove()
+		}
 	}
 }
 
@@ -139,7 +158,7 @@ func (c *collector) settle(f *flight, ok bool) {
 	c.remove(f)
 	if ok && f.lane == c.live && f.sent > 0 {
 		c.proofs++
-		c.wantProof = false // until a lane in doubt asks again
+		c.wantProof = false // until it is asked for again
 	}
 	for i := range f.marks {
 		m := &f.marks[i]

@@ -83,6 +83,9 @@
 // before our half-close confirms nothing, because it may not have read what was
 // still under way.
 //
+// A regular barrier comes when something has been unconfirmed for BarrierAge. Prove asks for one at once, no more
+// often than every BarrierGap.
+//
 // After a flight has failed its lane sends less per connection, and waits for
 // each connection's confirmation: half as much each time, down to one record. That
 // bounds the duplicates a sick collector costs and finds the record it dies of.

@@ -47,8 +47,7 @@ func (ln *lane) beyondDoubt(from, to uint64) (span, bool) {
 		ln.doubt.probe = ln.doubt.seq + 1
 		_, others := ln.c.unclaimed(ln.doubt.probe, to)
 		ln.doubt.alone = !others
-		ln.c.wantProof = true
-		poke(ln.c.live.wake)
+		ln.c.prove()
 	}
 	return ln.c.unclaimed(from, to)
 }

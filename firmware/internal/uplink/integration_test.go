@@ -292,6 +292,54 @@ func TestLoopback(t *testing.T) {
 	})
 }
 
+// TestProve: a record is confirmed when that is asked for, long before the regular barrier.
+func TestProve(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		overBoth(t, func(t *testing.T, way transport) {
+			leaks(t)
+			c := way.collector(t, heptest.Options{})
+			o := way.quick(c.Addr(), openSpool(t, filepath.Join(t.TempDir(), "spool"), 0))
+			o.BarrierAge = time.Hour   // nothing below waits that long
+			o.SpillAfter = time.Minute // a busy machine is not an outage
+			o.Collectors[0].Strict = strict
+			p := start(t, o)
+			for round := range 3 {
+				p.add(10*round, 10*round+10, record.Call)
+				c.WaitFrames(10*round + 10)
+				if st := p.stats(); st.Confirmed != uint64(10*round) || st.Barriers != uint64(round) {
+					t.Fatalf("round %d, not asked for: %d confirmed by %d barriers", round, st.Confirmed, st.Barriers)
+				}
+				p.log.Prove("another")
+				p.log.Prove("homer")
+				p.until("proof", func(c uplink.CollectorStats) bool { return c.Confirmed == uint64(10*round+10) })
+				if st := p.stats(); st.Barriers != uint64(round+1) {
+					t.Errorf("round %d: %d barriers", round, st.Barriers)
+				}
+			}
+			p.shutdown()
+			check(t, c, 30, nil, 0)
+		})
+	}
+}
+
+// TestProveAsDatagrams: where nothing can be confirmed, asking for it changes nothing.
+func TestProveAsDatagrams(t *testing.T) {
+	leaks(t)
+	c := heptest.New(t, heptest.Options{Network: "udp"})
+	p := start(t, quick("udp", c.Addr(), openSpool(t, filepath.Join(t.TempDir(), "spool"), 0)))
+	p.add(0, 10, record.Call)
+	p.log.Prove("homer")
+	p.drained()
+	p.log.Prove("homer")
+	if st := p.stats(); st.Barriers != 0 || st.Confirmed != 0 || st.SentUnconfirmed != 10 {
+		t.Errorf("%+v", st.Counts)
+	}
+	p.shutdown()
+	none := start(t, uplink.Options{})
+	none.log.Prove(none.stats().Collector) // nobody is there to ask
+	none.shutdown()
+}
+
 func TestKilledDuringDrains(t *testing.T) {
 	overBoth(t, func(t *testing.T, way transport) {
 		leaks(t)
