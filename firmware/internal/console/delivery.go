@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +12,25 @@ import (
 
 // showUplink shows the law of the records.
 func showUplink(l *Live, b *strings.Builder) error {
-	up, p := l.Stages.Uplink(), l.Stages.Probe()
+	up := l.Stages.Uplink()
+	writeItems(b, collectorsOf(l, &up))
+	unsaved(&up, b)
+	return nil
+}
+
+func collectorFields() []string {
+	return []string{"collector", "state", "reason", "address", "transport", "profile", "made", "confirmed", "memory", "disk", "waiting", "rate"}
+}
+
+func collectorItems(l *Live) ([]item, error) {
+	up := l.Stages.Uplink()
+	return collectorsOf(l, &up), nil
+}
+
+func collectorsOf(l *Live, up *uplink.Stats) (out []item) {
+	p := l.Stages.Probe()
 	for i := range up.Collectors {
-		k := &up.Collectors[i]
+		k, b := &up.Collectors[i], &strings.Builder{}
 		name := cmp.Or(k.Collector, "(no collector)")
 		fmt.Fprintf(b, "%s: %s\n", name, stateText(k))
 		to(l, b, k.Collector)
@@ -53,9 +70,26 @@ func showUplink(l *Live, b *strings.Builder) error {
 		if k.Fallback {
 			b.WriteString("  it answers no half-close: records are released, not confirmed\n")
 		}
+		out = append(out, item{text: b.String(), values: collectorValues(l, k)})
 	}
-	unsaved(&up, b)
-	return nil
+	return out
+}
+
+// collectorValues are the fields of a collector, or of several that take each other's place: those have several
+// addresses.
+func collectorValues(l *Live, k *uplink.CollectorStats) values {
+	state := k.State.String()
+	if k.Removed {
+		state = "removed"
+	}
+	v := valuesOf("collector", k.Collector, "state", state, "reason", k.Reason, "made", k.Made, "confirmed", k.Confirmed, "memory", k.InMemory, "disk", k.Spooled,
+		"waiting", k.Backlog, "rate", fmt.Sprintf("%.1f", k.Rate))
+	for _, c := range l.Config.Collector {
+		if c.Name == k.Collector || slices.ContainsFunc(k.Members, func(m uplink.MemberStatus) bool { return m.Member == c.Name }) {
+			v["address"], v["transport"], v["profile"] = append(v["address"], c.Address), append(v["transport"], string(c.Transport)), append(v["profile"], fmt.Sprint(c.Profile))
+		}
+	}
+	return v
 }
 
 // unsaved shows what the end of the probe would cost.

@@ -31,7 +31,8 @@
 //
 // Counters come from the stages themselves (Live); records from package recent, so
 // that lists and ladders go back as far as that does. A field that where names is one
-// that all records have, one of SIP, or a member of the record's JSON object. A ladder
+// that all records have, one of SIP, or a member of the record's JSON object; in a view of
+// what runs (view) it is one of those that its items have, and any other is refused. A ladder
 // has the hosts as columns, those of SIP left, and an arrow for each record: - SIP,
 // = connections, ~ RTP, . everything else; what is only likely has ? and its score.
 // What runs may be replaced at any time, so each command asks for it anew.

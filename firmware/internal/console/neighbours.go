@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,13 +29,12 @@ func showNeighbours(l *Live, b *strings.Builder) error {
 	for _, n := range l.Neighbours() {
 		if n.Port == "" {
 			uplinks++
-			fmt.Fprintf(b, "uplink on %s: %s\n", n.Device, devices(len(n.Found)))
 		} else {
 			mirrors++
-			fmt.Fprintf(b, "%s on %s, a mirror port: %s\n", n.Port, n.Device, devices(len(n.Found)))
 		}
-		for _, d := range n.Found {
-			neighbourRows(b, &d)
+		b.WriteString(n.title())
+		for i := range n.Found {
+			neighbourRows(b, &n.Found[i])
 		}
 		silence(b, &n)
 		if c := n.Counters; c.Bad+c.Over+c.Evicted > 0 {
@@ -48,6 +48,41 @@ func showNeighbours(l *Live, b *strings.Builder) error {
 		b.WriteString("Which device the uplink is has not been said, so nobody listens there: set uplink interface DEVICE\n")
 	}
 	return nil
+}
+
+// title is the line over the devices of a port.
+func (n *Neighbours) title() string {
+	if n.Port == "" {
+		return fmt.Sprintf("uplink on %s: %s\n", n.Device, devices(len(n.Found)))
+	}
+	return fmt.Sprintf("%s on %s, a mirror port: %s\n", n.Port, n.Device, devices(len(n.Found)))
+}
+
+func neighbourFields() []string {
+	return []string{"use", "port", "device", "system", "chassis", "switch_port", "description", "vlan", "protocol", "source", "age"}
+}
+
+func neighbourItems(l *Live) (out []item, err error) {
+	if l.Neighbours == nil {
+		return nil, errNotHere
+	}
+	for _, n := range l.Neighbours() {
+		use := useMirror
+		if n.Port == "" {
+			use = useUplink
+		}
+		for i := range n.Found {
+			d, b := &n.Found[i], &strings.Builder{}
+			neighbourRows(b, d)
+			v := valuesOf("use", use, "port", n.Port, "device", n.Device, "system", d.System, "chassis", d.Chassis, "switch_port", d.Port, "description", d.PortDescription,
+				"protocol", d.Protocol, "source", net.HardwareAddr(d.Source[:]), "age", int(d.Age.Seconds()))
+			if d.VLAN != 0 {
+				v["vlan"] = []string{strconv.Itoa(int(d.VLAN))}
+			}
+			out = append(out, item{above: n.title(), text: b.String(), values: v})
+		}
+	}
+	return out, nil
 }
 
 func devices(n int) string {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -42,9 +43,52 @@ func (t *Tail) String() string {
 	return s
 }
 
+var errNoMessages = errors.New("no messages are kept")
+
 func (s *session) showMessages() (string, error) {
 	if s.c.o.Messages == nil {
-		return "", errors.New("no messages are kept")
+		return "", errNoMessages
 	}
 	return printable(s.c.o.Messages.String()), nil
+}
+
+func messageFields() []string { return []string{"line", "time", "level", "msg"} }
+
+// messageItems are the lines of the log. What they say of whom are fields.
+func (s *session) messageItems() (out []item, err error) {
+	if s.c.o.Messages == nil {
+		return nil, errNoMessages
+	}
+	for line := range strings.Lines(s.c.o.Messages.String()) {
+		v := attributes(line)
+		v["line"] = []string{strings.TrimSuffix(line, "\n")}
+		out = append(out, item{text: printable(line), values: v})
+	}
+	return out, nil
+}
+
+// attributes reads key=value, as slog.TextHandler writes it: a value may be quoted as in Go. What is not like
+// that, as the last words of a process, is passed over.
+func attributes(line string) values {
+	v := values{}
+	for line = strings.TrimSpace(line); line != ""; line = strings.TrimLeft(line, " ") {
+		key, rest, found := strings.Cut(line, "=")
+		if blank := strings.LastIndexByte(key, ' '); blank >= 0 {
+			key = key[blank+1:]
+		}
+		if !found {
+			break
+		}
+		value := ""
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil && rest[0] == '"' {
+			value, _ = strconv.Unquote(quoted)
+			line = rest[len(quoted):]
+		} else {
+			value, line, _ = strings.Cut(rest, " ")
+		}
+		if key = strings.ToLower(key); key != "" && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == "" {
+			v[key] = append(v[key], value)
+		}
+	}
+	return v
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"heptap/firmware/internal/probe"
 	"heptap/firmware/internal/reach"
 	"heptap/firmware/internal/recent"
+	"heptap/hal"
 )
 
 // Live is what runs, to be looked at.
@@ -84,17 +86,25 @@ func (c *Console) trouble() string {
 func viewCommands() []command {
 	return []command{
 		{path: words("show status"), help: "how everything is, in a page", run: looks(showStatus)},
-		{path: words("show interfaces"), help: "every network port: the mirror ports with their frames and what their filters hide, the uplink with its addresses, gateways and name servers", run: plain((*session).showInterfaces)},
-		{path: words("show lldp"), help: "the switches at the other end of the cables, as they present themselves by LLDP or CDP", run: looks(showNeighbours)},
-		{path: words("show capture"), help: "what became of every frame, and what is said of the mirror", run: looks(showCapture)},
-		{path: words("show encapsulations"), help: "what frames were wrapped in, and what could not be read", run: looks(showEncapsulations)},
-		{path: words("show uplink"), help: "the collectors: state, and where every record is", run: looks(showUplink)},
+		view{path: "show interfaces", help: "every network port: the mirror ports with their frames and what their filters hide, the uplink with its addresses, gateways and name servers",
+			unit: "ports", fields: portFields(), items: (*session).portItems, all: plain((*session).showInterfaces)}.command(),
+		view{path: "show lldp", help: "the switches at the other end of the cables, as they present themselves by LLDP or CDP",
+			unit: "devices", fields: neighbourFields(), items: looksAt(neighbourItems), all: looks(showNeighbours)}.command(),
+		view{path: "show capture", help: "what became of every frame, and what is said of the mirror",
+			unit: "inputs", fields: inputFields(), items: looksAt(inputItems), all: looks(showCapture)}.command(),
+		view{path: "show encapsulations", help: "what frames were wrapped in, and what could not be read",
+			unit: "kinds of frames", fields: encapsulationFields(), items: looksAt(encapsulationItems), all: looks(showEncapsulations)}.command(),
+		view{path: "show uplink", help: "the collectors: state, and where every record is",
+			unit: "collectors", fields: collectorFields(), items: looksAt(collectorItems), all: looks(showUplink)}.command(),
 		{path: words("show spool"), help: "the spool on disk", run: looks(showSpool)},
 		{path: words("show memory"), help: "what the probe uses, and what it may use", run: looks(showMemory)},
 		{path: words("show clock"), help: "the time here, and how long the capture has been running", run: looks(showClock)},
-		{path: words("show sensors"), help: "temperatures, wear of storage, and why the box was started", run: looks(showSensors)},
-		{path: words("show counters"), help: "every counter that is not zero", run: looks(func(l *Live, b *strings.Builder) error { return l.Stages.WriteText(b) })},
-		{path: words("show messages"), help: "what the probe itself has logged last", run: plain((*session).showMessages)},
+		view{path: "show sensors", help: "temperatures, wear of storage, and why the box was started",
+			unit: "sensors", fields: sensorFields(), items: looksAt(sensorItems), all: looks(showSensors)}.command(),
+		view{path: "show counters", help: "every counter that is not zero",
+			unit: "counters", fields: counterFields(), open: true, items: looksAt(counterItems), all: looks(func(l *Live, b *strings.Builder) error { return l.Stages.WriteText(b) })}.command(),
+		view{path: "show messages", help: "what the probe itself has logged last",
+			unit: "lines", fields: messageFields(), open: true, items: (*session).messageItems, all: plain((*session).showMessages)}.command(),
 	}
 }
 
@@ -183,12 +193,16 @@ func recordCounts(n map[record.Type]uint64) string {
 // inputsOf are the inputs of a port, which has one for each ring.
 func inputsOf(p *probe.Stats, port string) (out []*probe.InputStats) {
 	for i := range p.Inputs {
-		name, _, _ := strings.Cut(p.Inputs[i].Name, "/")
-		if name == port {
+		if portOf(&p.Inputs[i]) == port {
 			out = append(out, &p.Inputs[i])
 		}
 	}
 	return out
+}
+
+func portOf(in *probe.InputStats) string {
+	port, _, _ := strings.Cut(in.Name, "/")
+	return port
 }
 
 func sumInputs(p *probe.Stats, port string) (sum probe.InputStats) {
@@ -202,9 +216,19 @@ func sumInputs(p *probe.Stats, port string) (sum probe.InputStats) {
 }
 
 func showInterfaces(l *Live, b *strings.Builder) error {
+	writeItems(b, mirrorItems(l))
+	if l.Stages.Hidden != nil {
+		b.WriteString(printable(l.Stages.Hidden()))
+	}
+	return nil
+}
+
+// mirrorItems are the mirror ports.
+func mirrorItems(l *Live) (out []item) {
 	p := l.Stages.Probe()
 	links := l.Links()
 	for _, c := range l.Config.Ports {
+		b := &strings.Builder{}
 		state := "unknown"
 		for _, k := range links {
 			if k.Port == c.Name {
@@ -222,18 +246,37 @@ func showInterfaces(l *Live, b *strings.Builder) error {
 		if c.Filter != "" {
 			row(b, "  filter", "%s", c.Filter)
 		}
+		out = append(out, item{text: b.String(), values: valuesOf("use", useMirror, "port", c.Name, "device", c.Interface, "state", state, "rings", c.Rings,
+			"frames", in.Source.Received, "drops", in.Source.KernelDrops, "octets", in.Octets, "filter", c.Filter)})
 	}
-	if l.Stages.Hidden != nil {
-		b.WriteString(printable(l.Stages.Hidden()))
-	}
-	return nil
+	return out
 }
 
 // showCapture shows the law of the frames: what was received is what is told of.
 func showCapture(l *Live, b *strings.Builder) error {
 	p := l.Stages.Probe()
+	writeItems(b, inputsOfProbe(&p))
+	if p.LinesShed > 0 {
+		fmt.Fprintf(b, "%d received lines of logs left out while the CPU was short\n", p.LinesShed)
+	}
+	for i := range p.Ports {
+		b.WriteString(printable(p.Ports[i].Report))
+	}
+	return nil
+}
+
+func inputFields() []string {
+	return []string{"input", "port", "frames", "drops", "decoded", "not_taken", "fragments", "truncated", "rtp", "streams"}
+}
+
+func inputItems(l *Live) ([]item, error) {
+	p := l.Stages.Probe()
+	return inputsOfProbe(&p), nil
+}
+
+func inputsOfProbe(p *probe.Stats) (out []item) {
 	for i := range p.Inputs {
-		in := &p.Inputs[i]
+		in, b := &p.Inputs[i], &strings.Builder{}
 		fmt.Fprintf(b, "%s: %d frames = %d dropped by the kernel + %d decoded + %d not taken", in.Name, in.Source.Received, in.Source.KernelDrops, in.Decoded, in.DroppedTotal())
 		if n := in.InFlight(); n != 0 {
 			fmt.Fprintf(b, " + %d under way", n)
@@ -264,33 +307,72 @@ func showCapture(l *Live, b *strings.Builder) error {
 			}
 		}
 		row(b, "  RTP", "%d packets, %d streams now", in.Media.Packets, in.Media.Confirmed)
+		out = append(out, item{text: b.String(), values: valuesOf("input", in.Name, "port", portOf(in), "frames", in.Source.Received, "drops", in.Source.KernelDrops, "decoded", in.Decoded,
+			"not_taken", in.DroppedTotal(), "fragments", in.Fragments, "truncated", in.Truncated, "rtp", in.Media.Packets, "streams", in.Media.Confirmed)})
 	}
-	if p.LinesShed > 0 {
-		fmt.Fprintf(b, "%d received lines of logs left out while the CPU was short\n", p.LinesShed)
-	}
-	for i := range p.Ports {
-		b.WriteString(printable(p.Ports[i].Report))
-	}
-	return nil
+	return out
 }
 
 func showEncapsulations(l *Live, b *strings.Builder) error {
 	p := l.Stages.Probe()
 	for i := range p.Inputs {
-		in := &p.Inputs[i]
-		fmt.Fprintf(b, "%s: %d frames decoded\n", in.Name, in.Decoded)
-		for e, n := range in.Encaps {
-			if n > 0 {
-				row(b, "  inside", "%d %s", n, capture.EncapName(e))
-			}
-		}
-		unread := slices.Clone(in.NotRead)
-		slices.SortFunc(unread, func(x, y probe.Unread) int { return cmp.Compare(y.Frames, x.Frames) })
-		for _, u := range unread {
-			row(b, "  not read", "%d %s", u.Frames, printable(u.Name))
+		b.WriteString(decodedText(&p.Inputs[i]))
+		for _, it := range wrappings(&p.Inputs[i]) {
+			b.WriteString(it.text)
 		}
 	}
 	return nil
+}
+
+func decodedText(in *probe.InputStats) string {
+	return fmt.Sprintf("%s: %d frames decoded\n", in.Name, in.Decoded)
+}
+
+func encapsulationFields() []string { return []string{"input", "port", "what", "name", "frames"} }
+
+func encapsulationItems(l *Live) (out []item, err error) {
+	p := l.Stages.Probe()
+	for i := range p.Inputs {
+		out = append(out, wrappings(&p.Inputs[i])...)
+	}
+	return out, nil
+}
+
+// wrappings are what frames of an input were wrapped in, and what could not be read.
+func wrappings(in *probe.InputStats) (out []item) {
+	add := func(what, name string, n uint64) {
+		var b strings.Builder
+		row(&b, "  "+what, "%d %s", n, printable(name))
+		out = append(out, item{above: decodedText(in), text: b.String(), values: valuesOf("input", in.Name, "port", portOf(in), "what", what, "name", name, "frames", n)})
+	}
+	for e, n := range in.Encaps {
+		if n > 0 {
+			add("inside", capture.EncapName(e), n)
+		}
+	}
+	unread := slices.Clone(in.NotRead)
+	slices.SortFunc(unread, func(x, y probe.Unread) int { return cmp.Compare(y.Frames, x.Frames) })
+	for _, u := range unread {
+		add("not read", u.Name, u.Frames)
+	}
+	return out
+}
+
+func counterFields() []string { return []string{"name", "value"} }
+
+// counterItems are the counters that are not zero. Their labels are fields.
+func counterItems(l *Live) (out []item, err error) {
+	for _, m := range l.Stages.Read() {
+		if m.Value == 0 {
+			continue
+		}
+		v := valuesOf("name", strings.TrimPrefix(m.Name, "heptap_"), "name", m.Name, "value", strconv.FormatFloat(m.Value, 'f', -1, 64))
+		for i := 0; i+1 < len(m.Labels); i += 2 {
+			v[m.Labels[i]] = append(v[m.Labels[i]], m.Labels[i+1])
+		}
+		out = append(out, item{text: m.Text(), values: v})
+	}
+	return out, nil
 }
 
 func showSpool(l *Live, b *strings.Builder) error {
@@ -403,31 +485,51 @@ func showSensors(l *Live, b *strings.Builder) error {
 			row(b, "last start", "%s", printable(cause))
 		}
 	}
-	if l.Stages.Sensors != nil {
-		temperatures, wear := l.Stages.Sensors()
-		for _, t := range temperatures {
-			limits := ""
-			if t.High != 0 {
-				limits += fmt.Sprintf(", too warm from %v", t.High)
-			}
-			if t.Critical != 0 {
-				limits += fmt.Sprintf(", switches itself off at %v", t.Critical)
-			}
-			row(b, printable(t.Name), "%v%s", t.Now, limits)
-		}
-		for _, w := range wear {
-			used := "not said"
-			if w.Percent > 0 {
-				used = fmt.Sprintf("at most %d %%", w.Percent)
-			}
-			row(b, printable(w.Device), "life used: %s; spare blocks: %v", used, w.Reserve)
-		}
-	}
+	items, err := sensorItems(l)
+	writeItems(b, items)
 	if b.Len() == 0 {
 		b.WriteString("The kernel shows no sensors here.\n")
 	}
-	return nil
+	return err
 }
+
+func sensorFields() []string {
+	return []string{"name", "celsius", "high", "critical", "used", "reserve"}
+}
+
+func sensorItems(l *Live) (out []item, err error) {
+	if l.Stages.Sensors == nil {
+		return nil, nil
+	}
+	temperatures, wear := l.Stages.Sensors()
+	for _, t := range temperatures {
+		v, limits := valuesOf("name", t.Name, "celsius", degrees(t.Now)), ""
+		if t.High != 0 {
+			limits += fmt.Sprintf(", too warm from %v", t.High)
+			v["high"] = []string{degrees(t.High)}
+		}
+		if t.Critical != 0 {
+			limits += fmt.Sprintf(", switches itself off at %v", t.Critical)
+			v["critical"] = []string{degrees(t.Critical)}
+		}
+		var b strings.Builder
+		row(&b, printable(t.Name), "%v%s", t.Now, limits)
+		out = append(out, item{text: b.String(), values: v})
+	}
+	for _, w := range wear {
+		v, used := valuesOf("name", w.Device, "reserve", w.Reserve), "not said"
+		if w.Percent > 0 {
+			used = fmt.Sprintf("at most %d %%", w.Percent)
+			v["used"] = []string{strconv.Itoa(w.Percent)}
+		}
+		var b strings.Builder
+		row(&b, printable(w.Device), "life used: %s; spare blocks: %v", used, w.Reserve)
+		out = append(out, item{text: b.String(), values: v})
+	}
+	return out, nil
+}
+
+func degrees(c hal.MilliCelsius) string { return strconv.FormatFloat(float64(c)/1000, 'f', 1, 64) }
 
 func sizeText(n int64) string {
 	switch {

@@ -272,14 +272,27 @@ func member(object map[string]any, name string) []string {
 	return nil
 }
 
-// queryHints says what can come next in a query over things with such fields.
+// queryHints says what can come next in a query over records, or calls, with such fields.
 func queryHints(typed []string, fields func() []string) []hint {
-	begin := []hint{{word: "where", help: "only those that fit: where FIELD eq|ne|contains|<|> VALUE, with and, or"},
-		{word: "last", help: fmt.Sprintf("how many of the newest, 1 to %d; default: %d", lastMost, lastDefault)}}
+	return termHints(typed, fields, []hint{{word: "FIELD", help: "a member of the records' JSON; dots lead into members of it", free: true}},
+		[]hint{{word: "last", help: fmt.Sprintf("how many of the newest, 1 to %d; default: %d", lastMost, lastDefault)}})
+}
+
+// whereHints is the same where there is where alone, and no other field.
+func whereHints(typed []string, fields func() []string) []hint {
+	return termHints(typed, fields, nil, nil)
+}
+
+// termHints says what can come next. others stand for fields that are not listed, and last for
+// what can be asked for beside where.
+func termHints(typed []string, fields func() []string, others, last []hint) []hint {
+	begin := append([]hint{{word: "where", help: "only those that fit: where FIELD eq|ne|contains|<|> VALUE, with and, or"}}, last...)
 	for {
 		switch {
 		case len(typed) == 0:
 			return begin
+		case typed[0] == "last" && last == nil:
+			return nil
 		case typed[0] == "last" && len(typed) == 1:
 			return []hint{{word: "N", help: fmt.Sprintf("1 to %d", lastMost), free: true}}
 		case typed[0] == "last":
@@ -291,14 +304,14 @@ func queryHints(typed []string, fields func() []string) []hint {
 				for _, name := range fields() {
 					out = append(out, hint{word: name})
 				}
-				return append(out, hint{word: "FIELD", help: "a member of the records' JSON; dots lead into members of it", free: true})
+				return append(out, others...)
 			case 2:
 				return ops()
 			case 3:
 				return []hint{{word: "VALUE", help: "in double quotes if there are blanks in it", free: true}}
 			}
 			typed = typed[4:]
-			begin = []hint{{word: "and", help: "and this, too"}, {word: "or", help: "or this"}, begin[len(begin)-1]}
+			begin = append([]hint{{word: "and", help: "and this, too"}, {word: "or", help: "or this"}}, last...)
 		default:
 			return nil
 		}

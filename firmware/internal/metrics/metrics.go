@@ -54,6 +54,15 @@ type Sample struct {
 	Gauge  bool
 }
 
+// Text is the sample in a line.
+func (m *Sample) Text() string {
+	var labels []string
+	for i := 0; i < len(m.Labels); i += 2 {
+		labels = append(labels, m.Labels[i]+"="+m.Labels[i+1])
+	}
+	return fmt.Sprintf("%-44s %-40s %s\n", strings.TrimPrefix(m.Name, "heptap_"), strings.Join(labels, " "), strconv.FormatFloat(m.Value, 'f', -1, 64))
+}
+
 // Read asks every stage and returns all samples, those of one metric together.
 func (s *Sources) Read() []Sample {
 	var l list
@@ -143,11 +152,7 @@ func (s *Sources) WriteText(w io.Writer) error {
 		if m.Value == 0 {
 			continue
 		}
-		var labels []string
-		for i := 0; i < len(m.Labels); i += 2 {
-			labels = append(labels, m.Labels[i]+"="+m.Labels[i+1])
-		}
-		if _, err := fmt.Fprintf(w, "%-44s %-40s %s\n", strings.TrimPrefix(m.Name, "heptap_"), strings.Join(labels, " "), strconv.FormatFloat(m.Value, 'f', -1, 64)); err != nil {
+		if _, err := io.WriteString(w, m.Text()); err != nil {
 			return err
 		}
 	}
