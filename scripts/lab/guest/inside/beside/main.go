@@ -47,7 +47,9 @@ func main() {
 			}
 		}
 	}()
-	go cable()
+	if inside.Has(module) {
+		go cable()
+	}
 	for orders := port("orders"); ; time.Sleep(100 * time.Millisecond) {
 		for in := bufio.NewScanner(orders); in.Scan(); { // it ends while nobody is at the other end
 			said, err := obey(strings.SplitN(in.Text(), " ", 3))
