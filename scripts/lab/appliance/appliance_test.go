@@ -108,7 +108,17 @@ func story(t *testing.T, b board) {
 // says why it was started. One that has nothing to do is no such pipeline; see TestQuietHour, too.
 func TestWedged(t *testing.T) {
 	t.Parallel()
-	x := newBox(t, x86, 1024)
+	wedged(t, x86)
+}
+
+func TestWedgedARM64(t *testing.T) {
+	long(t)
+	t.Parallel()
+	wedged(t, arm)
+}
+
+func wedged(t *testing.T, b board) {
+	x := newBox(t, b, 1024)
 	x.put("heptap.test", "wedge wedge@lab\n")
 	x.resets = true
 	x.boot()
