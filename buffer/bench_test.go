@@ -57,9 +57,7 @@ func BenchmarkAppend(b *testing.B) {
 	var payload, file int64
 	n := 0
 	for b.Loop() {
-		b.StopTimer()
 		sp, lg, dr, size := benchFile(b, dir, entries)
-		b.StartTimer()
 		spool, raw, drain, file = spool+sp, raw+lg, drain+dr, file+size
 		payload += benchCommits * benchRecords * benchSize
 		n++

@@ -169,7 +169,7 @@ func (s *Spool) store(j *job, res *AppendResult) error {
 			}
 		}
 		j.evicted = nil
-		err := s.update(s.appendLimit(j), func(tx *bbolt.Tx, st *state) error { return s.write(tx, st, j) })
+		err := s.update(s.appendLimit(j), func(tx *bbolt.Tx, u *upper, st *state) error { return s.write(tx, u, st, j) })
 		switch {
 		case err == nil:
 			s.committed(j, res)
@@ -200,10 +200,10 @@ func (s *Spool) trimFirst(before uint64) error {
 	if before <= s.st.trim {
 		return nil
 	}
-	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
+	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, u *upper, st *state) error {
 		log := tx.Bucket(bucketLog)
 		log.FillPercent = 1
-		return trimLog(log, s.onDisk(tx), st, before)
+		return trimLog(log, u, st, before)
 	})
 }
 
@@ -232,16 +232,15 @@ func (s *Spool) committed(j *job, res *AppendResult) {
 }
 
 // write fills one transaction.
-func (s *Spool) write(tx *bbolt.Tx, st *state, j *job) error {
+func (s *Spool) write(tx *bbolt.Tx, u *upper, st *state, j *job) error {
 	log := tx.Bucket(bucketLog)
 	log.FillPercent = 1
-	p := s.onDisk(tx)
 	if j.trim > st.trim {
-		if err := trimLog(log, p, st, j.trim); err != nil {
+		if err := trimLog(log, u, st, j.trim); err != nil {
 			return err
 		}
 	}
-	if err := s.writeRecords(log, p, st, j); err != nil {
+	if err := s.writeRecords(log, u, st, j); err != nil {
 		return err
 	}
 	cur := tx.Bucket(bucketCursor)
@@ -259,7 +258,7 @@ func (s *Spool) write(tx *bbolt.Tx, st *state, j *job) error {
 	return nil
 }
 
-func (s *Spool) writeRecords(log *bbolt.Bucket, p *pageFile, st *state, j *job) error {
+func (s *Spool) writeRecords(log *bbolt.Bucket, u *upper, st *state, j *job) error {
 	b := j.b
 	if b.offered == (Counts{}) {
 		return nil
@@ -278,7 +277,11 @@ func (s *Spool) writeRecords(log *bbolt.Bucket, p *pageFile, st *state, j *job) 
 		return nil
 	}
 	st.held.plus(&b.idx.held)
-	bk, err := log.CreateBucket(seqKey(b.idx.first))
+	key := seqKey(b.idx.first)
+	if err := u.behind(key); err != nil {
+		return err
+	}
+	bk, err := log.CreateBucket(key)
 	if err != nil {
 		return err
 	}
@@ -296,7 +299,7 @@ func (s *Spool) writeRecords(log *bbolt.Bucket, p *pageFile, st *state, j *job) 
 	}
 	// Near the cap, make room for the next one too: one commit instead of two.
 	if need := b.pages(); s.available()-need < need && !s.starved() {
-		j.evicted, err = s.o.evictLog(log, p, st, need, b.idx.first)
+		j.evicted, err = s.o.evictLog(log, u, st, need, b.idx.first)
 	}
 	return err
 }

@@ -55,8 +55,10 @@
 // the version before is read, or the commits are found by their own pages. Of a file that was
 // cut off, what is before the cut is read. After that the spool is usable and the call may be
 // repeated. The faulted mapping is never touched again: copying uses ordinary reads.
-// bbolt follows pages wherever they lead, until its stack overflows, which ends the process: so those above the
-// commits are walked with ordinary reads at Open, and a commit's own, their heads, before each time that bbolt is to look at it.
+// bbolt follows pages wherever they lead, until its stack overflows or the memory is gone,
+// which ends the process. So those above the commits are walked with ordinary reads at Open,
+// and before each transaction again as far as it will go through them; a commit's own, their
+// heads, before each time that bbolt is to look at it.
 //
 // The law that tests assert, by class:
 //

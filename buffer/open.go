@@ -141,10 +141,10 @@ func (s *Spool) attach(path string) error {
 	if err != nil {
 		return err
 	}
-	s.db, s.file, s.allocated = db, f, 0
+	s.db, s.file, s.allocated, s.txid = db, f, 0, 0
 	s.bad = make(map[uint64]struct{})
 	fresh := false
-	err = s.view(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx, _ *upper) error {
 		fresh = tx.Bucket(bucketState) == nil
 		return nil
 	})
@@ -164,7 +164,7 @@ func (s *Spool) attach(path string) error {
 
 // create makes the buckets of a new file.
 func (s *Spool) create() error {
-	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
+	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, _ *upper, _ *state) error {
 		for _, name := range [][]byte{bucketLog, bucketCursor, bucketQuarantine, bucketState} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -176,7 +176,7 @@ func (s *Spool) create() error {
 
 // load reads state, cursors and the first record from the file.
 func (s *Spool) load() error {
-	return s.view(func(tx *bbolt.Tx) error {
+	return s.view(func(tx *bbolt.Tx, u *upper) error {
 		log, cur, state := tx.Bucket(bucketLog), tx.Bucket(bucketCursor), tx.Bucket(bucketState)
 		if log == nil || cur == nil || state == nil || tx.Bucket(bucketQuarantine) == nil {
 			return berrors.ErrBucketNotFound
@@ -193,7 +193,7 @@ func (s *Spool) load() error {
 		if err != nil {
 			return err
 		}
-		first, has, err := firstHeld(log, s.onDisk(tx), st.trim)
+		first, has, err := firstHeld(log, u, st.trim)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -177,6 +178,11 @@ func (p *pageFile) read(id uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.octets(id, n)
+}
+
+// octets returns the first n of the page id.
+func (p *pageFile) octets(id uint64, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	if _, err := p.r.ReadAt(b, int64(id)*p.page); err != nil {
 		return nil, fmt.Errorf("%w: page %d: %w", errPage, id, err)
@@ -207,40 +213,84 @@ func (e *elem) child() (root uint64, inline []byte, err error) {
 type walker struct {
 	p *pageFile
 	// page is told of every page before its elements are; may be nil.
-	page func(id uint64, size int) error
-	// tolerant goes on behind a damaged page and counts it.
+	page func(id uint64, size int64) error
+	// tolerant goes on behind a damaged page and counts it. It does not mind the order of
+	// keys.
 	tolerant bool
 	damaged  int
-	steps    uint64
+	// heads has no more of a page read than its first pageBytes. Of the elements of a leaf
+	// fn learns what kind they are, and no key or value.
+	heads bool
+	// from is the key to begin at, not for a tolerant walker: the last element that is not
+	// above it, or the first one. errBetween: the leaf in which it should be has none, and
+	// there are others before.
+	from   []byte
+	most   uint64 // pages that there may be; 0 is more than a sound file can have
+	steps  uint64
+	leaves int // so far
 }
+
+// errBetween says that a walk cannot begin at a key, but at the first one.
+var errBetween = fmt.Errorf("%w: nothing below the key", errPage)
 
 // bucket calls fn for each element of the bucket at root, or in inline.
 func (w *walker) bucket(root uint64, inline []byte, fn func(elem) error) error {
 	if root == 0 {
-		return w.leaf(inline, fn)
+		return w.leaf(inline, int64(len(inline)), keys{first: true}, fn)
 	}
-	return w.walk(root, 0, fn)
+	return w.walk(root, 0, keys{first: true}, fn)
 }
 
-func (w *walker) walk(id uint64, depth int, fn func(elem) error) error {
+// keys are those that may be below a page: from low on, not nil unless they begin anywhere, up to
+// but not including high.
+type keys struct {
+	low, high []byte
+	first     bool // no page is before this one
+}
+
+func (k *keys) has(key []byte) bool {
+	return bytes.Compare(key, k.low) >= 0 && (k.high == nil || bytes.Compare(key, k.high) < 0)
+}
+
+func (w *walker) walk(id uint64, depth int, k keys, fn func(elem) error) error {
 	// A sound file has no more pages than this; a loop has.
-	if w.steps++; depth > maxDepth || w.steps > 4*w.p.pages {
+	most := w.most
+	if most == 0 {
+		most = 4 * w.p.pages
+	}
+	if w.steps++; depth > maxDepth || w.steps > most {
 		return w.tolerate(fmt.Errorf("%w: pages form a loop", errPage))
 	}
-	b, err := w.p.read(id)
+	size, err := w.p.extent(id)
 	if err == nil && w.page != nil {
-		err = w.page(id, len(b))
+		err = w.page(id, size)
+	}
+	var b []byte
+	if err == nil {
+		b, err = w.p.octets(id, w.octets(size))
 	}
 	if err != nil {
 		return w.tolerate(err)
 	}
 	switch binary.NativeEndian.Uint16(b[8:]) {
 	case pageLeaf:
-		return w.leaf(b, fn)
+		// An empty bucket is inside its parent's page; all of a new file is an empty one.
+		if binary.NativeEndian.Uint16(b[10:]) == 0 && id != w.p.root {
+			return w.tolerate(fmt.Errorf("%w: page %d is empty", errPage, id))
+		}
+		return w.leaf(b, size, k, fn)
 	case pageBranch:
-		return w.branch(b, depth, fn)
+		return w.branch(b, size, depth, k, fn)
 	}
 	return w.tolerate(fmt.Errorf("%w: page %d is neither branch nor leaf", errPage, id))
+}
+
+// octets is how much is read of a page of a size.
+func (w *walker) octets(size int64) int64 {
+	if w.heads {
+		return min(size, pageBytes)
+	}
+	return size
 }
 
 func (w *walker) tolerate(err error) error {
@@ -251,21 +301,68 @@ func (w *walker) tolerate(err error) error {
 	return err
 }
 
-func (w *walker) branch(b []byte, depth int, fn func(elem) error) error {
-	n := int(binary.NativeEndian.Uint16(b[10:]))
+func (w *walker) branch(b []byte, size int64, depth int, k keys, fn func(elem) error) error {
+	ne := binary.NativeEndian
+	n := int(ne.Uint16(b[10:]))
 	if n == 0 || pageHeader+n*elemSize > len(b) {
 		return w.tolerate(fmt.Errorf("%w: branch of %d", errPage, n))
 	}
+	ranges, err := w.ranges(b, size, n, k)
+	if err != nil {
+		return err
+	}
 	for i := range n {
-		e := b[pageHeader+i*elemSize:]
-		if err := w.walk(binary.NativeEndian.Uint64(e[8:]), depth+1, fn); err != nil {
+		var below keys
+		if ranges != nil {
+			if below = ranges[i]; w.from != nil && i+1 < n && bytes.Compare(ranges[i+1].low, w.from) <= 0 {
+				continue
+			}
+		}
+		if err := w.walk(ne.Uint64(b[pageHeader+i*elemSize+8:]), depth+1, below, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *walker) leaf(b []byte, fn func(elem) error) error {
+// ranges returns which keys may be below each of a branch's elements. It is nil, and nothing
+// is looked at, where that does not matter.
+func (w *walker) ranges(b []byte, size int64, n int, k keys) ([]keys, error) {
+	if w.tolerant || w.heads {
+		return nil, nil
+	}
+	ne := binary.NativeEndian
+	all, used := make([]keys, n), uint64(pageHeader+n*elemSize) // bbolt leaves no gaps
+	for i := range all {
+		at := pageHeader + i*elemSize
+		from := uint64(at) + uint64(ne.Uint32(b[at:]))
+		end := from + uint64(ne.Uint32(b[at+4:]))
+		if from != used || end > uint64(len(b)) {
+			return nil, fmt.Errorf("%w: branch element out of its place", errPage)
+		}
+		used = end
+		// What is below the first key of all is below the first element.
+		if all[i] = (keys{low: b[from:end:end], high: k.high, first: k.first && i == 0}); i > 0 {
+			all[i-1].high = all[i].low
+		}
+		if i > 0 && bytes.Compare(all[i-1].low, all[i].low) >= 0 || !all[i].first && !k.has(all[i].low) {
+			return nil, fmt.Errorf("%w: branch out of order", errPage)
+		}
+	}
+	all[0].low = k.low
+	return all, w.p.fits(size, used)
+}
+
+// fits says whether a page of so many octets has no more overflow pages than what it holds
+// needs. Deleting it frees them.
+func (p *pageFile) fits(size int64, used uint64) error {
+	if size/p.page > int64(used)/p.page+1 {
+		return fmt.Errorf("%w: %d octets in %d pages", errPage, used, size/p.page)
+	}
+	return nil
+}
+
+func (w *walker) leaf(b []byte, size int64, k keys, fn func(elem) error) error {
 	ne := binary.NativeEndian
 	if len(b) < pageHeader || ne.Uint16(b[8:]) != pageLeaf {
 		return w.tolerate(fmt.Errorf("%w: bad leaf", errPage))
@@ -274,22 +371,67 @@ func (w *walker) leaf(b []byte, fn func(elem) error) error {
 	if pageHeader+n*elemSize > len(b) {
 		return w.tolerate(fmt.Errorf("%w: leaf of %d", errPage, n))
 	}
-	for i := range n {
-		at := pageHeader + i*elemSize
-		e := b[at:]
-		pos, ksize, vsize := uint64(at)+uint64(ne.Uint32(e[4:])), uint64(ne.Uint32(e[8:])), uint64(ne.Uint32(e[12:]))
-		if pos+ksize+vsize > uint64(len(b)) {
-			if err := w.tolerate(fmt.Errorf("%w: leaf element out of its page", errPage)); err != nil {
-				return err
-			}
-			continue
+	w.leaves++
+	all, err := w.elems(b, size, n, k)
+	if err != nil {
+		return err
+	}
+	if w.from != nil {
+		if all, err = since(all, w.from, k.first); err != nil {
+			return err
 		}
-		el := elem{key: b[pos : pos+ksize], value: b[pos+ksize : pos+ksize+vsize], bucket: ne.Uint32(e)&leafBucket != 0}
+		w.from = nil
+	}
+	for _, el := range all {
 		if err := fn(el); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// elems returns the n elements of a leaf.
+func (w *walker) elems(b []byte, size int64, n int, k keys) ([]elem, error) {
+	ne := binary.NativeEndian
+	all, used := make([]elem, 0, n), uint64(pageHeader+n*elemSize)
+	for i := range n {
+		at := pageHeader + i*elemSize
+		e := b[at:]
+		el := elem{bucket: ne.Uint32(e)&leafBucket != 0}
+		pos, ksize, vsize := uint64(at)+uint64(ne.Uint32(e[4:])), uint64(ne.Uint32(e[8:])), uint64(ne.Uint32(e[12:]))
+		if pos+ksize+vsize > uint64(size) || pos != used && !w.tolerant {
+			if err := w.tolerate(fmt.Errorf("%w: leaf element out of its place", errPage)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		used = pos + ksize + vsize
+		if !w.heads {
+			el.key, el.value = b[pos:pos+ksize], b[pos+ksize:pos+ksize+vsize]
+			if !w.tolerant && (!k.has(el.key) || len(all) > 0 && bytes.Compare(all[len(all)-1].key, el.key) >= 0) {
+				return nil, fmt.Errorf("%w: leaf out of order", errPage)
+			}
+		}
+		all = append(all, el)
+	}
+	if w.tolerant {
+		return all, nil
+	}
+	return all, w.p.fits(size, used)
+}
+
+// since cuts off what is before the last element that is not above from.
+func since(all []elem, from []byte, first bool) ([]elem, error) {
+	i, found := slices.BinarySearchFunc(all, from, func(e elem, key []byte) int { return bytes.Compare(e.key, key) })
+	switch {
+	case found:
+		return all[i:], nil
+	case i > 0:
+		return all[i-1:], nil
+	case !first:
+		return nil, errBetween
+	}
+	return all, nil
 }
 
 // freePages reads the synced freelist: ascending page ids.
@@ -321,6 +463,26 @@ func (p *pageFile) freePages() ([]uint64, error) {
 	return free, nil
 }
 
+// checkFree looks at the head of the freelist's page, which the next commit frees.
+func (p *pageFile) checkFree() error {
+	n, err := p.extent(p.freelist)
+	if err != nil {
+		return err
+	}
+	b, err := p.octets(p.freelist, pageHeader+8)
+	if err != nil {
+		return err
+	}
+	count := uint64(binary.NativeEndian.Uint16(b[10:]))
+	if count == 0xffff {
+		count = 1 + min(binary.NativeEndian.Uint64(b[pageHeader:]), p.pages)
+	}
+	if binary.NativeEndian.Uint16(b[8:]) != pageFree {
+		return fmt.Errorf("%w: page %d is no freelist", errPage, p.freelist)
+	}
+	return p.fits(n, pageHeader+8*(count+uint64(n/p.page))) // it was made before its own pages were taken from it
+}
+
 // check walks the meta page, the freelist, the root and the tree of the log,
 // but not the commits' own pages: what a cold open can afford. It returns
 // whether the file holds a spool at all: a bbolt file that was just made does not.
@@ -331,8 +493,8 @@ func (p *pageFile) check() (ours bool, err error) {
 	}
 	seen := map[uint64]bool{p.freelist: true}
 	w := walker{p: p}
-	w.page = func(id uint64, size int) error {
-		for i := range uint64(int64(size) / p.page) {
+	w.page = func(id uint64, size int64) error {
+		for i := range uint64(size / p.page) {
 			if _, isFree := slices.BinarySearch(free, id+i); isFree || seen[id+i] {
 				return fmt.Errorf("%w: page %d is used twice", errPage, id+i)
 			}
@@ -368,40 +530,23 @@ func (p *pageFile) check() (ours bool, err error) {
 // a value of 64 KiB at least, or the last of a class, and a commit has 4 MiB.
 const maxCommitPages = 512
 
-// checkTree walks a commit's branch pages and looks at the head of its leaves: they must come to an
-// end, and hold values and nothing else. left is how many pages there may still be.
-func (p *pageFile) checkTree(id uint64, depth int, left *int) error {
-	if *left--; *left < 0 || depth > maxDepth {
-		return fmt.Errorf("%w: pages of a commit form a loop", errPage)
-	}
-	octets, err := p.extent(id)
-	if err != nil {
-		return err
-	}
-	ne := binary.NativeEndian
-	b := make([]byte, min(octets, pageBytes))
-	if _, err := p.r.ReadAt(b, int64(id)*p.page); err != nil {
-		return fmt.Errorf("%w: page %d: %w", errPage, id, err)
-	}
-	kind, n := ne.Uint16(b[8:]), int(ne.Uint16(b[10:]))
-	if kind != pageBranch && kind != pageLeaf || n == 0 || pageHeader+n*elemSize > len(b) {
-		return fmt.Errorf("%w: page %d of a commit is neither branch nor leaf", errPage, id)
-	}
-	for i := range n {
-		switch e := b[pageHeader+i*elemSize:]; {
-		case kind == pageBranch:
-			if err := p.checkTree(ne.Uint64(e[8:]), depth+1, left); err != nil {
-				return err
-			}
-		case ne.Uint32(e)&leafBucket != 0:
-			return fmt.Errorf("%w: page %d: a bucket in a commit", errPage, id)
+// checkTree walks a commit's pages by their heads: they must come to an end, and hold values
+// and nothing else.
+func (p *pageFile) checkTree(root uint64) error {
+	w := walker{p: p, heads: true, most: maxCommitPages}
+	return w.walk(root, 0, keys{}, func(e elem) error {
+		if e.bucket {
+			return fmt.Errorf("%w: a bucket in a commit", errPage)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (p *pageFile) checkCommit(e elem) error {
 	root, _, err := e.child()
+	if err == nil && root == 0 {
+		err = p.checkValues(e)
+	}
 	if err == nil && (len(e.key) != 8 || root == 1 || root >= p.pages) {
 		err = fmt.Errorf("%w: bad commit bucket", errPage)
 	}

@@ -3,9 +3,11 @@ package buffer
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -94,5 +96,42 @@ func mendMetas(b []byte) {
 			h.Write(m[:56])
 			binary.NativeEndian.PutUint64(m[56:], h.Sum64())
 		}
+	}
+}
+
+// TestGuard cuts a file under a transaction: reading the mapping there is SIGBUS, which is an
+// error, and closing the file works.
+func TestGuard(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	s, err := Open(path, Options{})
+	if err == nil {
+		_, err = s.Append([]Entry{{Seq: 1, Data: make([]byte, 100<<10)}})
+	}
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, f, err := openDB(path, false, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = guard(func() error {
+		tx, err := db.Begin(false)
+		if err == nil {
+			defer tx.Rollback()
+			err = f.Truncate(2 * pageBytes)
+		}
+		if err == nil {
+			tx.Bucket(bucketLog).Bucket(seqKey(1)).Get(keyIndex)
+		}
+		return err
+	})
+	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "memory fault at 0x") {
+		t.Error(err)
+	}
+	if !abandon(db, f) {
+		t.Error("not closed")
 	}
 }

@@ -39,7 +39,10 @@ func (s *Spool) quarantine(entries []Entry, reason string, corrupt bool) error {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
-	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
+	return s.update(s.o.MaxBytes, func(tx *bbolt.Tx, u *upper, st *state) error {
+		if err := u.quarantine(); err != nil {
+			return err
+		}
 		q := tx.Bucket(bucketQuarantine)
 		for i := range entries {
 			v := s.quarantineValue(&entries[i], reason)
@@ -101,7 +104,10 @@ func (s *Spool) Quarantined() ([]QuarantineEntry, error) {
 		return nil, err
 	}
 	var out []QuarantineEntry
-	err := s.view(func(tx *bbolt.Tx) error {
+	err := s.view(func(tx *bbolt.Tx, u *upper) error {
+		if err := u.quarantine(); err != nil {
+			return err
+		}
 		return tx.Bucket(bucketQuarantine).ForEach(func(k, v []byte) error {
 			q, err := parseQuarantine(k, v)
 			if err == nil {

@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -74,30 +73,15 @@ func (r *reader) entries() []Entry {
 }
 
 // run goes through the commits from the one that holds from.
-func (r *reader) run(tx *bbolt.Tx) error {
+func (r *reader) run(tx *bbolt.Tx, u *upper) error {
 	log := tx.Bucket(bucketLog)
-	c, p := log.Cursor(), r.s.onDisk(tx)
-	key := seqKey(r.from)
-	k, _ := c.Seek(key)
-	switch {
-	case k == nil: // from lies inside the last commit, or behind it
-		k, _ = c.Last()
-	case !bytes.Equal(k, key): // inside the commit before, or in a gap
-		if k, _ = c.Prev(); k == nil {
-			k, _ = c.First()
-		}
-	}
-	for k != nil {
-		x, err := commitIndex(log, p, k)
+	return u.commits(seqKey(r.from), func(_ *walker, e elem) (more bool, err error) {
+		x, err := commitIndex(log, u.pageFile, e.key)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if x.last >= r.from && !r.commit(log.Bucket(k), &x) {
-			return nil
-		}
-		k, _ = c.Next()
-	}
-	return nil
+		return x.last < r.from || r.commit(log.Bucket(e.key), &x), nil
+	})
 }
 
 // place is where a class's next record lies.

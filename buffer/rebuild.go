@@ -69,7 +69,7 @@ func (s *Spool) loadDamaged() {
 		return nil
 	})
 	_ = w.top(bucketCursor, func(e elem) error {
-		if len(e.key) <= MaxCursorName && len(e.value) <= MaxCursorValue && len(s.cursors) < MaxCursors {
+		if len(e.key) > 0 && len(e.key) <= MaxCursorName && len(e.value) <= MaxCursorValue && len(s.cursors) < MaxCursors {
 			s.cursors[string(e.key)] = slices.Clone(e.value)
 		}
 		return nil
@@ -148,7 +148,7 @@ func (s *Spool) rebuild(cause error, res *AppendResult) error {
 	}
 	s.detach()
 	s.db, s.file, s.size = n.db, n.file, n.size
-	s.written, s.allocated = n.written, n.allocated
+	s.written, s.allocated, s.txid = n.written, n.allocated, n.txid
 	s.st, s.cursors, s.first, s.hasFirst = n.st, n.cursors, n.first, n.hasFirst
 	s.bad = make(map[uint64]struct{})
 	return syncDir(s.path)
@@ -293,7 +293,7 @@ func collect(w *walker, root uint64, inline []byte) ([]Entry, *index, error) {
 
 // carryQuarantine copies the records in quarantine.
 func (n *Spool) carryQuarantine(w *walker) error {
-	return n.update(n.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
+	return n.update(n.o.MaxBytes, func(tx *bbolt.Tx, _ *upper, st *state) error {
 		q := tx.Bucket(bucketQuarantine)
 		err := w.top(bucketQuarantine, func(e elem) error {
 			if _, err := parseQuarantine(e.key, e.value); err != nil {

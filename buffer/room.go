@@ -81,11 +81,11 @@ func (s *Spool) noRoom() error {
 // evict removes the oldest commits, at least pages of them.
 func (s *Spool) evict(pages int64, res *AppendResult) error {
 	var gone []Lost
-	err := s.update(s.o.MaxBytes, func(tx *bbolt.Tx, st *state) error {
+	err := s.update(s.o.MaxBytes, func(tx *bbolt.Tx, u *upper, st *state) error {
 		log := tx.Bucket(bucketLog)
 		log.FillPercent = 1
 		var err error
-		gone, err = s.o.evictLog(log, s.onDisk(tx), st, pages, noSeq)
+		gone, err = s.o.evictLog(log, u, st, pages, noSeq)
 		return err
 	})
 	if err == nil {
@@ -116,9 +116,9 @@ const noSeq = ^uint64(0)
 
 // evictLog deletes the oldest commits until about pages of them are free, but
 // not the one that begins with keep. What it returns was still held.
-func (o *Options) evictLog(log *bbolt.Bucket, p *pageFile, st *state, pages int64, keep uint64) (gone []Lost, err error) {
+func (o *Options) evictLog(log *bbolt.Bucket, u *upper, st *state, pages int64, keep uint64) (gone []Lost, err error) {
 	for pages > 0 {
-		k, x, err := headCommit(log, p)
+		k, x, err := headCommit(log, u)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (o *Options) evictLog(log *bbolt.Bucket, p *pageFile, st *state, pages int6
 		st.evicted.plus(&c)
 		st.held.minus(&c)
 		pages -= x.pages()
-		if err := log.DeleteBucket(k); err != nil {
+		if err := u.delete(log, k); err != nil {
 			return nil, err
 		}
 	}
@@ -157,13 +157,13 @@ func (x *index) pages() int64 {
 }
 
 // trimLog moves the trim mark to before and deletes the commits below it.
-func trimLog(log *bbolt.Bucket, p *pageFile, st *state, before uint64) error {
+func trimLog(log *bbolt.Bucket, u *upper, st *state, before uint64) error {
 	if !st.any {
 		return nil
 	}
 	before = min(before, st.high+1)
 	for {
-		k, x, err := headCommit(log, p)
+		k, x, err := headCommit(log, u)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func trimLog(log *bbolt.Bucket, p *pageFile, st *state, before uint64) error {
 		if x.last >= before {
 			break
 		}
-		if err := log.DeleteBucket(k); err != nil {
+		if err := u.delete(log, k); err != nil {
 			return err
 		}
 	}
@@ -186,12 +186,15 @@ func trimLog(log *bbolt.Bucket, p *pageFile, st *state, before uint64) error {
 
 // headCommit returns the oldest commit, a nil key when there is none. The
 // index borrows from the transaction.
-func headCommit(log *bbolt.Bucket, p *pageFile) (key []byte, x index, err error) {
+func headCommit(log *bbolt.Bucket, u *upper) (key []byte, x index, err error) {
+	if err := u.ahead(); err != nil {
+		return nil, index{}, err
+	}
 	k, _ := log.Cursor().First()
 	if k == nil {
 		return nil, index{}, nil
 	}
-	x, err = commitIndex(log, p, k)
+	x, err = commitIndex(log, u.pageFile, k)
 	return append([]byte{}, k...), x, err
 }
 
@@ -203,8 +206,7 @@ func commitIndex(log *bbolt.Bucket, p *pageFile, k []byte) (index, error) {
 		return index{}, errIndex
 	}
 	if root := uint64(b.Root()); root != 0 { // else it is inside the log's own page
-		left := maxCommitPages
-		if err := p.checkTree(root, 0, &left); err != nil {
+		if err := p.checkTree(root); err != nil {
 			return index{}, err
 		}
 	}
@@ -216,8 +218,8 @@ func commitIndex(log *bbolt.Bucket, p *pageFile, k []byte) (index, error) {
 }
 
 // firstHeld finds the lowest sequence number at or above trim.
-func firstHeld(log *bbolt.Bucket, p *pageFile, trim uint64) (uint64, bool, error) {
-	k, x, err := headCommit(log, p)
+func firstHeld(log *bbolt.Bucket, u *upper, trim uint64) (uint64, bool, error) {
+	k, x, err := headCommit(log, u)
 	if k == nil || err != nil {
 		return 0, false, err
 	}

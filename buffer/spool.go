@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -48,9 +49,10 @@ type Spool struct {
 	cursors   map[string][]byte
 	bad       map[uint64]struct{} // corrupt records already in quarantine
 	size      sizes
-	written   int64 // octets written to this file, and to those it replaced
-	allocated int64 // what bbolt had counted of them when this file was opened or looked at last
-	soft      int64 // limit after a full disk, until softUntil
+	written   int64  // octets written to this file, and to those it replaced
+	txid      uint64 // of the latest commit to this file, 0 when nobody has looked yet
+	allocated int64  // what bbolt had counted of them when this file was opened or looked at last
+	soft      int64  // limit after a full disk, until softUntil
 	softUntil time.Time
 	room      int64  // how large the file may get as far as the medium goes, 0 when nobody says
 	roomErr   string // why nobody does
@@ -70,9 +72,13 @@ type sizes struct {
 }
 
 // view runs fn in a read transaction and measures the file.
-func (s *Spool) view(fn func(*bbolt.Tx) error) error {
+func (s *Spool) view(fn func(*bbolt.Tx, *upper) error) error {
 	return guard(func() error {
 		if err := s.mapped(); err != nil {
+			return err
+		}
+		p, err := s.latest()
+		if err != nil {
 			return err
 		}
 		tx, err := s.db.Begin(false)
@@ -86,13 +92,12 @@ func (s *Spool) view(fn func(*bbolt.Tx) error) error {
 		n := stats.TxStats.GetPageAlloc()
 		s.written += n - s.allocated
 		s.allocated = n
-		return fn(tx)
+		u, err := newUpper(p)
+		if err != nil {
+			return err
+		}
+		return fn(tx, u)
 	})
-}
-
-// onDisk is what a transaction began with, to be read without the mapping.
-func (s *Spool) onDisk(tx *bbolt.Tx) *pageFile {
-	return &pageFile{r: s.file, size: s.size.file, page: pageBytes, pages: uint64(tx.Size() / pageBytes)}
 }
 
 // mapped makes sure that the meta pages are there: a fault in Begin leaves
@@ -110,27 +115,38 @@ func (s *Spool) mapped() error {
 
 // update runs fn in a write transaction, with the file's size bounded by
 // maxBytes. The state that fn leaves is committed with it.
-func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *state) error) error {
+func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *upper, *state) error) error {
 	st, first, has := s.st, uint64(0), false
-	err := guard(func() error {
+	err := guard(func() (err error) {
 		if err := s.mapped(); err != nil {
 			return err
 		}
 		s.db.MaxSize = int(maxBytes)
 		s.db.AllocSize = int(allocSize(s.size.file, maxBytes))
+		p, err := s.latest()
+		if err != nil {
+			return err
+		}
+		if err := p.checkFree(); err != nil {
+			return err
+		}
 		tx, err := s.db.Begin(true)
 		if err != nil {
 			return err
 		}
 		defer func() {
 			if tx.DB() != nil { // neither committed nor rolled back
-				_ = tx.Rollback()
+				err = errors.Join(err, rollback(tx, p))
 			}
 		}()
-		if err := fn(tx, &st); err != nil {
+		u, err := newUpper(p)
+		if err != nil {
 			return err
 		}
-		if first, has, err = firstHeld(tx.Bucket(bucketLog), s.onDisk(tx), st.trim); err != nil {
+		if err := fn(tx, u, &st); err != nil {
+			return err
+		}
+		if first, has, err = firstHeld(tx.Bucket(bucketLog), u, st.trim); err != nil {
 			return err
 		}
 		st.commits++
@@ -141,14 +157,19 @@ func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *state) error) error {
 		if err := tx.Bucket(bucketState).Put(keyWritten, written); err != nil {
 			return err
 		}
-		return tx.Commit()
+		id := uint64(tx.ID())
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		s.txid = id
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	s.written += pageBytes // the meta page
 	s.st, s.first, s.hasFirst = st, first, has
-	return s.view(func(*bbolt.Tx) error { return nil })
+	return s.view(func(*bbolt.Tx, *upper) error { return nil })
 }
 
 // allocSize is by how much a file grows at once: enough to make growing, which

@@ -107,7 +107,7 @@ func (p *pageFile) indexIn(id uint64) (x summary, ok bool) {
 		return x, false
 	}
 	w := walker{p: p, tolerant: true}
-	_ = w.leaf(b, func(e elem) error {
+	_ = w.leaf(b, int64(len(b)), keys{}, func(e elem) error {
 		if i, err := parseIndex(e.value); err == nil && bytes.Equal(e.key, keyIndex) {
 			x, ok = i.summary, true
 		}
