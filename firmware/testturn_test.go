@@ -50,3 +50,27 @@ func TestUplinkOfSeveral(t *testing.T) {
 		t.Errorf("%q", says["turn"])
 	}
 }
+
+// TestUplinkMute: of a collector that answers no barrier it is said that its kernel has the
+// record, without waiting for the 8 MiB behind which it would be released.
+func TestUplinkMute(t *testing.T) {
+	c := heptest.New(t, heptest.Options{NeverAnswerHalfClose: true})
+	box := newCollectorBox(t, t.TempDir(), "set collector c1 address "+c.Addr()+"\n", func(o *uplink.Options) {
+		o.FINTimeout, o.BarrierAge, o.BarrierGap = 50*time.Millisecond, 50*time.Millisecond, 20*time.Millisecond
+	})
+	waitFor(t, "fallback", func() bool {
+		if err := box.r.mark("one", "test"); err != nil {
+			t.Fatal(err)
+		}
+		return box.of("c1").Fallback
+	})
+	var last console.Step
+	ctx, cancel := context.WithTimeout(t.Context(), confirmWithin/2)
+	defer cancel()
+	if err := box.r.testUplink(ctx, "", func(s console.Step) { last = s }); err != nil {
+		t.Fatal(err)
+	}
+	if st := box.of("c1"); last.Name != "record" || last.Failed || !strings.Contains(last.Text, "answers no barrier") || st.Released != 0 || st.Tail == 0 {
+		t.Errorf("%+v; released %d, tail %d", last, st.Released, st.Tail)
+	}
+}

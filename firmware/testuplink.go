@@ -333,11 +333,11 @@ func (t *uplinkTest) stats() (uplink.CollectorStats, bool) {
 	return uplink.CollectorStats{}, false
 }
 
-// confirmed says whether as many records as waited before have been settled since,
-// and how that looks.
+// confirmed says whether as many records as waited before have been settled since, or are
+// in the tail, and how that looks.
 func confirmed(before, now *uplink.CollectorStats, stream bool) (done bool, how string) {
 	waited := before.InMemory + before.Spooled
-	settled := now.Confirmed - before.Confirmed + now.Released - before.Released + now.Filtered - before.Filtered
+	settled := now.Confirmed - before.Confirmed + now.Released - before.Released + now.Filtered - before.Filtered + now.Tail
 	switch {
 	case settled < waited && now.Reason != "":
 		return false, now.Reason

@@ -87,6 +87,7 @@ type Status struct {
 	Unconfirmed int           // octets of records sent and not confirmed
 	Removed     bool          // not configured any more: what waited for it is kept for a while
 	Fallback    bool          // it answers no half-close: records are released by the resend tail
+	Tail        uint64        // records of that tail: the collector's kernel has them, they are kept until more have followed
 	Rate        float64       // records per second that leave the log for it, a mean that follows within some seconds
 	Most        uint64        // records that were waiting on disk at most since Waiting: what has been drained is the difference
 	Left        time.Duration // until none wait, as fast as they became fewer lately; 0: not known, or none do
@@ -153,6 +154,7 @@ func (c *collector) snapshot() Status {
 	s.Fallback, s.Removed = c.tail, c.removed != nil
 	for _, f := range c.flights {
 		s.Unconfirmed += f.size
+		s.Tail += f.inTail()
 		s.Backlog -= min(s.Backlog, c.sentFromDisk(f))
 	}
 	if since, silent := c.silentSince(); silent && s.State == Up {

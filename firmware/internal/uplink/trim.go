@@ -94,6 +94,20 @@ func (f *flight) beyondTail(tail int) int {
 	return n
 }
 
+// inTail returns how many records the kernel of a collector in fallback has of f.
+func (f *flight) inTail() (n uint64) {
+	if !f.lane.c.tail || f.half {
+		return 0
+	}
+	acked := f.acked()
+	for i := range f.marks {
+		if m := &f.marks[i]; m.done && m.octets <= acked {
+			n += uint64(m.records)
+		}
+	}
+	return n
+}
+
 // compact joins small marks that the peer's kernel has: a trickle makes one for
 // every record.
 func (f *flight) compact() {

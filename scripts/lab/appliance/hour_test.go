@@ -21,6 +21,12 @@ func TestQuietHour(t *testing.T) {
 	quietHour(t, x86)
 }
 
+func TestQuietHourARM64(t *testing.T) {
+	long(t)
+	t.Parallel()
+	quietHour(t, arm)
+}
+
 func quietHour(t *testing.T, b board) {
 	x := newBox(t, b, imageMiB)
 	x.put("heptap.test", "wedge wedge@lab\n")
