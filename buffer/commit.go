@@ -174,6 +174,8 @@ func (s *Spool) store(j *job, res *AppendResult) error {
 		case err == nil:
 			s.committed(j, res)
 			return nil
+		case errors.Is(err, errInFile): // to try again would be to do it twice
+			return err
 		case noSpace(err) && fullDisk < 2: // damaged files go first, then records
 			fullDisk++
 			if err := s.diskFull(j.b.pages(), res); err != nil {

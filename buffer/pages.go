@@ -224,7 +224,9 @@ type walker struct {
 	// from is the key to begin at, not for a tolerant walker: the last element that is not
 	// above it, or the first one. errBetween: the leaf in which it should be has none, and
 	// there are others before.
-	from   []byte
+	from []byte
+	// next has a walk that ends by errStop look at the next page of each that it has gone through.
+	next   bool
 	most   uint64 // pages that there may be; 0 is more than a sound file can have
 	steps  uint64
 	leaves int // so far
@@ -252,6 +254,9 @@ func (k *keys) has(key []byte) bool {
 	return bytes.Compare(key, k.low) >= 0 && (k.high == nil || bytes.Compare(key, k.high) < 0)
 }
 
+// newTxid is the highest of the two with which bbolt begins a file.
+const newTxid = 1
+
 func (w *walker) walk(id uint64, depth int, k keys, fn func(elem) error) error {
 	// A sound file has no more pages than this; a loop has.
 	most := w.most
@@ -261,28 +266,51 @@ func (w *walker) walk(id uint64, depth int, k keys, fn func(elem) error) error {
 	if w.steps++; depth > maxDepth || w.steps > most {
 		return w.tolerate(fmt.Errorf("%w: pages form a loop", errPage))
 	}
-	size, err := w.p.extent(id)
-	if err == nil && w.page != nil {
-		err = w.page(id, size)
-	}
-	var b []byte
-	if err == nil {
-		b, err = w.p.octets(id, w.octets(size))
-	}
+	b, size, err := w.load(id)
 	if err != nil {
 		return w.tolerate(err)
 	}
-	switch binary.NativeEndian.Uint16(b[8:]) {
-	case pageLeaf:
-		// An empty bucket is inside its parent's page; all of a new file is an empty one.
-		if binary.NativeEndian.Uint16(b[10:]) == 0 && id != w.p.root {
-			return w.tolerate(fmt.Errorf("%w: page %d is empty", errPage, id))
-		}
-		return w.leaf(b, size, k, fn)
-	case pageBranch:
+	if kind(b) == pageBranch {
 		return w.branch(b, size, depth, k, fn)
 	}
-	return w.tolerate(fmt.Errorf("%w: page %d is neither branch nor leaf", errPage, id))
+	return w.leaf(b, size, k, fn)
+}
+
+// load returns what a walk needs of a page, and its size. It is a branch or a leaf.
+func (w *walker) load(id uint64) (b []byte, size int64, err error) {
+	size, err = w.p.extent(id)
+	if err == nil && w.page != nil {
+		err = w.page(id, size)
+	}
+	if err == nil {
+		b, err = w.p.octets(id, w.octets(size))
+	}
+	switch {
+	case err != nil:
+	case kind(b) != pageBranch && kind(b) != pageLeaf:
+		err = fmt.Errorf("%w: page %d is neither branch nor leaf", errPage, id)
+	case count(b) == 0 && (id != w.p.root || w.p.txid > newTxid):
+		// An empty bucket is inside its parent's page; all of a new file is an empty one.
+		err = fmt.Errorf("%w: page %d is empty", errPage, id)
+	}
+	return b, size, err
+}
+
+func kind(b []byte) uint16 { return binary.NativeEndian.Uint16(b[8:]) }
+func count(b []byte) int   { return int(binary.NativeEndian.Uint16(b[10:])) }
+
+// alone looks at a page, and at none of those that it leads to.
+func (w *walker) alone(id uint64, k keys) error {
+	b, size, err := w.load(id)
+	if err != nil {
+		return err
+	}
+	if kind(b) == pageBranch {
+		_, err = w.ranges(b, size, k)
+	} else {
+		_, err = w.elems(b, size, k)
+	}
+	return err
 }
 
 // octets is how much is read of a page of a size.
@@ -302,37 +330,41 @@ func (w *walker) tolerate(err error) error {
 }
 
 func (w *walker) branch(b []byte, size int64, depth int, k keys, fn func(elem) error) error {
-	ne := binary.NativeEndian
-	n := int(ne.Uint16(b[10:]))
-	if n == 0 || pageHeader+n*elemSize > len(b) {
-		return w.tolerate(fmt.Errorf("%w: branch of %d", errPage, n))
-	}
-	ranges, err := w.ranges(b, size, n, k)
+	all, err := w.ranges(b, size, k)
 	if err != nil {
-		return err
+		return w.tolerate(err)
 	}
-	for i := range n {
-		var below keys
-		if ranges != nil {
-			if below = ranges[i]; w.from != nil && i+1 < n && bytes.Compare(ranges[i+1].low, w.from) <= 0 {
-				continue
+	child := func(i int) uint64 { return binary.NativeEndian.Uint64(b[pageHeader+i*elemSize+8:]) }
+	for i := range all {
+		last := i == len(all)-1
+		if w.from != nil && !last && bytes.Compare(all[i+1].low, w.from) <= 0 {
+			continue
+		}
+		err := w.walk(child(i), depth+1, all[i], fn)
+		if err == errStop && w.next && !last {
+			if err := w.alone(child(i+1), all[i+1]); err != nil {
+				return err
 			}
 		}
-		if err := w.walk(ne.Uint64(b[pageHeader+i*elemSize+8:]), depth+1, below, fn); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ranges returns which keys may be below each of a branch's elements. It is nil, and nothing
-// is looked at, where that does not matter.
-func (w *walker) ranges(b []byte, size int64, n int, k keys) ([]keys, error) {
-	if w.tolerant || w.heads {
-		return nil, nil
+// ranges returns which keys may be below each of a branch's elements. For a tolerant walker
+// that is any.
+func (w *walker) ranges(b []byte, size int64, k keys) ([]keys, error) {
+	n := count(b)
+	if n == 0 || pageHeader+n*elemSize > len(b) || size != w.p.page && !w.tolerant { // our keys are too short for more
+		return nil, fmt.Errorf("%w: branch of %d in %d octets", errPage, n, size)
 	}
 	ne := binary.NativeEndian
 	all, used := make([]keys, n), uint64(pageHeader+n*elemSize) // bbolt leaves no gaps
+	if w.tolerant {
+		return all, nil
+	}
 	for i := range all {
 		at := pageHeader + i*elemSize
 		from := uint64(at) + uint64(ne.Uint32(b[at:]))
@@ -350,31 +382,26 @@ func (w *walker) ranges(b []byte, size int64, n int, k keys) ([]keys, error) {
 		}
 	}
 	all[0].low = k.low
-	return all, w.p.fits(size, used)
+	return all, nil
 }
 
 // fits says whether a page of so many octets has no more overflow pages than what it holds
 // needs. Deleting it frees them.
 func (p *pageFile) fits(size int64, used uint64) error {
-	if size/p.page > int64(used)/p.page+1 {
+	if size/p.page > (int64(used)+p.page-1)/p.page {
 		return fmt.Errorf("%w: %d octets in %d pages", errPage, used, size/p.page)
 	}
 	return nil
 }
 
 func (w *walker) leaf(b []byte, size int64, k keys, fn func(elem) error) error {
-	ne := binary.NativeEndian
-	if len(b) < pageHeader || ne.Uint16(b[8:]) != pageLeaf {
+	if len(b) < pageHeader || kind(b) != pageLeaf {
 		return w.tolerate(fmt.Errorf("%w: bad leaf", errPage))
 	}
-	n := int(ne.Uint16(b[10:]))
-	if pageHeader+n*elemSize > len(b) {
-		return w.tolerate(fmt.Errorf("%w: leaf of %d", errPage, n))
-	}
 	w.leaves++
-	all, err := w.elems(b, size, n, k)
+	all, err := w.elems(b, size, k)
 	if err != nil {
-		return err
+		return w.tolerate(err)
 	}
 	if w.from != nil {
 		if all, err = since(all, w.from, k.first); err != nil {
@@ -390,8 +417,12 @@ func (w *walker) leaf(b []byte, size int64, k keys, fn func(elem) error) error {
 	return nil
 }
 
-// elems returns the n elements of a leaf.
-func (w *walker) elems(b []byte, size int64, n int, k keys) ([]elem, error) {
+// elems returns the elements of a leaf.
+func (w *walker) elems(b []byte, size int64, k keys) ([]elem, error) {
+	n := count(b)
+	if pageHeader+n*elemSize > len(b) {
+		return nil, fmt.Errorf("%w: leaf of %d", errPage, n)
+	}
 	ne := binary.NativeEndian
 	all, used := make([]elem, 0, n), uint64(pageHeader+n*elemSize)
 	for i := range n {
@@ -473,14 +504,17 @@ func (p *pageFile) checkFree() error {
 	if err != nil {
 		return err
 	}
-	count := uint64(binary.NativeEndian.Uint16(b[10:]))
-	if count == 0xffff {
-		count = 1 + min(binary.NativeEndian.Uint64(b[pageHeader:]), p.pages)
+	count, used := uint64(binary.NativeEndian.Uint16(b[10:])), uint64(pageHeader)
+	if count == 0xffff { // the first of them is the count
+		count, used = min(binary.NativeEndian.Uint64(b[pageHeader:]), p.pages), used+8
 	}
-	if binary.NativeEndian.Uint16(b[8:]) != pageFree {
+	if used += 8 * count; binary.NativeEndian.Uint16(b[8:]) != pageFree || used > uint64(n) {
 		return fmt.Errorf("%w: page %d is no freelist", errPage, p.freelist)
 	}
-	return p.fits(n, pageHeader+8*(count+uint64(n/p.page))) // it was made before its own pages were taken from it
+	if n/p.page > int64(used+8*uint64(n/p.page))/p.page+1 { // it was made before its own pages were taken from it
+		return fmt.Errorf("%w: a freelist of %d in %d octets", errPage, count, n)
+	}
+	return nil
 }
 
 // check walks the meta page, the freelist, the root and the tree of the log,

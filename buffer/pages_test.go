@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -133,5 +134,56 @@ func TestGuard(t *testing.T) {
 	}
 	if !abandon(db, f) {
 		t.Error("not closed")
+	}
+}
+
+// TestCheckFree: a freelist that says that it is longer than its pages would have bbolt take
+// the memory for it.
+func TestCheckFree(t *testing.T) {
+	ne := binary.NativeEndian
+	for _, c := range []struct {
+		count  uint16
+		more   uint64 // the count, when count is 0xffff
+		octets int
+		sound  bool
+	}{
+		{0, 0, 1, true}, {510, 0, 1, true}, {511, 0, 1, false}, {511, 0, 2, true}, {3, 0, 2, false},
+		{0xffff, 70000, 137, true}, {0xffff, 1 << 40, 137, false}, {0xffff, 70000, 136, false}, {0xffff, ^uint64(0), 137, false},
+	} {
+		b := make([]byte, c.octets*pageBytes)
+		ne.PutUint16(b[8:], pageFree)
+		ne.PutUint16(b[10:], c.count)
+		ne.PutUint32(b[12:], uint32(c.octets-1))
+		ne.PutUint64(b[pageHeader:], c.more)
+		ne.PutUint64(b, 2)
+		p := &pageFile{r: bytes.NewReader(append(make([]byte, 2*pageBytes), b...)), size: int64(2*pageBytes + len(b)), page: pageBytes, pages: 1 << 20, freelist: 2}
+		if err := p.checkFree(); (err == nil) != c.sound {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// TestUncommitted: a commit that failed behind its meta page is in the file, and is not done again.
+func TestUncommitted(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "spool"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p, err := s.latest()
+	if err == nil {
+		_, err = s.Append([]Entry{{Seq: 1, Data: []byte("a")}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := &os.PathError{Op: "sync", Path: s.path, Err: syscall.ENOSPC}
+	id := s.txid
+	s.txid = p.txid
+	if err := s.uncommitted(full, p, id); !errors.Is(err, errInFile) || s.txid != id {
+		t.Errorf("%v, latest %d, want %d", err, s.txid, id)
+	}
+	if err := s.uncommitted(full, p, id+1); !noSpace(err) || errors.Is(err, errInFile) || s.txid != id {
+		t.Errorf("of one that is not in the file: %v, latest %d, want %d", err, s.txid, id)
 	}
 }

@@ -71,7 +71,7 @@ type sizes struct {
 	free int64 // of that, pages not in use
 }
 
-// view runs fn in a read transaction and measures the file.
+// view measures the file, and runs fn, unless it is nil, in a read transaction.
 func (s *Spool) view(fn func(*bbolt.Tx, *upper) error) error {
 	return guard(func() error {
 		if err := s.mapped(); err != nil {
@@ -92,6 +92,12 @@ func (s *Spool) view(fn func(*bbolt.Tx, *upper) error) error {
 		n := stats.TxStats.GetPageAlloc()
 		s.written += n - s.allocated
 		s.allocated = n
+		if uint64(tx.ID()) != p.txid {
+			return fmt.Errorf("%w: bbolt reads commit %d, the newest is %d", errPage, tx.ID(), p.txid)
+		}
+		if fn == nil {
+			return nil
+		}
 		u, err := newUpper(p)
 		if err != nil {
 			return err
@@ -117,7 +123,7 @@ func (s *Spool) mapped() error {
 // maxBytes. The state that fn leaves is committed with it.
 func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *upper, *state) error) error {
 	st, first, has := s.st, uint64(0), false
-	err := guard(func() (err error) {
+	err := guard(func() error {
 		if err := s.mapped(); err != nil {
 			return err
 		}
@@ -136,9 +142,13 @@ func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *upper, *state) error)
 		}
 		defer func() {
 			if tx.DB() != nil { // neither committed nor rolled back
-				err = errors.Join(err, rollback(tx, p))
+				_ = tx.Rollback()
 			}
 		}()
+		id := uint64(tx.ID())
+		if id != p.txid+1 {
+			return fmt.Errorf("%w: bbolt writes commit %d, the newest is %d", errPage, id, p.txid)
+		}
 		u, err := newUpper(p)
 		if err != nil {
 			return err
@@ -157,9 +167,8 @@ func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *upper, *state) error)
 		if err := tx.Bucket(bucketState).Put(keyWritten, written); err != nil {
 			return err
 		}
-		id := uint64(tx.ID())
 		if err := tx.Commit(); err != nil {
-			return err
+			return s.uncommitted(err, p, id)
 		}
 		s.txid = id
 		return nil
@@ -169,7 +178,27 @@ func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *upper, *state) error)
 	}
 	s.written += pageBytes // the meta page
 	s.st, s.first, s.hasFirst = st, first, has
-	return s.view(func(*bbolt.Tx, *upper) error { return nil })
+	return s.view(nil)
+}
+
+// errInFile says that what has failed is in the file all the same.
+var errInFile = errors.New("in the file, but not known to be durable")
+
+// uncommitted looks at the file after commit id has failed, p being what there was before.
+func (s *Spool) uncommitted(failure error, p *pageFile, id uint64) error {
+	if err := s.mapped(); err != nil {
+		return errors.Join(failure, err)
+	}
+	now, err := newestMeta(s.file, s.size.file)
+	switch {
+	case err != nil:
+	case now.txid == id:
+		s.txid = id
+		return fmt.Errorf("commit %d: %w: %w", id, errInFile, failure)
+	default:
+		_, err = p.freePages() // bbolt has read them again
+	}
+	return errors.Join(failure, err)
 }
 
 // allocSize is by how much a file grows at once: enough to make growing, which

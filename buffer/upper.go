@@ -122,17 +122,19 @@ func (u *upper) commits(from []byte, fn func(w *walker, e elem) (more bool, err 
 	return err
 }
 
+// errStop ends a walk.
 var errStop = errors.New("stop")
 
 // ahead looks at the pages that bbolt goes through to find, and to delete, the first commit
-// behind those that are gone: the leaf that the commit is in, and the next, which is joined
-// with it when it has become small.
+// behind those that are gone: the leaf that the commit is in, the pages that lead to it, and
+// the next of each, which is joined with it when it has become small.
 func (u *upper) ahead() error {
 	if string(u.gone) < string(u.sure) {
 		return nil
 	}
 	leaf := 0
 	return u.commits(u.gone, func(w *walker, e elem) (bool, error) {
+		w.next = true
 		if leaf == 0 && string(e.key) > string(u.gone) {
 			leaf = w.leaves
 		}
@@ -146,16 +148,6 @@ func (u *upper) ahead() error {
 // behind looks at the pages that bbolt goes through to put a commit that is to be named key.
 func (u *upper) behind(key []byte) error {
 	return u.commits(key, func(*walker, elem) (bool, error) { return true, nil })
-}
-
-// rollback rolls a writing transaction back, in which bbolt takes the freelist from the file
-// again. When that is damaged the transaction stays as it is, and the file is abandoned.
-func rollback(tx *bbolt.Tx, p *pageFile) error {
-	if _, err := p.freePages(); err != nil {
-		return err
-	}
-	_ = tx.Rollback()
-	return nil
 }
 
 // delete deletes a commit that headCommit has found.

@@ -43,11 +43,13 @@ func deep(t testing.TB, path string, o buffer.Options) (file []byte, records int
 	return closed(t, s, path), int(seq - 1)
 }
 
-// rots are what may become of a page of a file.
-var rots = []struct {
+// rot is what may become of a page of a file.
+type rot struct {
 	name string
 	rot  func(p []byte, id uint64, rnd *rand.Rand)
-}{
+}
+
+var rots = []rot{
 	{"zeros", func(p []byte, _ uint64, _ *rand.Rand) { clear(p) }},
 	{"noise", func(p []byte, _ uint64, rnd *rand.Rand) {
 		for i := range p {
@@ -115,6 +117,75 @@ func TestRotUnderWay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRotBetween damages the pages between the root of a large log and its leaves, of which
+// bbolt joins two when the first has become small.
+func TestRotBetween(t *testing.T) {
+	path := shortLived(t)
+	s, err := buffer.Open(path, rotOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const records = 3800
+	for seq := range uint64(records) {
+		mustAppend(t, s, batch(1+seq, 1, 300))
+	}
+	good := closed(t, s, path)
+	pages, err := buffer.UpperPages(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	branches := 0
+	for id, kind := range pages {
+		if kind != "log" || binary.NativeEndian.Uint16(good[id*page+8:]) != branch {
+			continue
+		}
+		branches++
+		fewer := rot{"fewer", func(p []byte, _ uint64, _ *rand.Rand) { p[10]-- }}
+		longer := rot{"longer", func(p []byte, _ uint64, _ *rand.Rand) { p[12]++ }}
+		for i, r := range append([]rot{fewer, longer}, rots...) {
+			if os.Getenv("HEPTAP_LONG") == "" && i != branches-1 { // of the first page the first, and so on
+				continue
+			}
+			rotted := bytes.Clone(good[id*page:][:page])
+			r.rot(rotted, id, rand.New(rand.NewPCG(id, 8)))
+			underWay(t, path, good, records, "trim", int64(id)*page, rotted)
+			if t.Failed() {
+				t.Fatalf("page %d, %s", id, r.name)
+			}
+		}
+	}
+	if branches < 3 {
+		t.Fatalf("%d pages that lead to others", branches)
+	}
+}
+
+// TestRootSaysEmpty: a root page that says that nothing is on it is not that of a new file.
+func TestRootSaysEmpty(t *testing.T) {
+	path := shortLived(t)
+	good, records := deep(t, path, rotOptions)
+	pages, err := buffer.UpperPages(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, kind := range pages {
+		if kind == "root" {
+			good[id*page+10] = 0
+		}
+	}
+	if err := os.WriteFile(path, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := buffer.Open(path, rotOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n, st := asides(t, path), s.Stats(); n != 1 || st.Damaged != 1 || st.Appended.Total().Records < uint64(records-5) {
+		t.Errorf("%d set aside, %+v", n, st)
+	}
+	law(t, s)
 }
 
 // FuzzRot damages eight octets of a page above the commits in the file of an open spool.
@@ -214,8 +285,9 @@ func rotOp(t *testing.T, s *buffer.Spool, op string) (more int, err error) {
 	case "read":
 		_, err = readSome(t, s)
 	case "trim":
-		for before := uint64(20); before < 700 && err == nil; before += 20 {
-			err = s.Trim(before)
+		last, _ := s.Last()
+		for i := uint64(1); i < 35 && err == nil; i++ {
+			err = s.Trim(last * i / 37)
 		}
 	case "cursor":
 		err = s.SetCursor("c7", data(uint64(time.Now().UnixNano()), 200))
