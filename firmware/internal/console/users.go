@@ -23,7 +23,7 @@ type Level uint8
 // The levels. Each may do what those before it may.
 const (
 	MayRead    Level = iota // look at everything but secrets
-	MayOperate              // and what leaves the configuration alone: marks, captures
+	MayOperate              // and what leaves the configuration alone: marks, captures, of secrets only with that right
 	MayAll                  // and everything else
 )
 
@@ -53,9 +53,23 @@ const nobodysHash = "$2a$10$7EqJtq98hPqEX7fNZaFWoOhi5B0T4YcJQ5C6yYyqT6o5n8m7u4q2
 
 // user is one who may log in.
 type user struct {
-	name  string
-	level Level
-	hash  string // bcrypt's, of the password
+	name    string
+	level   Level
+	secrets bool   // may see what is blanked for others; an admin may, who could grant it to himself
+	hash    string // bcrypt's, of the password
+}
+
+// maySecrets is the word for that right.
+const maySecrets = "secrets"
+
+func (o *user) seesSecrets() bool { return o.secrets || o.level == MayAll }
+
+// may says what a user may do, as user add takes it.
+func (o *user) may() string {
+	if o.secrets {
+		return o.level.String() + " " + maySecrets
+	}
+	return o.level.String()
 }
 
 // users are those who may log in at the serial ports; while there are none, whoever
@@ -85,9 +99,17 @@ func openUsers(file string) *users {
 	return u
 }
 
+// secretsLine begins the line of who may see secrets. Releases that do not know it take it
+// for a comment, so that one that comes back lets everybody in, without that right.
+const secretsLine = "# may see secrets:"
+
 // parseUsers reads lines of a name, a level and a hash.
 func parseUsers(text []byte) (list []user, err error) {
+	var seers []string
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
+		if names, ok := strings.CutPrefix(s.Text(), secretsLine); ok {
+			seers = strings.Fields(names)
+		}
 		f := strings.Fields(s.Text())
 		if len(f) == 0 || f[0] == "#" {
 			continue
@@ -102,7 +124,10 @@ func parseUsers(text []byte) (list []user, err error) {
 		if _, err := bcrypt.Cost([]byte(f[2])); err != nil {
 			return nil, fmt.Errorf("users: %s: %w", f[0], err)
 		}
-		list = append(list, user{f[0], level, f[2]})
+		list = append(list, user{name: f[0], level: level, hash: f[2]})
+	}
+	for i := range list {
+		list[i].secrets = slices.Contains(seers, list[i].name)
 	}
 	return list, nil
 }
@@ -147,8 +172,15 @@ func (u *users) change(f func([]user) ([]user, error)) error {
 	}
 	var b strings.Builder
 	b.WriteString("# who may log in at the serial ports: name, level, bcrypt of the password\n")
+	seers := secretsLine
 	for _, o := range list {
 		fmt.Fprintf(&b, "%s %s %s\n", o.name, o.level, o.hash)
+		if o.secrets {
+			seers += " " + o.name
+		}
+	}
+	if seers != secretsLine {
+		b.WriteString(seers + "\n")
 	}
 	if err := durable.Write(u.file, []byte(b.String()), 0o600); err != nil {
 		return err
@@ -159,18 +191,18 @@ func (u *users) change(f func([]user) ([]user, error)) error {
 
 // try checks a password. A wrong one takes longer each time, for everybody; what it
 // takes does not tell whether there is such a user.
-func (u *users) try(ctx context.Context, name, password string) (level Level, ok bool) {
+func (u *users) try(ctx context.Context, name, password string) (who user, ok bool) {
 	u.trying.Lock()
 	defer u.trying.Unlock()
-	hash := nobodysHash
+	who.hash = nobodysHash
 	for _, o := range u.all() {
 		if o.name == name {
-			hash, level, ok = o.hash, o.level, true
+			who, ok = o, true
 		}
 	}
-	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil && ok {
+	if bcrypt.CompareHashAndPassword([]byte(who.hash), []byte(password)) == nil && ok {
 		u.wrong = 0
-		return level, true
+		return who, true
 	}
 	delay := min(firstDelay<<min(u.wrong, 8), mostDelay)
 	u.wrong++
@@ -178,7 +210,7 @@ func (u *users) try(ctx context.Context, name, password string) (level Level, ok
 	case <-time.After(delay):
 	case <-ctx.Done():
 	}
-	return 0, false
+	return user{}, false
 }
 
 // needs is the level that a command asks for. One that is not named here changes
@@ -237,7 +269,7 @@ func (s *session) login() (ok bool) {
 		if err != nil && !errors.Is(err, errTooLong) {
 			return false
 		}
-		level, ok := u.try(s.ctx, name, password)
+		who, ok := u.try(s.ctx, name, password)
 		if !ok {
 			if !s.c.users.has(name) {
 				name = "an unknown name" // it may be a password, typed too early
@@ -247,7 +279,7 @@ func (s *session) login() (ok bool) {
 			continue
 		}
 		s.c.known(s, name)
-		s.level, s.rights.secrets, s.t.idle = level, level == MayAll, idleAtMost
+		s.level, s.rights.secrets, s.t.idle = who.level, who.seesSecrets(), idleAtMost
 		s.audited("logged in")
 		return true
 	}
@@ -305,18 +337,20 @@ func userCommands() []command {
 	names := func(s *session, typed []string) (out []hint) {
 		if len(typed) == 0 {
 			for _, o := range s.c.users.all() {
-				out = append(out, hint{word: o.name, help: o.level.String()})
+				out = append(out, hint{word: o.name, help: o.may()})
 			}
 		}
 		return out
 	}
 	return []command{
-		{path: words("user add"), args: "NAME read|operate|admin", help: "have somebody log in at the serial ports; from the first one on, everybody has to", hints: func(_ *session, typed []string) []hint {
+		{path: words("user add"), args: "NAME read|operate|admin [secrets]", help: "have somebody log in at the serial ports; from the first one on, everybody has to", hints: func(_ *session, typed []string) []hint {
 			switch len(typed) {
 			case 0:
 				return []hint{{word: "NAME", help: "letters, digits, '-', '_' and '.'", free: true}}
 			case 1:
 				return []hint{{word: "read", help: "may look at everything but secrets"}, {word: "operate", help: "and set marks, capture to files"}, {word: "admin", help: "may do everything"}}
+			case 2:
+				return []hint{{word: maySecrets, help: "may say unlocked in capture to file, too, as an admin may: nothing is blanked in it then"}}
 			}
 			return nil
 		}, run: (*session).userAdd},
@@ -333,10 +367,14 @@ func userCommands() []command {
 }
 
 func (s *session) userAdd(typed []string) (string, error) {
-	if len(typed) != 2 {
+	if len(typed) != 2 && (len(typed) != 3 || typed[2] != maySecrets) {
 		return "", errUsage
 	}
+	o := user{name: typed[0], secrets: len(typed) == 3}
 	level, err := parseLevel(typed[1])
+	if o.level = level; err == nil && o.secrets && level != MayOperate {
+		err = fmt.Errorf("%s is for a user who may operate: one who may only read captures nothing, and an admin has that right", maySecrets)
+	}
 	if err == nil {
 		err = checkUser(typed[0])
 	}
@@ -349,15 +387,14 @@ func (s *session) userAdd(typed []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hash, err := s.newPassword()
-	if err != nil {
+	if o.hash, err = s.newPassword(); err != nil {
 		return "", err
 	}
 	err = s.c.users.change(func(list []user) ([]user, error) {
 		if slices.ContainsFunc(list, func(o user) bool { return o.name == typed[0] }) {
 			return nil, fmt.Errorf("there is a user %s already; password %s changes the password", typed[0], typed[0])
 		}
-		return append(list, user{typed[0], level, hash}), nil
+		return append(list, o), nil
 	})
 	if err != nil {
 		return "", err
@@ -418,7 +455,7 @@ func (s *session) password(typed []string) (string, error) {
 func (s *session) showUsers() (string, error) {
 	var b strings.Builder
 	for _, o := range s.c.users.all() {
-		fmt.Fprintf(&b, "%-20s %s\n", o.name, o.level)
+		fmt.Fprintf(&b, "%-20s %s\n", o.name, o.may())
 	}
 	if b.Len() == 0 {
 		return "# nobody has to log in; user add NAME admin changes that\n", nil

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"heptap/firmware/internal/outbox"
+	"heptap/firmware/internal/packets"
 )
 
 // at has a session at a port, as say has one whose port is "test".
@@ -125,6 +128,40 @@ func TestForgotten(t *testing.T) {
 	r.o.Pressed = func() bool { return true }
 	if out := r.at(t, "ttyS0", "reset\rshow users\rexit\r"); !strings.Contains(out, "All users are forgotten") || !strings.Contains(out, "# nobody has to log in") {
 		t.Error(out)
+	}
+}
+
+// Of those who may capture, an admin and who was given that right may have secrets in it.
+func TestSecretsRight(t *testing.T) {
+	r := look(t, nil)
+	by := ""
+	r.o.Live().Capture = func(c Capture, who string) (outbox.File, packets.Result, error) {
+		by += who + "|"
+		return outbox.File{Name: c.Name}, packets.Result{}, nil
+	}
+	out := r.at(t, Socket, "user add root admin\rhunter22!\rhunter22!\ruser add dan operate\rhunter22!\rhunter22!\ruser add sue operate secrets\rhunter22!\rhunter22!\r"+
+		"user add eve read secrets\ruser add eve admin secrets\ruser add eve operate all\rpassword dan\rhunter23!\rhunter23!\rshow users\rexit\r")
+	out = strings.ReplaceAll(out, "\r", "")
+	if strings.Count(out, "secrets is for a user who may operate") != 2 || !strings.Contains(out, "want: user add NAME read|operate|admin [secrets]") ||
+		!strings.Contains(out, "sue                  operate secrets\n") || !strings.Contains(out, "dan                  operate\n") {
+		t.Error(out)
+	}
+	for name, password := range map[string]string{"root": "hunter22!", "dan": "hunter23!", "sue": "hunter22!"} {
+		by = ""
+		out := r.at(t, "ttyS0", name+"\r"+password+"\rcapture to file x unlocked\rexit\r")
+		if refused := strings.Contains(out, "may not see secrets"); refused != (name == "dan") || refused == strings.Contains(by, name) {
+			t.Errorf("%s, captured by %q: %s", name, by, out)
+		}
+	}
+	// An older release reads names, levels and hashes, and takes the rest for a comment.
+	text, err := os.ReadFile(r.file + ".users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); f[0] != "#" && len(f) != 3 {
+			t.Errorf("%q", line)
+		}
 	}
 }
 
