@@ -50,12 +50,17 @@ type pageFile struct {
 
 // versions returns what the valid meta pages say, the newest first: bbolt keeps two, and
 // leaves what the older one leads to until the newer one is safe.
-func versions(r io.ReaderAt, size int64) (all []*pageFile) {
-	buf := make([]byte, pageHeader+64)
+func versions(r io.ReaderAt, size int64) []*pageFile {
 	offsets := []int64{0}
 	for p := int64(1024); p <= maxPageSize; p *= 2 {
 		offsets = append(offsets, p)
 	}
+	return metas(r, size, offsets...)
+}
+
+// metas is versions of meta pages at these offsets.
+func metas(r io.ReaderAt, size int64, offsets ...int64) (all []*pageFile) {
+	buf := make([]byte, pageHeader+64)
 	for _, off := range offsets {
 		if _, err := r.ReadAt(buf, off); err != nil {
 			continue
@@ -283,7 +288,11 @@ func (w *walker) load(id uint64) (b []byte, size int64, err error) {
 		err = w.page(id, size)
 	}
 	if err == nil {
-		b, err = w.p.octets(id, w.octets(size))
+		n := size
+		if w.heads {
+			n = min(n, pageBytes)
+		}
+		b, err = w.p.octets(id, n)
 	}
 	switch {
 	case err != nil:
@@ -311,14 +320,6 @@ func (w *walker) alone(id uint64, k keys) error {
 		_, err = w.elems(b, size, k)
 	}
 	return err
-}
-
-// octets is how much is read of a page of a size.
-func (w *walker) octets(size int64) int64 {
-	if w.heads {
-		return min(size, pageBytes)
-	}
-	return size
 }
 
 func (w *walker) tolerate(err error) error {
@@ -474,19 +475,13 @@ func (p *pageFile) freePages() ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if binary.NativeEndian.Uint16(b[8:]) != pageFree {
-		return nil, fmt.Errorf("%w: page %d is no freelist", errPage, p.freelist)
-	}
-	n, ids := uint64(binary.NativeEndian.Uint16(b[10:])), b[pageHeader:]
-	if n == 0xffff {
-		n, ids = binary.NativeEndian.Uint64(ids), ids[8:]
-	}
-	if n > uint64(len(ids)/8) {
-		return nil, fmt.Errorf("%w: freelist of %d", errPage, n)
+	n, at, err := p.freeIDs(b, int64(len(b)))
+	if err != nil {
+		return nil, err
 	}
 	free := make([]uint64, n)
 	for i := range free {
-		free[i] = binary.NativeEndian.Uint64(ids[8*i:])
+		free[i] = binary.NativeEndian.Uint64(b[at+8*i:])
 		if free[i] < 2 || free[i] >= p.pages || i > 0 && free[i] <= free[i-1] {
 			return nil, fmt.Errorf("%w: freelist is not in order", errPage)
 		}
@@ -504,17 +499,29 @@ func (p *pageFile) checkFree() error {
 	if err != nil {
 		return err
 	}
-	count, used := uint64(binary.NativeEndian.Uint16(b[10:])), uint64(pageHeader)
-	if count == 0xffff { // the first of them is the count
-		count, used = min(binary.NativeEndian.Uint64(b[pageHeader:]), p.pages), used+8
+	ids, at, err := p.freeIDs(b, n)
+	if err != nil {
+		return err
 	}
-	if used += 8 * count; binary.NativeEndian.Uint16(b[8:]) != pageFree || used > uint64(n) {
-		return fmt.Errorf("%w: page %d is no freelist", errPage, p.freelist)
-	}
-	if n/p.page > int64(used+8*uint64(n/p.page))/p.page+1 { // it was made before its own pages were taken from it
-		return fmt.Errorf("%w: a freelist of %d in %d octets", errPage, count, n)
+	if n/p.page > (int64(at)+8*(int64(ids)+n/p.page))/p.page+1 { // it was made before its own pages were taken from it
+		return fmt.Errorf("%w: a freelist of %d in %d octets", errPage, ids, n)
 	}
 	return nil
+}
+
+// freeIDs returns how many ids there are in the freelist's page, of which b is the head and size
+// are the octets, and where they begin.
+func (p *pageFile) freeIDs(b []byte, size int64) (n uint64, at int, err error) {
+	if kind(b) != pageFree {
+		return 0, 0, fmt.Errorf("%w: page %d is no freelist", errPage, p.freelist)
+	}
+	if n, at = uint64(count(b)), pageHeader; n == 0xffff { // the first of them is the count
+		n, at = binary.NativeEndian.Uint64(b[at:]), at+8
+	}
+	if n > min(p.pages, uint64(size-int64(at))/8) {
+		return 0, 0, fmt.Errorf("%w: freelist of %d", errPage, n)
+	}
+	return n, at, nil
 }
 
 // check walks the meta page, the freelist, the root and the tree of the log,
@@ -568,12 +575,7 @@ const maxCommitPages = 512
 // and nothing else.
 func (p *pageFile) checkTree(root uint64) error {
 	w := walker{p: p, heads: true, most: maxCommitPages}
-	return w.walk(root, 0, keys{}, func(e elem) error {
-		if e.bucket {
-			return fmt.Errorf("%w: a bucket in a commit", errPage)
-		}
-		return nil
-	})
+	return w.walk(root, 0, keys{}, isValue)
 }
 
 func (p *pageFile) checkCommit(e elem) error {

@@ -75,7 +75,7 @@ func (r *reader) entries() []Entry {
 // run goes through the commits from the one that holds from.
 func (r *reader) run(tx *bbolt.Tx, u *upper) error {
 	log := tx.Bucket(bucketLog)
-	return u.commits(seqKey(r.from), func(_ *walker, e elem) (more bool, err error) {
+	return u.commits(&walker{p: u.pageFile, from: seqKey(r.from)}, func(e elem) (more bool, err error) {
 		x, err := commitIndex(log, u.pageFile, e.key)
 		if err != nil {
 			return false, err

@@ -74,9 +74,6 @@ type sizes struct {
 // view measures the file, and runs fn, unless it is nil, in a read transaction.
 func (s *Spool) view(fn func(*bbolt.Tx, *upper) error) error {
 	return guard(func() error {
-		if err := s.mapped(); err != nil {
-			return err
-		}
 		p, err := s.latest()
 		if err != nil {
 			return err
@@ -124,15 +121,12 @@ func (s *Spool) mapped() error {
 func (s *Spool) update(maxBytes int64, fn func(*bbolt.Tx, *upper, *state) error) error {
 	st, first, has := s.st, uint64(0), false
 	err := guard(func() error {
-		if err := s.mapped(); err != nil {
-			return err
-		}
-		s.db.MaxSize = int(maxBytes)
-		s.db.AllocSize = int(allocSize(s.size.file, maxBytes))
 		p, err := s.latest()
 		if err != nil {
 			return err
 		}
+		s.db.MaxSize = int(maxBytes)
+		s.db.AllocSize = int(allocSize(s.size.file, maxBytes))
 		if err := p.checkFree(); err != nil {
 			return err
 		}
@@ -186,10 +180,7 @@ var errInFile = errors.New("in the file, but not known to be durable")
 
 // uncommitted looks at the file after commit id has failed, p being what there was before.
 func (s *Spool) uncommitted(failure error, p *pageFile, id uint64) error {
-	if err := s.mapped(); err != nil {
-		return errors.Join(failure, err)
-	}
-	now, err := newestMeta(s.file, s.size.file)
+	now, err := s.newest()
 	switch {
 	case err != nil:
 	case now.txid == id:

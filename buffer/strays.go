@@ -81,11 +81,11 @@ func (s strays) newest() strays {
 func (p *pageFile) peek(id uint64) (key []byte, below uint64) {
 	ne := binary.NativeEndian
 	b := make([]byte, pageHeader+elemSize)
-	if _, err := p.r.ReadAt(b, int64(id)*p.page); err != nil || ne.Uint16(b[10:]) == 0 {
+	if _, err := p.r.ReadAt(b, int64(id)*p.page); err != nil || count(b) == 0 {
 		return nil, 0
 	}
 	e := b[pageHeader:]
-	switch ne.Uint16(b[8:]) {
+	switch kind(b) {
 	case pageBranch:
 		return nil, ne.Uint64(e[8:])
 	case pageLeaf:

@@ -3,7 +3,6 @@ package buffer
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"go.etcd.io/bbolt"
 )
@@ -22,7 +21,7 @@ type upper struct {
 // latest returns what the meta page of the latest commit says. When that is damaged bbolt
 // would take the version before for the latest.
 func (s *Spool) latest() (*pageFile, error) {
-	p, err := newestMeta(s.file, s.size.file)
+	p, err := s.newest()
 	if err != nil {
 		return nil, err
 	}
@@ -52,22 +51,17 @@ func newUpper(p *pageFile) (*upper, error) {
 	return u, err
 }
 
-// newestMeta returns what the newest valid meta page says of a file with pages of pageBytes.
-func newestMeta(r io.ReaderAt, size int64) (newest *pageFile, err error) {
-	buf := make([]byte, pageHeader+64)
-	for i := range int64(2) {
-		if _, err := r.ReadAt(buf, i*pageBytes); err != nil {
-			continue
-		}
-		if p, ok := parseMeta(buf); ok && p.page == pageBytes && (newest == nil || p.txid > newest.txid) {
-			newest = p
+// newest returns what the newest valid meta page says.
+func (s *Spool) newest() (*pageFile, error) {
+	if err := s.mapped(); err != nil {
+		return nil, err
+	}
+	for _, p := range metas(s.file, s.size.file, 0, pageBytes) {
+		if p.page == pageBytes {
+			return p, nil
 		}
 	}
-	if newest == nil {
-		return nil, fmt.Errorf("%w: no valid meta page", errPage)
-	}
-	newest.r, newest.size = r, size
-	return newest, nil
+	return nil, fmt.Errorf("%w: no valid meta page", errPage)
 }
 
 // checkValues looks at a bucket that has values and no buckets.
@@ -77,12 +71,14 @@ func (p *pageFile) checkValues(e elem) error {
 		return err
 	}
 	w := walker{p: p, heads: root != 0}
-	return w.bucket(root, inline, func(e elem) error {
-		if e.bucket {
-			return fmt.Errorf("%w: a bucket among values", errPage)
-		}
-		return nil
-	})
+	return w.bucket(root, inline, isValue)
+}
+
+func isValue(e elem) error {
+	if e.bucket {
+		return fmt.Errorf("%w: a bucket among values", errPage)
+	}
+	return nil
 }
 
 // quarantine is checkValues of the quarantine.
@@ -91,8 +87,8 @@ func (u *upper) quarantine() error {
 	return w.top(bucketQuarantine, func(e elem) error { return nil })
 }
 
-// commits calls fn with each commit from the one on that may hold from, until it returns false.
-func (u *upper) commits(from []byte, fn func(w *walker, e elem) (more bool, err error)) error {
+// commits calls fn with each commit from the one on that may hold w.from, until it returns false.
+func (u *upper) commits(w *walker, fn func(elem) (more bool, err error)) error {
 	if u.log.value == nil {
 		return nil
 	}
@@ -100,12 +96,11 @@ func (u *upper) commits(from []byte, fn func(w *walker, e elem) (more bool, err 
 	if err != nil {
 		return err
 	}
-	w := walker{p: u.pageFile, from: from}
 	each := func(e elem) error {
 		if err := u.checkCommit(e); err != nil {
 			return err
 		}
-		more, err := fn(&w, e)
+		more, err := fn(e)
 		if err == nil && !more {
 			err = errStop
 		}
@@ -113,7 +108,7 @@ func (u *upper) commits(from []byte, fn func(w *walker, e elem) (more bool, err 
 	}
 	err = w.bucket(root, inline, each)
 	if err == errBetween { // what is below from may be far below
-		w = walker{p: u.pageFile}
+		w.from = nil
 		err = w.bucket(root, inline, each)
 	}
 	if err == errStop {
@@ -132,9 +127,8 @@ func (u *upper) ahead() error {
 	if string(u.gone) < string(u.sure) {
 		return nil
 	}
-	leaf := 0
-	return u.commits(u.gone, func(w *walker, e elem) (bool, error) {
-		w.next = true
+	w, leaf := &walker{p: u.pageFile, from: u.gone, next: true}, 0
+	return u.commits(w, func(e elem) (bool, error) {
 		if leaf == 0 && string(e.key) > string(u.gone) {
 			leaf = w.leaves
 		}
@@ -147,7 +141,7 @@ func (u *upper) ahead() error {
 
 // behind looks at the pages that bbolt goes through to put a commit that is to be named key.
 func (u *upper) behind(key []byte) error {
-	return u.commits(key, func(*walker, elem) (bool, error) { return true, nil })
+	return u.commits(&walker{p: u.pageFile, from: key}, func(elem) (bool, error) { return true, nil })
 }
 
 // delete deletes a commit that headCommit has found.

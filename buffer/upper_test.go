@@ -88,10 +88,7 @@ var rotOptions = buffer.Options{Classes: 4, MaxBytes: 8 << 20}
 func TestRotUnderWay(t *testing.T) {
 	path := shortLived(t)
 	good, records := deep(t, path, rotOptions)
-	pages, err := buffer.UpperPages(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := upperPages(t, path)
 	kinds := map[string]int{}
 	for _, kind := range pages {
 		kinds[kind]++
@@ -108,9 +105,7 @@ func TestRotUnderWay(t *testing.T) {
 			}
 			next++
 			for _, op := range ops {
-				rotted := bytes.Clone(good[id*page:][:page])
-				r.rot(rotted, id, rand.New(rand.NewPCG(id, 7)))
-				underWay(t, path, good, records, op, int64(id)*page, rotted)
+				r.underWay(t, path, good, records, op, id)
 				if t.Failed() {
 					t.Fatalf("page %d (%s), %s, %s", id, kind, r.name, op)
 				}
@@ -132,10 +127,7 @@ func TestRotBetween(t *testing.T) {
 		mustAppend(t, s, batch(1+seq, 1, 300))
 	}
 	good := closed(t, s, path)
-	pages, err := buffer.UpperPages(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := upperPages(t, path)
 	branches := 0
 	for id, kind := range pages {
 		if kind != "log" || binary.NativeEndian.Uint16(good[id*page+8:]) != branch {
@@ -148,9 +140,7 @@ func TestRotBetween(t *testing.T) {
 			if os.Getenv("HEPTAP_LONG") == "" && i != branches-1 { // of the first page the first, and so on
 				continue
 			}
-			rotted := bytes.Clone(good[id*page:][:page])
-			r.rot(rotted, id, rand.New(rand.NewPCG(id, 8)))
-			underWay(t, path, good, records, "trim", int64(id)*page, rotted)
+			r.underWay(t, path, good, records, "trim", id)
 			if t.Failed() {
 				t.Fatalf("page %d, %s", id, r.name)
 			}
@@ -165,10 +155,7 @@ func TestRotBetween(t *testing.T) {
 func TestRootSaysEmpty(t *testing.T) {
 	path := shortLived(t)
 	good, records := deep(t, path, rotOptions)
-	pages, err := buffer.UpperPages(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := upperPages(t, path)
 	for id, kind := range pages {
 		if kind == "root" {
 			good[id*page+10] = 0
@@ -192,10 +179,7 @@ func TestRootSaysEmpty(t *testing.T) {
 func FuzzRot(f *testing.F) {
 	made := shortLived(f)
 	good, records := deep(f, made, rotOptions)
-	kinds, err := buffer.UpperPages(made)
-	if err != nil {
-		f.Fatal(err)
-	}
+	kinds := upperPages(f, made)
 	ids := slices.Sorted(maps.Keys(kinds))
 	for i, id := range ids {
 		value := []uint64{0x10001, 1, id}[i%3]
@@ -208,6 +192,15 @@ func FuzzRot(f *testing.F) {
 		damage := binary.NativeEndian.AppendUint64(nil, value)
 		underWay(t, path, good, records, rotOps[int(op)%len(rotOps)], where, damage)
 	})
+}
+
+func upperPages(t testing.TB, path string) map[uint64]string {
+	t.Helper()
+	pages, err := buffer.UpperPages(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
 }
 
 // shortLived is the path of a file in memory, where there is such a place: it need not outlive anything.
@@ -269,6 +262,14 @@ func underWay(t *testing.T, path string, good []byte, records int, op string, at
 		t.Fatal(err)
 	}
 	whole(t, s, records)
+}
+
+// underWay damages a page.
+func (r rot) underWay(t *testing.T, path string, good []byte, records int, op string, id uint64) {
+	t.Helper()
+	rotted := bytes.Clone(good[id*page:][:page])
+	r.rot(rotted, id, rand.New(rand.NewPCG(id, 7)))
+	underWay(t, path, good, records, op, int64(id)*page, rotted)
 }
 
 // rotOp does one thing with a spool, and says how many records it has more of.
