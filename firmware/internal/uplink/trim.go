@@ -99,11 +99,8 @@ func (f *flight) inTail() (n uint64) {
 	if !f.lane.c.tail || f.half {
 		return 0
 	}
-	acked := f.acked()
-	for i := range f.marks {
-		if m := &f.marks[i]; m.done && m.octets <= acked {
-			n += uint64(m.records)
-		}
+	for _, m := range f.marks[:f.beyondTail(0)] {
+		n += uint64(m.records)
 	}
 	return n
 }
